@@ -1,0 +1,81 @@
+"""What every command shares: arguments, the log's first lines, and errors that end with one line.
+
+Imported first by each script: it puts the checkout on the path, so that scripts run without an installation.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pydantic import BaseModel, ValidationError
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.sources import sources_of
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser whose help is the script's own docstring."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_compute(arguments: argparse.ArgumentParser) -> None:
+    """The options of scripts that compute with torch."""
+    arguments.add_argument("--gpu", type=int, default=0, metavar="N", help="GPUs this job may use; 0: CPU (default)")
+    arguments.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default 1)")
+
+
+def add_section(arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], what: str) -> None:
+    """An option that takes one section of the configuration as JSON."""
+    keys = ", ".join(model.model_fields)
+    arguments.add_argument(
+        f"--{name}", type=_section(model), default=None, metavar="JSON", help=f"{what}, as JSON; keys: {keys}"
+    )
+
+
+def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a file's provenance says of its making: every argument but paths and machinery."""
+    skipped = {"gpu", "threads"}
+    return {
+        name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for name, value in sorted(vars(arguments).items())
+        if name not in skipped and not _is_path(value)
+    }
+
+
+def own_sources() -> list[Path]:
+    """The source files that this script runs."""
+    return sources_of(Path(sys.argv[0]).resolve())
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
+    """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
+    parsed = arguments.parse_args()
+    print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
+    try:
+        main(parsed)
+    except SeqmatchError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
+
+
+def _section(model: type[BaseModel]) -> Callable[[str], BaseModel]:
+    def parse(text: str) -> BaseModel:
+        try:
+            return model.model_validate(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise argparse.ArgumentTypeError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+    return parse
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, Path) or (isinstance(value, list) and any(isinstance(item, Path) for item in value))

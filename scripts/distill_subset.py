@@ -1,0 +1,73 @@
+"""Distil subset k of a synthetic set, with the subsets before it frozen; write snapshots along the way.
+
+Starts from random real training images. The state is saved in the checkpoint folder every few minutes, and
+the same command takes it up again.
+"""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import command
+
+from seqmatch import config
+from seqmatch.checkpoint import Checkpoint, fingerprint
+from seqmatch.data.dataset import load
+from seqmatch.device import prepare
+from seqmatch.distillation import distill, save_snapshots
+from seqmatch.errors import SeqmatchError
+from seqmatch.experts import Trajectories
+from seqmatch.networks import structure
+from seqmatch.seeds import Seed
+from seqmatch.sequence import initial_subset, load_subset
+from seqmatch.store import provenance
+
+
+def main(args):
+    device = prepare(args.gpu, args.threads)
+    dataset = load(args.data)
+    header = provenance(command.parameters(args), [args.data, *args.prefix, *args.experts], device.type)
+    checkpoint = Checkpoint(args.checkpoints, fingerprint(header, command.own_sources()))
+    try:
+        initial = initial_subset(
+            *dataset.split("train"),
+            args.ipc,
+            args.subsets,
+            args.subset,
+            args.settings.initial_step_size,
+            Seed("initial images", args.dataset, args.seed),
+        )
+    except ValueError as error:
+        raise SeqmatchError(f"{args.dataset}: {error}") from None
+    with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
+        snapshots = distill(
+            initial,
+            [load_subset(path) for path in args.prefix],
+            trajectories,
+            structure(args.network, dataset.shape, dataset.classes),
+            args.settings,
+            dataset.augmentation,
+            Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset),
+            checkpoint,
+            device,
+        )
+    save_snapshots(args.out, snapshots, header)
+    checkpoint.remove()
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    arguments.add_argument("--experts", type=Path, nargs="*", default=[], help="shards of experts of this stage")
+    arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
+    command.add_section(arguments, "settings", config.Matching, "how this subset is distilled")
+    command.add_section(arguments, "network", config.Network, "architecture of the experts")
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--ipc", type=int, required=True, help="images per class of the whole synthetic set")
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    arguments.add_argument("--subset", type=int, required=True, help="number of this subset, from 1")
+    arguments.add_argument("--subsets", type=int, required=True, help="number of subsets (K)")
+    arguments.add_argument("--checkpoints", type=Path, required=True, help="folder for the saved state")
+    arguments.add_argument("--out", type=Path, required=True, help="snapshots to write (.safetensors)")
+    command.add_compute(arguments)
+    command.run(main, arguments)

@@ -1,0 +1,102 @@
+"""Train fresh networks through the subsets of a synthetic set, or on all real training images, and test them.
+
+Writes one row a network and choice of the last subset's snapshot: the one in the subset's file, and those that
+--also names. Networks of equal number share their random draws across choices, so that these compare in pairs.
+Accuracy is in percent, after the last epoch, on test data.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import command
+import pandas as pd
+
+from seqmatch import config
+from seqmatch.data.dataset import load
+from seqmatch.device import prepare
+from seqmatch.distillation import load_snapshots
+from seqmatch.evaluation import choose_snapshot, evaluate
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.sequence import load_subset, make_curriculum
+from seqmatch.store import provenance, save_table
+from seqmatch.training import Stage
+
+
+def main(args):
+    device = prepare(args.gpu, args.threads)
+    dataset = load(args.data)
+    rows = []
+    for selection, curriculum in curricula(args, dataset):
+        trained = evaluate(
+            [stage.to(device) for stage in curriculum],
+            dataset.split("test", device),
+            partial(build, args.network, dataset.shape, dataset.classes, device=device),
+            args.evaluation,
+            dataset.augmentation,
+            Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture),
+        )
+        rows += [
+            {
+                "dataset": args.dataset,
+                "method": args.method,
+                "K": len(args.subsets),
+                "ipc": args.ipc,
+                "matched_on": args.matched_on,
+                "architecture": args.architecture,
+                "seed": args.seed,
+                "selection": selection,
+                "network": index,
+                "accuracy": round(result.accuracy, 4),
+                "seconds": round(result.seconds, 3),
+            }
+            for index, result in enumerate(trained)
+        ]
+    inputs = [args.data, *args.subsets, *(path for path in (args.snapshots, args.scores) if path)]
+    save_table(args.out, pd.DataFrame(rows), provenance(command.parameters(args), inputs, device.type))
+
+
+def curricula(args, dataset):
+    """What networks learn from, by what chose it: the headline's choice first."""
+    if not args.subsets:
+        yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)]
+        return
+    subsets = [load_subset(path) for path in args.subsets]
+    yield args.selection, make_curriculum(subsets, args.evaluation)
+    for protocol in args.also:
+        snapshots = load_snapshots(args.snapshots)
+        last = snapshots.subset(choose_snapshot(snapshots, pd.read_csv(args.scores), protocol))
+        yield protocol, make_curriculum([*subsets[:-1], last], args.evaluation)
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    arguments.add_argument(
+        "--subsets",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="the subsets in order; none: train on all real data",
+    )
+    command.add_section(arguments, "network", config.Network, "architecture to train")
+    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--ipc", required=True, help="images per class, or all")
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    arguments.add_argument("--architecture", required=True, help="name of the architecture")
+    arguments.add_argument("--matched-on", required=True, help="name of the network the subsets were distilled with")
+    arguments.add_argument("--selection", required=True, help="what chose the snapshot in the last subset's file")
+    arguments.add_argument(
+        "--also",
+        nargs="*",
+        choices=["validation", "last", "test"],
+        default=[],
+        help="other choices to evaluate; they need --snapshots and --scores",
+    )
+    arguments.add_argument("--snapshots", type=Path, nargs="?", help="snapshots of the last subset")
+    arguments.add_argument("--scores", type=Path, nargs="?", help="their scores")
+    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    command.add_compute(arguments)
+    command.run(main, arguments)

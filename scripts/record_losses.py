@@ -1,0 +1,56 @@
+"""Train networks through the subsets of a synthetic set and record the loss of every real training image.
+
+The record holds float32 losses (networks, moments, images), and the epoch and stage of each moment.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import command
+
+from seqmatch import config
+from seqmatch.data.dataset import load
+from seqmatch.device import prepare
+from seqmatch.losses import record_losses
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.sequence import load_subset, make_curriculum
+from seqmatch.store import provenance
+from seqmatch.tensorfile import save_tensors
+
+
+def main(args):
+    device = prepare(args.gpu, args.threads)
+    dataset = load(args.data)
+    subsets = [load_subset(path) for path in args.subsets]
+    record = record_losses(
+        [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)],
+        dataset.split("train", device),
+        partial(build, args.network, dataset.shape, dataset.classes, device=device),
+        args.evaluation,
+        args.difficulty,
+        dataset.augmentation,
+        Seed("record losses", args.dataset, args.method, args.ipc, args.seed),
+    )
+    save_tensors(
+        args.out,
+        asdict(record),
+        provenance(command.parameters(args), [args.data, *args.subsets], device.type),
+    )
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    arguments.add_argument("--subsets", type=Path, nargs="+", required=True, help="the subsets in order")
+    command.add_section(arguments, "network", config.Network, "architecture to train")
+    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    command.add_section(arguments, "difficulty", config.Difficulty, "how much to record")
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--ipc", required=True, help="images per class")
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    arguments.add_argument("--out", type=Path, required=True, help="losses to write (.safetensors)")
+    command.add_compute(arguments)
+    command.run(main, arguments)

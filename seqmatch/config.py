@@ -1,0 +1,413 @@
+"""The vocabulary of a run: what config.yaml may say, as typed models. Imports no torch.
+
+`load` validates a configuration and stops with one line per fault that names the key, the value and what
+is allowed. `runs` resolves it into one `Run` for each (data set, method, images per class): settings are
+layered, the general section first, then the cell's, then the method's or the stage's own.
+"""
+
+import difflib
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import ValidationError as PydanticError
+
+from seqmatch.errors import SeqmatchError
+
+NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
+"""Names become parts of paths: lower-case letters and digits, joined by single hyphens or underscores."""
+
+STANDARD_METHODS = {"random": "random", "mtt": "mtt", "seqmatch-mtt": "mtt", "whole": "whole"}
+"""Method names that need no `backbone` key, and the backbone of each."""
+
+MATCHING_NORMS = ("instance", "none")
+"""Normalisations without running statistics: the loss is then a pure function of the parameters."""
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _ascending(values: list[float]) -> list[float]:
+    if sorted(set(values)) != values:
+        raise ValueError("expected ascending, distinct fractions")
+    return values
+
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+Fraction = Annotated[Number, Field(ge=0, lt=1)]
+Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
+Protocol = Literal["validation", "last", "test"]
+
+
+T = TypeVar("T", bound="Section")
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(Section):
+    """One data set, how it is split and normalised, and how its images may vary."""
+
+    source: Literal["digits"] = Field(description="where the images come from")
+    test_fraction: Fraction = Field(
+        0.25,
+        gt=0,
+        description="share of the images held out as test data, where the source has no test split",
+    )
+    validation_fraction: Fraction = Field(
+        0.1,
+        description="share of the training images held out to choose snapshots; "
+        "0 is the paper's setting and makes `last` the headline",
+    )
+    normalization: Literal["standardize", "zca", "none"] = Field(
+        "standardize", description="fitted on the training split, applied to every split"
+    )
+    zca_regularization: Positive = Field(0.1, description="added to the eigenvalues before whitening")
+    augmentation: list[Operation] = Field(
+        ["color", "crop", "cutout", "flip", "scale", "rotate"],
+        description="DSA operations, one drawn for each batch; [] for none; leave out `flip` for digits",
+    )
+
+
+class Network(Section):
+    """An architecture, independent of image size and number of classes."""
+
+    family: Literal["convnet", "resnet18", "vgg11", "alexnet"] = Field(description="kind of network")
+    width: Count = Field(
+        128,
+        le=4096,
+        description="channels of the first block (standard: ConvNet, AlexNet 128; ResNet18, VGG11 64)",
+    )
+    depth: Annotated[int, Field(strict=True, ge=1, le=7)] = Field(
+        3, description="blocks of a ConvNet; other families ignore it"
+    )
+    norm: Literal["instance", "batch", "none"] = Field(
+        "instance", description="normalisation; matching needs `instance` or `none`"
+    )
+
+
+class Training(Section):
+    """Stochastic gradient descent."""
+
+    batch_size: Count = Field(256, description="images a step")
+    momentum: Fraction = Field(0.0, description="momentum of SGD")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.0, description="L2 penalty")
+    decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
+        [], description="fractions of the epochs at which the learning rate is multiplied by `decay_factor`"
+    )
+    decay_factor: Positive = Field(0.1, le=1, description="factor on the learning rate")
+
+
+class Experts(Training):
+    """Networks trained on real data whose parameters are recorded after every epoch."""
+
+    network: Name = Field(description="a key of `networks`")
+    shards: Count = Field(1, description="files, and so jobs, the experts are spread over")
+    networks_per_shard: Count = Field(10, description="experts in a file")
+    learning_rate: Positive = Field(0.01, description="step size on real data")
+    epochs: Count | None = Field(None, description="epochs recorded; by default as many as any first stage can match")
+
+
+class Matching(Section):
+    """How one subset is distilled by trajectory matching."""
+
+    experts: Name | None = Field(None, description="a key of `experts`; may be left out if there is just one")
+    iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
+    snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
+    synthetic_steps: Count = Field(30, description="SGD steps of the student in an iteration")
+    expert_epochs: Count = Field(2, description="epochs of the expert that those steps should match (M)")
+    max_start_epoch: Count = Field(20, description="start epochs are drawn from 0 … this − 1")
+    synthetic_batch: Count | None = Field(
+        None, description="images a student step; by default as many as the subset being distilled has"
+    )
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
+    momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
+    lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
+    lr_step_size: Annotated[Number, Field(ge=0)] = Field(1e-5, description="learning rate of the step size")
+    initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
+
+
+class Evaluation(Training):
+    """Training of fresh networks on a distilled curriculum, or on real data for `whole`."""
+
+    batch_size: Count = Field(256, description="images a step")
+    momentum: Fraction = Field(0.9, description="momentum of SGD")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(5e-4, description="L2 penalty")
+    decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
+        [0.5],
+        description="fractions of a stage's epochs at which the learning rate is multiplied by `decay_factor`",
+    )
+    networks: Count = Field(5, description="networks trained from different initialisations")
+    epochs: Count = Field(1000, description="epochs of each stage")
+    learning_rate: Positive | None = Field(
+        None, description="step size; by default each stage's own learned one; needed for `whole`"
+    )
+    curriculum: Literal["union", "subset"] = Field(
+        "union", description="stage k trains on S_1 ∪ … ∪ S_k, or on S_k alone"
+    )
+
+
+class Selection(Section):
+    """How one snapshot is chosen. Test data chooses nothing but the column that says so."""
+
+    networks: Count = Field(1, description="networks that score each snapshot")
+    protocols: Annotated[list[Protocol], Field(min_length=1)] = Field(
+        ["validation", "last", "test"],
+        description="choices evaluated on the matching network: the first possible one is the headline; "
+        "`test` is the paper's protocol and optimistic",
+    )
+
+
+class Difficulty(Section):
+    """The hard and easy split of the real training instances."""
+
+    networks: Count = Field(3, description="networks whose losses are recorded")
+    records: Count = Field(20, description="records a stage, at even intervals of its epochs")
+
+
+class Method(Section):
+    """A method in a cell of the table; every key may be left out."""
+
+    backbone: Literal["random", "mtt", "whole"] | None = Field(
+        None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
+    )
+    stages: Annotated[list[Matching], Field(min_length=1)] = Field(
+        [Matching()], description="one entry a subset (K entries), each with what differs from `matching`"
+    )
+    evaluation: Evaluation = Field(Evaluation(), description="what differs from `evaluation`")
+
+
+class Cell(Section):
+    """One column of Table 1: a data set at a number of images per class, and the methods to run."""
+
+    dataset: Name = Field(description="a key of `datasets`")
+    ipc: Count | Literal["all"] = Field(description="synthetic images per class; `all` for the method `whole`")
+    methods: dict[Name, Method | None] = Field(description="by name; an empty value takes every default")
+    matching: Matching = Field(Matching(), description="what differs from the general `matching`")
+    evaluation: Evaluation = Field(Evaluation(), description="what differs from the general `evaluation`")
+
+
+class Config(Section):
+    """A whole experiment."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="`auto` asks for GPUs where the planning machine has one"
+    )
+    seeds: Annotated[list[Whole], Field(min_length=1)] = Field([0], description="distillation seeds")
+    datasets: dict[Name, Dataset] = Field(description="data sets by name")
+    networks: dict[Name, Network] = Field(description="architectures by name")
+    experts: dict[Name, Experts] = Field({}, description="recipes for expert trajectories by name")
+    matching: Matching = Field(Matching(), description="settings of every stage, unless overridden")
+    evaluation: Evaluation = Field(Evaluation(), description="settings of every evaluation, unless overridden")
+    selection: Selection = Field(Selection(), description="choice of snapshots")
+    difficulty: Difficulty = Field(Difficulty(), description="hard and easy instances")
+    cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")
+    architectures: list[Name] = Field([], description="keys of `networks` for the cross-architecture table")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method on one data set at one size, with every setting resolved."""
+
+    dataset: str
+    method: str
+    ipc: int | Literal["all"]
+    backbone: str
+    network: str
+    """The network that is matched and whose accuracy is the headline, a key of `networks`."""
+    stages: tuple[Matching, ...]
+    """One entry a subset; empty for `whole`."""
+    evaluation: Evaluation
+    protocols: tuple[Protocol, ...]
+    """How snapshots are chosen, the headline first."""
+    seeds: tuple[int, ...]
+    """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
+
+    @property
+    def subsets(self) -> int:
+        """K, the number of subsets (0 for `whole`)."""
+        return len(self.stages)
+
+
+def load(raw: dict[str, Any]) -> Config:
+    """Validate a configuration as read from YAML.
+
+    Raises:
+        SeqmatchError: one line per fault: key, value, what is allowed.
+    """
+    try:
+        config = Config.model_validate(raw)
+    except PydanticError as error:
+        raise SeqmatchError("\n".join(_explain(fault) for fault in error.errors())) from None
+    runs(config)
+    return config
+
+
+def runs(config: Config) -> dict[tuple[str, str, str], Run]:
+    """Every run that `config` asks for, by (data set, method, ipc as text), in the order of the tables.
+
+    Raises:
+        SeqmatchError: names the key that contradicts another.
+    """
+    _check_references(config)
+    found: dict[tuple[str, str, str], Run] = {}
+    for index, cell in enumerate(config.cells):
+        for method, settings in cell.methods.items():
+            key = f"cells[{index}].methods.{method}"
+            run = _resolve(config, cell, method, settings or Method(), key)
+            identity = (cell.dataset, method, str(cell.ipc))
+            if identity in found:
+                raise SeqmatchError(f"{key}: {' '.join(identity)} stands in another cell too; keep one of them")
+            found[identity] = run
+    return found
+
+
+def recorded_epochs(config: Config, recipe: str, dataset: str) -> int:
+    """Epochs that the experts of `recipe` record on `dataset`: no more than a first stage can match."""
+    return config.experts[recipe].epochs or max(
+        epochs_needed(run.stages[0])
+        for run in runs(config).values()
+        if run.dataset == dataset and run.stages and run.stages[0].experts == recipe and run.stages[0].iterations
+    )
+
+
+def epochs_needed(stage: Matching) -> int:
+    """The last expert epoch that a student may be asked to reach."""
+    return stage.max_start_epoch - 1 + stage.expert_epochs
+
+
+def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str) -> Run:
+    backbone = settings.backbone or STANDARD_METHODS.get(method)
+    if backbone is None:
+        raise SeqmatchError(
+            f"{key}: unknown method; use one of {', '.join(STANDARD_METHODS)}, "
+            f"or say which of them this is a variant of with `backbone`"
+        )
+    if method in STANDARD_METHODS and backbone != STANDARD_METHODS[method]:
+        raise SeqmatchError(f"{key}.backbone = {backbone}: {method} has the backbone {STANDARD_METHODS[method]}")
+    if (backbone == "whole") != (cell.ipc == "all"):
+        raise SeqmatchError(f"{key}: ipc = {cell.ipc}; `whole` goes with ipc `all`, every other method with a number")
+
+    evaluation = _layered(config.evaluation, cell.evaluation, settings.evaluation)
+    if backbone == "whole":
+        if evaluation.learning_rate is None:
+            raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
+        network = _matched_network(config, _layered(config.matching, cell.matching), key)
+        return Run(cell.dataset, method, "all", backbone, network, (), evaluation, ("last",), (config.seeds[0],))
+
+    if method == "mtt" and len(settings.stages) > 1:
+        raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets; MTT has one, seqmatch-mtt any number")
+    if len(settings.stages) > cell.ipc:
+        raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets of ipc {cell.ipc}; use at most ipc subsets")
+    stages = tuple(_layered(config.matching, cell.matching, stage) for stage in settings.stages)
+    if backbone == "random":
+        stages = tuple(_layered(stage, Matching(iterations=0)) for stage in stages)
+    network = _matched_network(config, stages[0], key)
+    stages = tuple(
+        _layered(stage, Matching(experts=_recipe(config, stage, f"{key}.stages[{i}]")))
+        for i, stage in enumerate(stages)
+    )
+    if any(config.experts[stage.experts].network != network for stage in stages):
+        raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
+    recorded = config.experts[stages[0].experts].epochs
+    if backbone != "random" and recorded is not None and recorded < epochs_needed(stages[0]):
+        raise SeqmatchError(
+            f"experts.{stages[0].experts}.epochs = {recorded}: {key} can match up to epoch {epochs_needed(stages[0])}; "
+            "raise it, or leave it out"
+        )
+    protocols = tuple(config.selection.protocols)
+    if config.datasets[cell.dataset].validation_fraction == 0:
+        protocols = tuple(protocol for protocol in protocols if protocol != "validation") or ("last",)
+    if all(stage.iterations == 0 for stage in stages):
+        protocols = ("last",)
+    return Run(cell.dataset, method, cell.ipc, backbone, network, stages, evaluation, protocols, tuple(config.seeds))
+
+
+def _matched_network(config: Config, stage: Matching, key: str) -> str:
+    return config.experts[_recipe(config, stage, key)].network
+
+
+def _recipe(config: Config, stage: Matching, key: str) -> str:
+    if stage.experts is not None:
+        _one_of(f"{key}.experts", stage.experts, config.experts)
+        return stage.experts
+    if len(config.experts) != 1:
+        raise SeqmatchError(
+            f"{key}.experts: missing; `experts` has {len(config.experts)} recipes, so say which one "
+            f"({', '.join(config.experts) or 'none defined'})"
+        )
+    return next(iter(config.experts))
+
+
+def _layered(*layers: T) -> T:
+    """The last layer in which a key was set decides it."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged |= {name: getattr(layer, name) for name in layer.model_fields_set}
+    return type(layers[0])(**merged)
+
+
+def _check_references(config: Config) -> None:
+    for name, experts in config.experts.items():
+        _one_of(f"experts.{name}.network", experts.network, config.networks)
+        norm = config.networks[experts.network].norm
+        if norm not in MATCHING_NORMS:
+            raise SeqmatchError(
+                f"networks.{experts.network}.norm = {norm}: trajectories are matched without running statistics; "
+                f"experts need {' or '.join(MATCHING_NORMS)}"
+            )
+    for index, cell in enumerate(config.cells):
+        _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
+    for index, name in enumerate(config.architectures):
+        _one_of(f"architectures[{index}]", name, config.networks)
+
+
+def _one_of(key: str, value: str, allowed: dict[str, Any]) -> None:
+    if value not in allowed:
+        raise SeqmatchError(f"{key} = {value}: not defined; {_allowed(value, allowed)}")
+
+
+def _allowed(value: str, names: Any) -> str:
+    near = difflib.get_close_matches(str(value), list(names), n=1)
+    return f"allowed: {', '.join(names) or 'nothing'}" + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def _explain(fault: Any) -> str:
+    """One line for one pydantic fault."""
+    path = [part for part in fault["loc"] if not _is_union_branch(part)]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "configuration"
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {_allowed(str(path[-1]), _keys(Config, path[:-1]))}"
+    if fault["type"] == "missing":
+        return f"{key}: missing; this key is needed"
+    value = repr(fault["input"])
+    value = value if len(value) <= 60 else value[:57] + "…"
+    return f"{key} = {value}: {fault['msg']}"
+
+
+def _is_union_branch(part: str | int) -> bool:
+    """Pydantic names the tried branch of a union (`Method`, `constrained-int`, …) inside the location."""
+    return isinstance(part, str) and ("[" in part or part in {"Method", "Cell", "constrained-int", "int", "none"})
+
+
+def _keys(annotation: Any, path: list[str | int]) -> list[str]:
+    """The keys allowed at `path` below a model."""
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[str(part)].annotation
+        else:
+            annotation = get_args(annotation)[-1]
+        while get_origin(annotation) in (Annotated, types.UnionType):
+            annotation = get_args(annotation)[0]
+    return list(annotation.model_fields)

@@ -1,0 +1,1 @@
+"""Real data: where they come from, how they are split and normalised."""

@@ -1,0 +1,71 @@
+"""A prepared data set: images, splits and normalisation in one memory-mappable file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqmatch.data import normalization
+from seqmatch.data.normalization import Normalization
+from seqmatch.tensorfile import load_tensors, save_tensors
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with their labels, split in train, validation and test."""
+
+    images: Tensor
+    """uint8, (N, C, H, W)."""
+    labels: Tensor
+    """int64, (N,)."""
+    splits: dict[str, Tensor]
+    """Ascending int64 indices by name, disjoint, together 0 … N − 1. Validation may be empty."""
+    class_names: tuple[str, ...]
+    normalization: Normalization
+    """Fitted on the training split alone."""
+    augmentation: tuple[str, ...]
+    """DSA operations for training on these images and on those distilled from them."""
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        return tuple(self.images.shape[1:])
+
+    def split(self, name: str, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Normalised float32 images (n, C, H, W) and int64 labels (n,) of one split, on `device`."""
+        index = self.splits[name]
+        return self.normalization.apply(self.images[index]).to(device), self.labels[index].to(device)
+
+
+def save(path: Path, dataset: Dataset, header: dict[str, Any]) -> None:
+    """Write a data set; `header` is its provenance."""
+    tensors = {"images": dataset.images, "labels": dataset.labels}
+    tensors |= {f"split.{name}": index for name, index in dataset.splits.items()}
+    tensors |= dataset.normalization.tensors()
+    about = {"class_names": dataset.class_names, "augmentation": dataset.augmentation}
+    save_tensors(path, tensors, header | about)
+
+
+def load(path: Path) -> Dataset:
+    """Read a data set that `save` wrote.
+
+    Raises:
+        SeqmatchError: the file is missing or damaged.
+    """
+    tensors, header = load_tensors(path)
+    return Dataset(
+        images=tensors["images"],
+        labels=tensors["labels"],
+        splits={name: tensors[f"split.{name}"] for name in SPLITS},
+        class_names=tuple(header["class_names"]),
+        normalization=normalization.from_tensors(tensors),
+        augmentation=tuple(header["augmentation"]),
+    )

@@ -1,0 +1,103 @@
+"""Standardisation and ZCA whitening: fitted on training images, applied to all, invertible.
+
+Both kinds offer `apply`, `invert` and `tensors`; `from_tensors` reads either back from a file.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+SMALLEST_STD = 1 / 255
+"""A channel that varies by less than one grey level is not stretched further than this."""
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """(x − mean) / std for each channel, with x in [0, 1]."""
+
+    mean: Tensor
+    """(C,)."""
+    std: Tensor
+    """(C,)."""
+
+    def apply(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) to float32 of the same shape."""
+        return (unit_interval(images) - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
+
+    def invert(self, images: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W) back to the scale on which real pixels lie in [0, 1]; not clipped."""
+        return images * self.std.view(-1, 1, 1) + self.mean.view(-1, 1, 1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "std": self.std}
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """ZCA: W (x − mean) on flattened images with x in [0, 1], W = U diag(s + r)^(−1/2) Uᵀ.
+
+    U, s are eigenvectors and eigenvalues of the training images' covariance, r is the regularisation, so
+    W is symmetric and the whitened image is the one nearest to the original.
+    """
+
+    mean: Tensor
+    """(C·H·W,)."""
+    matrix: Tensor
+    """(C·H·W, C·H·W)."""
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """W⁻¹, in float64: (C·H·W, C·H·W)."""
+        return torch.linalg.inv(self.matrix.double())
+
+    def apply(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) to float32 of the same shape."""
+        centred = unit_interval(images).flatten(1) - self.mean
+        return (centred @ self.matrix).view(images.shape)
+
+    def invert(self, images: Tensor) -> Tensor:
+        """Whitened images (N, C, H, W) back to the scale on which real pixels lie in [0, 1]; not clipped."""
+        centred = images.flatten(1).double() @ self.inverse.to(images.device)
+        return (centred + self.mean.double()).to(images.dtype).view(images.shape)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"zca_mean": self.mean, "zca_matrix": self.matrix}
+
+
+Normalization = Standardization | Whitening
+
+
+def unit_interval(images: Tensor) -> Tensor:
+    """uint8 images to float32 in [0, 1]."""
+    return images.float() / 255
+
+
+def identity(channels: int) -> Standardization:
+    """Pixels in [0, 1] as they are."""
+    return Standardization(torch.zeros(channels), torch.ones(channels))
+
+
+def fit_standardization(images: Tensor) -> Standardization:
+    """Mean and standard deviation of each channel of uint8 images (N, C, H, W), over all pixels."""
+    pixels = unit_interval(images).double().transpose(0, 1).flatten(1)
+    std = pixels.std(dim=1, correction=0).clamp_min(SMALLEST_STD)
+    return Standardization(pixels.mean(dim=1).float(), std.float())
+
+
+def fit_whitening(images: Tensor, regularization: float) -> Whitening:
+    """ZCA of uint8 images (N, C, H, W); the covariance divides by N − 1, all sums are in float64."""
+    pixels = unit_interval(images).flatten(1).double()
+    mean = pixels.mean(dim=0)
+    centred = pixels - mean
+    eigenvalues, vectors = torch.linalg.eigh(centred.T @ centred / (len(pixels) - 1))
+    matrix = (vectors * (eigenvalues.clamp_min(0) + regularization).rsqrt()) @ vectors.T
+    return Whitening(mean.float(), matrix.float())
+
+
+def from_tensors(tensors: dict[str, Tensor]) -> Normalization:
+    """The normalisation whose `tensors()` are among `tensors`."""
+    if "zca_matrix" in tensors:
+        return Whitening(tensors["zca_mean"], tensors["zca_matrix"])
+    return Standardization(tensors["mean"], tensors["std"])

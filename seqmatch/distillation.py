@@ -1,0 +1,325 @@
+"""The outer loop of distillation: pick an expert, match a piece of its trajectory, update the images; snapshots out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+from seqmatch import augment, config
+from seqmatch.checkpoint import Checkpoint
+from seqmatch.errors import SeqmatchError
+from seqmatch.experts import Trajectories
+from seqmatch.matching.trajectory import Match, View, classification_loss, match_trajectory, unflatten
+from seqmatch.progress import Progress
+from seqmatch.seeds import Seed
+from seqmatch.sequence import Subset
+from seqmatch.tensorfile import load_tensors, save_tensors
+
+LARGEST_STEP_SIZE_CUT = 0.5
+"""An update may at most halve the step size, so that it never reaches zero."""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """A subset along its distillation: S copies, the initial one first, and the course of every iteration."""
+
+    iterations: Tensor
+    """int64 (S,): updates done before each copy."""
+    images: Tensor
+    """Normalised, float32 (S, n, C, H, W)."""
+    step_sizes: Tensor
+    """float64 (S,)."""
+    labels: Tensor
+    """int64 (n,)."""
+    matching_losses: Tensor
+    """float64, one an iteration."""
+    step_size_course: Tensor
+    """float64, one an iteration: the step size that it used."""
+
+    def subset(self, index: int) -> Subset:
+        """The copy at `index` as a subset."""
+        return Subset(self.images[index], self.labels, float(self.step_sizes[index]))
+
+
+def save_snapshots(path: Path, snapshots: Snapshots, header: dict[str, Any]) -> None:
+    """Write snapshots; `header` is their provenance."""
+    save_tensors(path, _tensors(snapshots), header)
+
+
+def load_snapshots(path: Path) -> Snapshots:
+    """Read snapshots.
+
+    Raises:
+        SeqmatchError: the file is missing or damaged.
+    """
+    return Snapshots(**load_tensors(path)[0])
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What one iteration matches."""
+
+    expert: int
+    start_epoch: int
+    batches: list[tuple[View, Tensor]]
+
+
+def distill(
+    initial: Subset,
+    prefix: Sequence[Subset],
+    trajectories: Trajectories | None,
+    network: nn.Module,
+    settings: config.Matching,
+    augmentation: Sequence[str],
+    seed: Seed,
+    checkpoint: Checkpoint,
+    device: torch.device,
+) -> Snapshots:
+    """Optimise one subset and its step size, S_1 … S_{k−1} frozen (Du et al. 2023, Algorithm 1).
+
+    Student minibatches come from the union of `prefix` and the subset. Iteration i draws from ``seed / i``,
+    so that a resumed run is the same run.
+
+    Args:
+        initial: S_k to start from.
+        prefix: S_1 … S_{k−1}, empty for k = 1.
+        trajectories: the experts of this stage; None only if `settings.iterations` is 0.
+        network: architecture of the experts; only its shapes matter.
+        checkpoint: where the state is kept; a state found there is taken up.
+
+    Raises:
+        SeqmatchError: the experts are too short, or the loss is no longer finite (the state is saved first).
+    """
+    if settings.iterations and trajectories is not None:
+        _check_length(trajectories, settings)
+    frozen = [subset.images.to(device) for subset in prefix]
+    labels = torch.cat([subset.labels for subset in (*prefix, initial)]).to(device)
+    state = _State.resume(initial, settings, checkpoint, device)
+    loss = classification_loss(network)
+    batch_size = settings.synthetic_batch or len(initial.labels)
+    experts = len(trajectories) if trajectories is not None else 0
+
+    with Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
+        while state.done < settings.iterations:
+            images = torch.cat([*frozen, state.images.detach()])
+            pick = _pick(seed / state.done, experts, settings, labels, batch_size, augmentation)
+            start, target = (
+                unflatten(trajectories.parameters(pick.expert, epoch).to(device), network)
+                for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
+            )
+            match = match_trajectory(loss, start, target, images, pick.batches, float(state.step_size))
+            if not _finite(match):
+                checkpoint.save(state.tensors())
+                raise SeqmatchError(
+                    f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, "
+                    f"expert {pick.expert}, start epoch {pick.start_epoch}, step size {float(state.step_size):.6g}; "
+                    f"lower lr_images, lr_step_size or initial_step_size; state saved in {checkpoint.path}"
+                )
+            state.update(match)
+            bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{float(state.step_size):.5g}", refresh=False)
+            bar.update()
+            if checkpoint.due() and state.done < settings.iterations:
+                checkpoint.save(state.tensors())
+    return state.snapshots()
+
+
+def snapshot_iterations(settings: config.Matching) -> set[int]:
+    """After how many updates a copy is kept: 0, then `snapshots` times at near-even intervals."""
+    count = min(settings.snapshots, settings.iterations)
+    return {0, *(round(settings.iterations * (i + 1) / count) for i in range(count))}
+
+
+def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+    """`steps` index tensors that pass over 0 … total − 1 again and again, in a new order each time."""
+    batches: list[Tensor] = []
+    while len(batches) < steps:
+        batches += torch.randperm(total, generator=generator).split(batch_size)
+    return batches[:steps]
+
+
+class _State:
+    """What changes along the way: images, step size, optimiser, and the record of it all."""
+
+    def __init__(self, initial: Subset, settings: config.Matching, device: torch.device):
+        self.settings = settings
+        self.labels = initial.labels
+        self.images = initial.images.to(device, copy=True)
+        self.step_size = torch.tensor(initial.step_size, dtype=torch.float64)
+        step, start = OPTIMIZERS[settings.optimizer]
+        self._step = step
+        self.optimizer = {"images": start(self.images), "step_size": start(self.step_size)}
+        self.kept: list[tuple[int, Tensor, float]] = []
+        self.course: list[tuple[float, float]] = []
+        self._keep()
+
+    @property
+    def done(self) -> int:
+        """Updates done."""
+        return len(self.course)
+
+    @classmethod
+    def resume(
+        cls, initial: Subset, settings: config.Matching, checkpoint: Checkpoint, device: torch.device
+    ) -> "_State":
+        state = cls(initial, settings, device)
+        saved = checkpoint.load()
+        if saved is not None:
+            state._restore(saved)
+        return state
+
+    def update(self, match: Match) -> None:
+        """One step of the optimiser on S_k and its step size, the frozen images' gradient left out."""
+        previous = float(self.step_size)
+        self.course.append((match.loss, previous))
+        image_gradient = match.image_gradient[-len(self.labels) :]
+        step_size_gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
+        self._step(self.images, image_gradient, self.optimizer["images"], self.settings.lr_images, self.settings)
+        self._step(
+            self.step_size,
+            step_size_gradient,
+            self.optimizer["step_size"],
+            self.settings.lr_step_size,
+            self.settings,
+        )
+        self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
+        self._keep()
+
+    def snapshots(self) -> Snapshots:
+        iterations, images, step_sizes = zip(*self.kept, strict=True)
+        losses, step_size_course = torch.tensor(self.course, dtype=torch.float64).view(-1, 2).unbind(1)
+        return Snapshots(
+            iterations=torch.tensor(iterations),
+            images=torch.stack(images),
+            step_sizes=torch.tensor(step_sizes, dtype=torch.float64),
+            labels=self.labels,
+            matching_losses=losses.clone(),
+            step_size_course=step_size_course.clone(),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state by name."""
+        return _tensors(self.snapshots()) | self._live()
+
+    def _live(self) -> dict[str, Tensor]:
+        """The tensors that updates change in place, by name."""
+        optimizer = {
+            f"live.{parameter}.{name}": tensor
+            for parameter, tensors in self.optimizer.items()
+            for name, tensor in tensors.items()
+        }
+        return {"live.images": self.images, "live.step_size": self.step_size} | optimizer
+
+    def _restore(self, saved: dict[str, Tensor]) -> None:
+        for name, tensor in self._live().items():
+            tensor.copy_(saved.pop(name))
+        kept = Snapshots(**saved)
+        self.kept = list(zip(kept.iterations.tolist(), kept.images, kept.step_sizes.tolist(), strict=True))
+        self.course = torch.stack([kept.matching_losses, kept.step_size_course], 1).tolist()
+
+    def _keep(self) -> None:
+        if self.done in snapshot_iterations(self.settings):
+            self.kept.append((self.done, self.images.detach().cpu().clone(), float(self.step_size)))
+
+
+@torch.no_grad()
+def _sgd_step(
+    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
+) -> None:
+    """PyTorch's SGD with momentum, in its functional form."""
+    sgd(
+        [tensor],
+        [gradient],
+        [state["velocity"]],
+        lr=rate,
+        momentum=settings.momentum,
+        weight_decay=0,
+        dampening=0,
+        nesterov=False,
+        maximize=False,
+    )
+
+
+@torch.no_grad()
+def _adam_step(
+    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
+) -> None:
+    """PyTorch's Adam with its default coefficients, in its functional form."""
+    adam(
+        [tensor],
+        [gradient],
+        [state["mean"]],
+        [state["square"]],
+        [],
+        [state["steps"]],
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=rate,
+        weight_decay=0,
+        eps=1e-8,
+        maximize=False,
+    )
+
+
+OPTIMIZERS = {
+    "sgd": (_sgd_step, lambda tensor: {"velocity": torch.zeros_like(tensor)}),
+    "adam": (
+        _adam_step,
+        lambda tensor: {
+            "mean": torch.zeros_like(tensor),
+            "square": torch.zeros_like(tensor),
+            "steps": torch.zeros((), dtype=torch.float32),
+        },
+    ),
+}
+"""By the name that `matching.optimizer` gives: how to update a tensor in place, and the state it needs."""
+
+
+def _pick(
+    seed: Seed,
+    experts: int,
+    settings: config.Matching,
+    labels: Tensor,
+    batch_size: int,
+    augmentation: Sequence[str],
+) -> Pick:
+    generator = seed.generator()
+    expert = int(torch.randint(experts, (), generator=generator))
+    start_epoch = int(torch.randint(settings.max_start_epoch, (), generator=generator))
+    batches = []
+    for index in minibatches(len(labels), batch_size, settings.synthetic_steps, generator):
+        drawn = augment.draw(augmentation, len(index), generator)
+        index = index.to(labels.device)
+        batches.append((_view(index, drawn), labels[index]))
+    return Pick(expert, start_epoch, batches)
+
+
+def _view(index: Tensor, drawn: augment.Draw | None) -> View:
+    return lambda images: augment.apply(drawn, images[index])
+
+
+def _finite(match: Match) -> bool:
+    return (
+        math.isfinite(match.loss)
+        and math.isfinite(match.step_size_gradient)
+        and bool(match.image_gradient.isfinite().all())
+    )
+
+
+def _check_length(trajectories: Trajectories, settings: config.Matching) -> None:
+    needed = config.epochs_needed(settings)
+    if trajectories.epochs < needed:
+        raise SeqmatchError(
+            f"experts recorded {trajectories.epochs} epochs, but max_start_epoch {settings.max_start_epoch} with "
+            f"expert_epochs {settings.expert_epochs} reaches epoch {needed}; record more, or lower either"
+        )
+
+
+def _tensors(snapshots: Snapshots) -> dict[str, Tensor]:
+    return {field.name: getattr(snapshots, field.name) for field in fields(snapshots)}

@@ -1,0 +1,59 @@
+"""Losses of real training instances while networks learn from a curriculum (Du et al. 2023, figures 1 and 6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seqmatch import config
+from seqmatch.progress import Progress
+from seqmatch.seeds import Seed
+from seqmatch.training import Labelled, NewNetwork, Stage, instance_losses, train_through
+
+
+@dataclass(frozen=True)
+class LossRecord:
+    """Losses of N real training instances at R moments of the training of E networks."""
+
+    losses: Tensor
+    """float32 (E, R, N)."""
+    epochs: Tensor
+    """int64 (R,): epochs since the start of the curriculum, 0 for the untrained network."""
+    stages: Tensor
+    """int64 (R,): the stage, from 1, whose training led there."""
+
+
+def record_moments(epochs: int, records: int) -> set[int]:
+    """Epochs of a stage, 1 … epochs, after which losses are recorded: `records` of them at near-even intervals."""
+    count = min(records, epochs)
+    return {round(epochs * (i + 1) / count) for i in range(count)}
+
+
+def record_losses(
+    curriculum: Sequence[Stage],
+    real: Labelled,
+    new_network: NewNetwork,
+    settings: config.Evaluation,
+    difficulty: config.Difficulty,
+    augmentation: Sequence[str],
+    seed: Seed,
+) -> LossRecord:
+    """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance."""
+    moments = record_moments(settings.epochs, difficulty.records)
+    when = [(1, 0)] + [
+        (stage + 1, stage * settings.epochs + epoch) for stage in range(len(curriculum)) for epoch in sorted(moments)
+    ]
+    networks = []
+    for index in Progress(range(difficulty.networks), desc="record losses", unit="network"):
+        network = new_network(seed / index / "initial")
+        losses = [instance_losses(network, *real)]
+
+        def record(stage: int, epoch: int, network=network, losses=losses) -> None:
+            if epoch in moments:
+                losses.append(instance_losses(network, *real))
+
+        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, record)
+        networks.append(torch.stack(losses))
+    stages, epochs = torch.tensor(when).unbind(1)
+    return LossRecord(torch.stack(networks), epochs.clone(), stages.clone())

@@ -1,0 +1,77 @@
+"""From a description to a network with explicit randomness."""
+
+import math
+
+import torch
+from torch import nn
+
+from seqmatch import config
+from seqmatch.errors import SeqmatchError
+from seqmatch.networks.alexnet import alexnet
+from seqmatch.networks.convnet import convnet
+from seqmatch.networks.resnet import resnet18
+from seqmatch.networks.vgg import vgg11
+from seqmatch.seeds import Seed
+
+FAMILIES = {"convnet": convnet, "resnet18": resnet18, "vgg11": vgg11, "alexnet": alexnet}
+SMALLEST, LARGEST = 8, 128
+
+
+def structure(spec: config.Network, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network on the meta device: its layers and shapes, without any numbers.
+
+    Args:
+        shape: (C, H, W) of an image, C 1 or 3, H = W from 8 to 128.
+        classes: outputs, at least 2.
+
+    Raises:
+        SeqmatchError: no such network can work on such images.
+    """
+    channels, height, width = shape
+    if height != width or not SMALLEST <= height <= LARGEST:
+        raise SeqmatchError(
+            f"images of {height}×{width} pixels: networks take square ones of {SMALLEST} to {LARGEST} pixels"
+        )
+    if channels not in (1, 3):
+        raise SeqmatchError(f"images of {channels} channels: networks take grey (1) or colour (3) ones")
+    if classes < 2:
+        raise SeqmatchError(f"{classes} classes: a classifier needs at least 2")
+    with torch.device("meta"):
+        return FAMILIES[spec.family](spec, channels, height, classes)
+
+
+def build(
+    spec: config.Network,
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: Seed,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """A freshly initialised network on `device`; equal seeds give equal parameters on every device.
+
+    Raises:
+        SeqmatchError: as `structure`.
+    """
+    network = structure(spec, shape, classes)
+    for module in network.modules():  # not Module.to_empty, which imports sympy: seconds a process
+        for name, parameter in module.named_parameters(recurse=False):
+            module.register_parameter(name, nn.Parameter(torch.empty(parameter.shape)))
+        for name, buffer in module.named_buffers(recurse=False):
+            module.register_buffer(name, torch.empty(buffer.shape, dtype=buffer.dtype))
+    initialize(network, seed.generator())
+    return network.to(device)
+
+
+def initialize(network: nn.Module, generator: torch.Generator) -> None:
+    """PyTorch's default initialisation, drawn from `generator` alone: uniform ± 1/√fan_in for weights and biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+        elif isinstance(module, nn.GroupNorm):
+            module.reset_parameters()
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.reset_parameters()

@@ -1,0 +1,28 @@
+"""Decisions that every architecture shares: normalisation, and where there is still something to pool."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+MNIST_SIZE = 28
+"""Grey images of this side are padded by the first convolution, so that the maps start at 32 pixels."""
+
+
+def norm_layer(norm: str) -> Callable[[int], nn.Module]:
+    """Channels to a layer: instance norm (one channel a group, affine), batch norm, or nothing."""
+    return {
+        "instance": lambda channels: nn.GroupNorm(channels, channels),
+        "batch": nn.BatchNorm2d,
+        "none": nn.Identity,
+    }[norm]
+
+
+def smallest_map(norm: str) -> int:
+    """Side of the smallest map that may be normalised: instance norm turns a single pixel into zero."""
+    return 2 if norm == "instance" else 1
+
+
+def first_padding(channels: int, size: int, kernel: int) -> int:
+    """Padding of the first convolution: keeps the size, but brings 28-pixel grey images to 32."""
+    same = kernel // 2
+    return same + 2 if channels == 1 and size == MNIST_SIZE else same

@@ -1,0 +1,127 @@
+"""SeqMatch itself: near-equal subsets, and the curriculum that the distilled ones make (Du et al. 2023, section 4).
+
+A synthetic set is K subsets S_1 … S_K. Subset k is distilled with S_1 … S_{k−1} frozen, and networks learn
+from S_1 first, then from S_1 ∪ S_2, and so on, each stage with the step size learned for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqmatch import config
+from seqmatch.data import normalization
+from seqmatch.data.normalization import Normalization
+from seqmatch.seeds import Seed
+from seqmatch.tensorfile import load_tensors, save_tensors
+from seqmatch.training import Stage
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One distilled subset S_k with the step size learned for its stage."""
+
+    images: Tensor
+    """Normalised, float32, (classes · ipc_k, C, H, W), class after class."""
+    labels: Tensor
+    """int64, (classes · ipc_k,)."""
+    step_size: float
+
+
+def subset_sizes(ipc: int, subsets: int) -> list[int]:
+    """Images per class of each of K subsets: near-equal, the larger ones first (50 in 3: 17, 17, 16).
+
+    Raises:
+        ValueError: more subsets than images per class.
+    """
+    if not 1 <= subsets <= ipc:
+        raise ValueError(f"{ipc} images per class cannot be divided into {subsets} subsets")
+    return [ipc // subsets + (k < ipc % subsets) for k in range(subsets)]
+
+
+def initial_subset(
+    images: Tensor, labels: Tensor, ipc: int, subsets: int, subset: int, step_size: float, seed: Seed
+) -> Subset:
+    """Random real images to start S_k from, k = `subset` from 1; those of different k are distinct.
+
+    The choice depends on `seed` alone, so that methods with equal seeds start from the same images.
+
+    Args:
+        images: normalised training images (N, C, H, W).
+        labels: their classes (N,).
+
+    Raises:
+        ValueError: a class has fewer than `ipc` images.
+    """
+    sizes = subset_sizes(ipc, subsets)
+    first = sum(sizes[: subset - 1])
+    chosen = []
+    for label in labels.unique(sorted=True).tolist():
+        members = (labels == label).nonzero().squeeze(1)
+        if len(members) < ipc:
+            raise ValueError(f"class {label} has {len(members)} training images, fewer than ipc {ipc}")
+        order = torch.randperm(len(members), generator=(seed / label).generator())
+        chosen.append(members[order[first : first + sizes[subset - 1]]])
+    index = torch.cat(chosen)
+    return Subset(images[index].clone(), labels[index].clone(), step_size)
+
+
+def union_curriculum(subsets: Sequence[Subset]) -> list[Stage]:
+    """Stage k is the union S_1 ∪ … ∪ S_k with the step size of S_k."""
+    return [
+        Stage(
+            torch.cat([subset.images for subset in subsets[: k + 1]]),
+            torch.cat([subset.labels for subset in subsets[: k + 1]]),
+            subsets[k].step_size,
+        )
+        for k in range(len(subsets))
+    ]
+
+
+def subset_curriculum(subsets: Sequence[Subset]) -> list[Stage]:
+    """Stage k is S_k alone: the other reading of the paper's section 4.3."""
+    return [Stage(subset.images, subset.labels, subset.step_size) for subset in subsets]
+
+
+def make_curriculum(subsets: Sequence[Subset], settings: config.Evaluation) -> list[Stage]:
+    """The stages that networks learn from, as `settings` asks: teachers, scores, evaluation and loss records alike.
+
+    A learning rate in `settings` takes the place of the learned step sizes.
+    """
+    stages = {"union": union_curriculum, "subset": subset_curriculum}[settings.curriculum](subsets)
+    if settings.learning_rate is None:
+        return stages
+    return [replace(stage, step_size=settings.learning_rate) for stage in stages]
+
+
+def save_subset(path: Path, subset: Subset, normalization: Normalization, header: dict[str, Any]) -> None:
+    """Write a subset with what its users need: the statistics of its normalisation, and pixels to look at.
+
+    `pixels` are the images with the normalisation inverted, clipped to uint8.
+    """
+    pixels = (normalization.invert(subset.images).clamp(0, 1) * 255).round().to(torch.uint8)
+    tensors = {
+        "images": subset.images,
+        "labels": subset.labels,
+        "step_size": torch.tensor(subset.step_size, dtype=torch.float64),
+        "pixels": pixels,
+    }
+    save_tensors(path, tensors | normalization.tensors(), header)
+
+
+def load_subset(path: Path) -> Subset:
+    """Read a subset that `save_subset` wrote.
+
+    Raises:
+        SeqmatchError: the file is missing or damaged.
+    """
+    tensors, _ = load_tensors(path)
+    return Subset(tensors["images"], tensors["labels"], float(tensors["step_size"]))
+
+
+def load_normalization(path: Path) -> Normalization:
+    """The normalisation stored with a subset; `invert` takes its images back to pixels in [0, 1]."""
+    return normalization.from_tensors(load_tensors(path)[0])

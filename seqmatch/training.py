@@ -1,0 +1,144 @@
+"""The one loop that trains networks: experts, teachers, evaluation and loss records differ in what they record."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.sgd import sgd
+
+from seqmatch import augment, config
+from seqmatch.errors import SeqmatchError
+from seqmatch.seeds import Seed
+
+TEST_BATCH = 64
+"""Images a test pass takes at once: small batches stay in a CPU's cache."""
+
+AfterEpoch = Callable[[int], None]
+"""Called with the number of epochs done, 1 … epochs."""
+
+
+NewNetwork = Callable[[Seed], nn.Module]
+"""A seed to a freshly initialised network on the right device."""
+
+Labelled = tuple[Tensor, Tensor]
+"""Normalised images (N, C, H, W) and labels (N,)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Labelled images to train on, and how fast. Real data is a stage too."""
+
+    images: Tensor
+    """Normalised, float32, (N, C, H, W)."""
+    labels: Tensor
+    """int64, (N,)."""
+    step_size: float
+    """Learning rate at the start of the stage, > 0."""
+
+    def to(self, device: torch.device) -> "Stage":
+        return Stage(self.images.to(device), self.labels.to(device), self.step_size)
+
+
+def train(
+    network: nn.Module,
+    stage: Stage,
+    epochs: int,
+    settings: config.Training,
+    augmentation: Sequence[str],
+    seed: Seed,
+    after_epoch: AfterEpoch = lambda epoch: None,
+) -> None:
+    """Train `network` in place by SGD on cross-entropy; every batch gets its own DSA draw.
+
+    Epoch e shuffles and augments by ``seed / e``, so that a run can be taken up at any epoch.
+
+    Raises:
+        SeqmatchError: the parameters are no longer finite.
+    """
+    parameters = list(network.parameters())
+    velocities = [torch.zeros_like(parameter) for parameter in parameters]
+    for epoch in range(epochs):
+        network.train()
+        generator = (seed / epoch).generator()
+        order = torch.randperm(len(stage.labels), generator=generator).to(stage.labels.device)
+        rate = learning_rate(stage.step_size, settings, epoch, epochs)
+        for batch in order.split(settings.batch_size):
+            drawn = augment.draw(augmentation, len(batch), generator)
+            loss = F.cross_entropy(network(augment.apply(drawn, stage.images[batch])), stage.labels[batch])
+            gradients = list(torch.autograd.grad(loss, parameters))
+            _sgd_step(parameters, gradients, velocities, rate, settings)
+        after_epoch(epoch + 1)
+    if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+        raise SeqmatchError(
+            f"training diverged: parameters are not finite after {epochs} epochs at learning rate {stage.step_size:g}; "
+            f"lower the learning rate ({'/'.join(map(str, seed.names))})"
+        )
+
+
+def learning_rate(initial: float, settings: config.Training, epoch: int, epochs: int) -> float:
+    """Learning rate in `epoch`, from 0, of `epochs`: decayed at each fraction of them that lies behind."""
+    passed = sum(epoch >= int(at * epochs) for at in settings.decay_at)
+    return initial * settings.decay_factor**passed
+
+
+@torch.no_grad()
+def _sgd_step(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    velocities: list[Tensor],
+    rate: float,
+    settings: config.Training,
+) -> None:
+    """PyTorch's own SGD in its functional form: an optimiser object would import the compiler, 5 s a process."""
+    sgd(
+        parameters,
+        gradients,
+        velocities,
+        foreach=True,
+        lr=rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        dampening=0,
+        nesterov=False,
+        maximize=False,
+    )
+
+
+def train_through(
+    network: nn.Module,
+    curriculum: Sequence[Stage],
+    epochs: int,
+    settings: config.Training,
+    augmentation: Sequence[str],
+    seed: Seed,
+    after_epoch: Callable[[int, int], None] = lambda stage, epoch: None,
+) -> None:
+    """Train `network` in place through the stages in turn, `epochs` on each, with each stage's own step size.
+
+    `after_epoch` is called with the stage's index, from 0, and the number of its epochs done.
+    """
+    for index, stage in enumerate(curriculum):
+        train(network, stage, epochs, settings, augmentation, seed / index, _within(index, after_epoch))
+
+
+def _within(index: int, after_epoch: Callable[[int, int], None]) -> AfterEpoch:
+    return lambda epoch: after_epoch(index, epoch)
+
+
+@torch.inference_mode()
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1]."""
+    return float((_logits(network, images).argmax(1) == labels).double().mean())
+
+
+@torch.inference_mode()
+def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of each of N normalised images: (N,), on the CPU."""
+    return F.cross_entropy(_logits(network, images), labels, reduction="none").cpu()
+
+
+def _logits(network: nn.Module, images: Tensor) -> Tensor:
+    network.eval()
+    return torch.cat([network(batch) for batch in images.split(TEST_BATCH)])

@@ -1,0 +1,52 @@
+def distilled(run):
+    return any(stage.iterations for stage in run.stages)
+
+
+rule record_losses:
+    input:
+        sources=sources("record_losses"),
+        data=DATA,
+        subsets=subsets_of,
+    output:
+        f"{RUN}/losses.safetensors",
+    params:
+        network=as_json(matched_network),
+        evaluation=as_json(evaluation_of),
+        difficulty=CONFIG.difficulty.model_dump_json(),
+    log:
+        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/record_losses.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/record_losses.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=2000,
+        runtime=240,
+    shell:
+        "python {input.sources[0]} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
+        " --evaluation {params.evaluation:q} --difficulty {params.difficulty:q} --dataset {wildcards.dataset}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output}"
+        " --gpu {resources.gpu} --threads {threads} > {log} 2>&1"
+
+
+rule cluster_difficulty:
+    input:
+        sources=sources("cluster_difficulty"),
+        losses=of_every_run(f"{RUN}/losses.safetensors", distilled),
+    output:
+        table="results/difficulty.csv",
+        provenance="results/difficulty.json",
+    log:
+        "logs/cluster_difficulty.log",
+    benchmark:
+        "results/benchmarks/cluster_difficulty.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python {input.sources[0]} {input.losses} --out {output.table} > {log} 2>&1"

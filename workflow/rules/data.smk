@@ -1,0 +1,20 @@
+rule prepare_dataset:
+    input:
+        sources=sources("prepare_dataset"),
+    output:
+        DATA,
+    params:
+        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump_json(),
+    log:
+        "logs/{dataset}/prepare_dataset.log",
+    benchmark:
+        "results/benchmarks/{dataset}/prepare_dataset.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    shell:
+        "python {input.sources[0]} --dataset {wildcards.dataset} --settings {params.settings:q} --out {output}"
+        " > {log} 2>&1"

@@ -1,0 +1,66 @@
+rule distill_subset:
+    input:
+        sources=sources("distill_subset"),
+        data=DATA,
+        prefix=prefix,
+        experts=experts_of,
+    output:
+        f"{RUN}/snapshots{{subset}}.safetensors",
+    params:
+        settings=as_json(stage_of),
+        network=as_json(matched_network),
+        subsets=lambda wildcards: run_of(wildcards).subsets,
+    log:
+        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/distill_subset{subset}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/distill_subset{subset}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=2000,
+        runtime=720,
+    shell:
+        "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --experts {input.experts}"
+        " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
+        " --subset {wildcards.subset} --subsets {params.subsets} --checkpoints checkpoints --out {output}"
+        " --gpu {resources.gpu} --threads {threads} > {log} 2>&1"
+
+
+# Chooses the snapshot that later subsets are distilled after, and that users take.
+rule select_snapshot:
+    input:
+        sources=sources("select_snapshot"),
+        data=DATA,
+        prefix=prefix,
+        snapshots=f"{RUN}/snapshots{{subset}}.safetensors",
+    output:
+        subset=f"{RUN}/subset{{subset}}.safetensors",
+        scores=f"{RUN}/scores{{subset}}.csv",
+        provenance=f"{RUN}/scores{{subset}}.json",
+    params:
+        protocols=lambda wildcards: run_of(wildcards).protocols,
+        network=as_json(matched_network),
+        evaluation=as_json(evaluation_of),
+        networks=CONFIG.selection.networks,
+        name=lambda wildcards: "/".join(
+            [*run_wildcards(wildcards).values(), wildcards.subset]
+        ),
+    log:
+        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/select_snapshot{subset}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/select_snapshot{subset}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=2000,
+        runtime=240,
+    shell:
+        "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
+        " --protocols {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"
+        " --networks {params.networks} --name {params.name:q} --scores {output.scores} --out {output.subset}"
+        " --gpu {resources.gpu} --threads {threads} > {log} 2>&1"
