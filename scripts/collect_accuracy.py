@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import command
-import pandas as pd
 
 from seqmatch.store import provenance, save_table
+from seqmatch.tables import read_accuracies
 
 
 def main(args):
-    table = pd.concat([pd.read_csv(path, dtype={"ipc": str}) for path in args.tables], ignore_index=True)
-    save_table(args.out, table, provenance(command.parameters(args), args.tables))
+    save_table(args.out, read_accuracies(args.tables), provenance(command.parameters(args), args.tables))
 
 
 if __name__ == "__main__":

@@ -6,21 +6,20 @@ Writes a tidy CSV and a Markdown table made from it; accuracies in percent.
 from pathlib import Path
 
 import command
-import pandas as pd
 
 from seqmatch.store import provenance, save_table, save_text
-from seqmatch.tables import markdown2, table2
+from seqmatch.tables import markdown2, read_accuracies, table2
 
 
 def main(args):
-    table = table2(pd.read_csv(args.accuracy, dtype={"ipc": str}), args.methods)
-    save_table(args.csv, table.round(4), provenance(command.parameters(args), [args.accuracy]))
+    table = table2(read_accuracies(args.accuracies), args.methods)
+    save_table(args.csv, table.round(4), provenance(command.parameters(args), args.accuracies))
     save_text(args.markdown, markdown2(table))
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("accuracy", type=Path, help="table that collect_accuracy.py wrote")
+    arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
     arguments.add_argument("--csv", type=Path, required=True, help="table to write")
     arguments.add_argument("--markdown", type=Path, required=True, help="its Markdown form")

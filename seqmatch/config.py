@@ -40,9 +40,11 @@ def _ascending(values: list[float]) -> list[float]:
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-Fraction = Annotated[Number, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
+Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
+OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
+Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
 Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 Protocol = Literal["validation", "last", "test"]
 
@@ -60,9 +62,8 @@ class Dataset(Section):
     """One data set, how it is split and normalised, and how its images may vary."""
 
     source: Literal["digits"] = Field(description="where the images come from")
-    test_fraction: Fraction = Field(
+    test_fraction: OpenFraction = Field(
         0.25,
-        gt=0,
         description="share of the images held out as test data, where the source has no test split",
     )
     validation_fraction: Fraction = Field(
@@ -102,11 +103,11 @@ class Training(Section):
 
     batch_size: Count = Field(256, description="images a step")
     momentum: Fraction = Field(0.0, description="momentum of SGD")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.0, description="L2 penalty")
+    weight_decay: NotNegative = Field(0.0, description="L2 penalty")
     decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
         [], description="fractions of the epochs at which the learning rate is multiplied by `decay_factor`"
     )
-    decay_factor: Positive = Field(0.1, le=1, description="factor on the learning rate")
+    decay_factor: Factor = Field(0.1, description="factor on the learning rate")
 
 
 class Experts(Training):
@@ -134,7 +135,7 @@ class Matching(Section):
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
     momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
     lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
-    lr_step_size: Annotated[Number, Field(ge=0)] = Field(1e-5, description="learning rate of the step size")
+    lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
     initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
 
 
@@ -143,7 +144,7 @@ class Evaluation(Training):
 
     batch_size: Count = Field(256, description="images a step")
     momentum: Fraction = Field(0.9, description="momentum of SGD")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(5e-4, description="L2 penalty")
+    weight_decay: NotNegative = Field(5e-4, description="L2 penalty")
     decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
         [0.5],
         description="fractions of a stage's epochs at which the learning rate is multiplied by `decay_factor`",
@@ -167,6 +168,13 @@ class Selection(Section):
         description="choices evaluated on the matching network: the first possible one is the headline; "
         "`test` is the paper's protocol and optimistic",
     )
+
+
+class CrossArchitecture(Section):
+    """Evaluation of the synthetic sets on other networks than the one they were distilled with."""
+
+    architectures: list[Name] = Field([], description="keys of `networks`; [] for no such table")
+    seeds: list[Whole] | None = Field(None, description="those of `seeds` to evaluate; by default all")
 
 
 class Difficulty(Section):
@@ -213,7 +221,7 @@ class Config(Section):
     selection: Selection = Field(Selection(), description="choice of snapshots")
     difficulty: Difficulty = Field(Difficulty(), description="hard and easy instances")
     cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")
-    architectures: list[Name] = Field([], description="keys of `networks` for the cross-architecture table")
+    cross_architecture: CrossArchitecture = Field(CrossArchitecture(), description="the second table")
 
 
 @dataclass(frozen=True)
@@ -249,7 +257,7 @@ def load(raw: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(raw)
     except PydanticError as error:
-        raise SeqmatchError("\n".join(_explain(fault) for fault in error.errors())) from None
+        raise SeqmatchError(_explain(error.errors())) from None
     runs(config)
     return config
 
@@ -369,8 +377,11 @@ def _check_references(config: Config) -> None:
             )
     for index, cell in enumerate(config.cells):
         _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
-    for index, name in enumerate(config.architectures):
-        _one_of(f"architectures[{index}]", name, config.networks)
+    for index, name in enumerate(config.cross_architecture.architectures):
+        _one_of(f"cross_architecture.architectures[{index}]", name, config.networks)
+    for index, seed in enumerate(config.cross_architecture.seeds or []):
+        if seed not in config.seeds:
+            raise SeqmatchError(f"cross_architecture.seeds[{index}] = {seed}: not one of seeds ({config.seeds})")
 
 
 def _one_of(key: str, value: str, allowed: dict[str, Any]) -> None:
@@ -383,17 +394,21 @@ def _allowed(value: str, names: Any) -> str:
     return f"allowed: {', '.join(names) or 'nothing'}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
-def _explain(fault: Any) -> str:
-    """One line for one pydantic fault."""
-    path = [part for part in fault["loc"] if not _is_union_branch(part)]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "configuration"
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {_allowed(str(path[-1]), _keys(Config, path[:-1]))}"
-    if fault["type"] == "missing":
-        return f"{key}: missing; this key is needed"
-    value = repr(fault["input"])
-    value = value if len(value) <= 60 else value[:57] + "…"
-    return f"{key} = {value}: {fault['msg']}"
+def _explain(faults: list[Any]) -> str:
+    """One line for each key at fault; what the branches of a union allow is joined."""
+    lines: dict[str, list[str]] = {}
+    for fault in faults:
+        path = [part for part in fault["loc"] if not _is_union_branch(part)]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        if fault["type"] == "extra_forbidden":
+            lines[key] = [f"unknown key; {_allowed(str(path[-1]), _keys(Config, path[:-1]))}"]
+        elif fault["type"] == "missing":
+            lines[key] = ["missing; this key is needed"]
+        else:
+            value = repr(fault["input"])
+            shown = value if len(value) <= 60 else value[:57] + "…"
+            lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(fault["msg"])
+    return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
 
 
 def _is_union_branch(part: str | int) -> bool:

@@ -1,4 +1,4 @@
-"""Hard and easy instances (Du et al. 2023, figures 1 and 6): k-means on the losses of real training images. No torch."""
+"""Hard and easy instances (Du et al. 2023, figures 1 and 6): k-means on losses of real images. No torch."""
 
 import numpy as np
 import pandas as pd

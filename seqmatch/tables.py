@@ -1,16 +1,24 @@
 """The paper's tables from accuracies: plain functions of data frames."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pandas as pd
 
 HEADLINE_ORDER = ("validation", "last", "test")
 CELL = ["dataset", "ipc", "method"]
 
 
+def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
+    """Tables that `scripts/evaluate.py` wrote, one below the other: one row a trained network."""
+    return pd.concat([pd.read_csv(path, dtype={"ipc": str}) for path in paths], ignore_index=True)
+
+
 def table1(accuracy: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     """Methods by data set and images per class, on the network that was matched.
 
     Args:
-        accuracy: `results/accuracy.csv`: one row a trained network, accuracy in percent.
+        accuracy: one row a trained network, accuracy in percent.
         order: method names, top to bottom.
 
     Returns:

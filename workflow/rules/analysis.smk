@@ -1,7 +1,3 @@
-def distilled(run):
-    return any(stage.iterations for stage in run.stages)
-
-
 rule record_losses:
     input:
         sources=sources("record_losses"),
@@ -9,10 +5,6 @@ rule record_losses:
         subsets=subsets_of,
     output:
         f"{RUN}/losses.safetensors",
-    params:
-        network=as_json(matched_network),
-        evaluation=as_json(evaluation_of),
-        difficulty=CONFIG.difficulty.model_dump_json(),
     log:
         "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/record_losses.log",
     benchmark:
@@ -24,6 +16,10 @@ rule record_losses:
         gpu=GPU,
         mem_mb=2000,
         runtime=240,
+    params:
+        network=as_json(matched_network),
+        evaluation=as_json(evaluation_of),
+        difficulty=CONFIG.difficulty.model_dump_json(),
     shell:
         "python {input.sources[0]} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} --difficulty {params.difficulty:q} --dataset {wildcards.dataset}"

@@ -2,6 +2,7 @@
 import os
 import sys
 from pathlib import Path
+from shutil import which
 
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
@@ -16,13 +17,19 @@ except SeqmatchError as error:
     raise WorkflowError(f"the configuration cannot be used:\n{error}")
 
 RUNS = vocabulary.runs(CONFIG)
+CROSS_SEEDS = CONFIG.cross_architecture.seeds or CONFIG.seeds
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
     CONFIG.device == "cuda"
-    or (CONFIG.device == "auto" and Path("/dev/nvidia0").exists())
+    or (CONFIG.device == "auto" and which("nvidia-smi") is not None)
 )
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 DATA = "results/{dataset}/data.safetensors"
+METHODS = list(
+    dict.fromkeys(
+        [*vocabulary.STANDARD_METHODS, *(run.method for run in RUNS.values())]
+    )
+)
 
 
 wildcard_constraints:
@@ -44,7 +51,14 @@ def sources(rule_name):
 
 
 def run_of(wildcards):
-    return RUNS[wildcards.dataset, wildcards.method, wildcards.ipc]
+    """The run that the wildcards name; a target outside the configuration is an error that says so."""
+    run = RUNS.get((wildcards.dataset, wildcards.method, wildcards.ipc))
+    if run is None:
+        raise WorkflowError(
+            f"no cell of the configuration has {wildcards.method} on {wildcards.dataset} with ipc {wildcards.ipc}; "
+            "add it to `cells`"
+        )
+    return run
 
 
 def stage_of(wildcards):
@@ -84,9 +98,51 @@ def run_wildcards(wildcards):
     }
 
 
+def experts_of(wildcards):
+    """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
+    stage = stage_of(wildcards)
+    if stage.iterations == 0:
+        return []
+    if wildcards.subset == "1":
+        folder = f"results/{wildcards.dataset}/experts/{stage.experts}"
+    else:
+        folder = f"{RUN}/teachers{{subset}}"
+    return expand(
+        f"{folder}/shard{{shard}}.safetensors",
+        shard=range(CONFIG.experts[stage.experts].shards),
+        subset=wildcards.subset,
+        **run_wildcards(wildcards),
+    )
+
+
+def subsets_of(wildcards):
+    """S_1 … S_K; none for `whole`."""
+    return expand(
+        f"{RUN}/subset{{k}}.safetensors",
+        k=range(1, run_of(wildcards).subsets + 1),
+        **run_wildcards(wildcards),
+    )
+
+
+def other_choices(wildcards):
+    """Choices of the last snapshot that are evaluated besides the headline's: on the matched network alone."""
+    run = run_of(wildcards)
+    return run.protocols[1:] if wildcards.architecture == run.network else ()
+
+
+def if_other_choices(pattern):
+    """`pattern` for the last subset, where another of its snapshots is evaluated."""
+    return lambda wildcards: (
+        expand(pattern, subset=run_of(wildcards).subsets, **run_wildcards(wildcards))
+        if other_choices(wildcards)
+        else []
+    )
+
+
+# What the targets at the end of the chain are made of.
 def of_every_run(pattern, wanted=lambda run: True, **more):
-    """`pattern` for each run that is `wanted` and each seed; values in `more` are functions of the run."""
-    return [
+    """`pattern` for each run that is `wanted` and each of its seeds; values in `more` are functions of the run."""
+    return unique(
         path
         for run in RUNS.values()
         if wanted(run)
@@ -95,7 +151,49 @@ def of_every_run(pattern, wanted=lambda run: True, **more):
             dataset=run.dataset,
             method=run.method,
             ipc=run.ipc,
-            seed=run.seeds,
-            **{name: values(run) for name, values in more.items()},
+            **{"seed": run.seeds}
+            | {name: values(run) for name, values in more.items()},
         )
+    )
+
+
+def unique(paths):
+    return list(dict.fromkeys(paths))
+
+
+def distilled(run):
+    return any(stage.iterations for stage in run.stages)
+
+
+def own_accuracies(seeds):
+    """Every run on the network that it was matched on."""
+    return of_every_run(
+        f"{RUN}/accuracy/{{architecture}}.csv",
+        architecture=lambda run: run.network,
+        seed=lambda run: [seed for seed in run.seeds if seed in seeds],
+    )
+
+
+def cross_accuracies():
+    """Every synthetic set on the networks of the second table."""
+    return of_every_run(
+        f"{RUN}/accuracy/{{architecture}}.csv",
+        lambda run: run.subsets,
+        architecture=lambda run: CONFIG.cross_architecture.architectures,
+        seed=lambda run: CROSS_SEEDS,
+    )
+
+
+def tables():
+    cross = ["results/table2.csv"] if CONFIG.cross_architecture.architectures else []
+    return ["results/accuracy.csv", "results/table1.csv", *cross]
+
+
+def figures():
+    return [
+        *of_every_run("results/figures/{dataset}/difficulty-ipc{ipc}.png", distilled),
+        *of_every_run(
+            "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.png",
+            lambda run: run.subsets,
+        ),
     ]

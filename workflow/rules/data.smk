@@ -3,8 +3,6 @@ rule prepare_dataset:
         sources=sources("prepare_dataset"),
     output:
         DATA,
-    params:
-        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump_json(),
     log:
         "logs/{dataset}/prepare_dataset.log",
     benchmark:
@@ -15,6 +13,8 @@ rule prepare_dataset:
     resources:
         mem_mb=1500,
         runtime=10,
+    params:
+        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump_json(),
     shell:
         "python {input.sources[0]} --dataset {wildcards.dataset} --settings {params.settings:q} --out {output}"
         " > {log} 2>&1"

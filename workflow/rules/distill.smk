@@ -6,10 +6,6 @@ rule distill_subset:
         experts=experts_of,
     output:
         f"{RUN}/snapshots{{subset}}.safetensors",
-    params:
-        settings=as_json(stage_of),
-        network=as_json(matched_network),
-        subsets=lambda wildcards: run_of(wildcards).subsets,
     log:
         "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/distill_subset{subset}.log",
     benchmark:
@@ -21,6 +17,10 @@ rule distill_subset:
         gpu=GPU,
         mem_mb=2000,
         runtime=720,
+    params:
+        settings=as_json(stage_of),
+        network=as_json(matched_network),
+        subsets=lambda wildcards: run_of(wildcards).subsets,
     shell:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --experts {input.experts}"
         " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
@@ -40,14 +40,6 @@ rule select_snapshot:
         subset=f"{RUN}/subset{{subset}}.safetensors",
         scores=f"{RUN}/scores{{subset}}.csv",
         provenance=f"{RUN}/scores{{subset}}.json",
-    params:
-        protocols=lambda wildcards: run_of(wildcards).protocols,
-        network=as_json(matched_network),
-        evaluation=as_json(evaluation_of),
-        networks=CONFIG.selection.networks,
-        name=lambda wildcards: "/".join(
-            [*run_wildcards(wildcards).values(), wildcards.subset]
-        ),
     log:
         "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/select_snapshot{subset}.log",
     benchmark:
@@ -59,6 +51,14 @@ rule select_snapshot:
         gpu=GPU,
         mem_mb=2000,
         runtime=240,
+    params:
+        protocols=lambda wildcards: run_of(wildcards).protocols,
+        network=as_json(matched_network),
+        evaluation=as_json(evaluation_of),
+        networks=CONFIG.selection.networks,
+        name=lambda wildcards: "/".join(
+            [*run_wildcards(wildcards).values(), wildcards.subset]
+        ),
     shell:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
         " --protocols {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"

@@ -1,25 +1,3 @@
-def shards(recipe, folder):
-    return expand(
-        f"{folder}/shard{{shard}}.safetensors",
-        shard=range(CONFIG.experts[recipe].shards),
-        allow_missing=True,
-    )
-
-
-def experts_of(wildcards):
-    """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
-    stage = stage_of(wildcards)
-    if stage.iterations == 0:
-        return []
-    if wildcards.subset == "1":
-        folder = f"results/{wildcards.dataset}/experts/{stage.experts}"
-    else:
-        folder = f"{RUN}/teachers{wildcards.subset}"
-    return expand(
-        shards(stage.experts, folder), **run_wildcards(wildcards)
-    )
-
-
 rule train_experts:
     input:
         sources=sources("train_experts"),
@@ -27,16 +5,6 @@ rule train_experts:
         prefix=[],
     output:
         "results/{dataset}/experts/{recipe}/shard{shard}.safetensors",
-    params:
-        recipe=lambda wildcards: CONFIG.experts[wildcards.recipe].model_dump_json(),
-        network=lambda wildcards: CONFIG.networks[
-            CONFIG.experts[wildcards.recipe].network
-        ].model_dump_json(),
-        epochs=lambda wildcards: vocabulary.recorded_epochs(
-            CONFIG, wildcards.recipe, wildcards.dataset
-        ),
-        through=[],
-        name=lambda wildcards: f"{wildcards.dataset}/{wildcards.recipe}",
     log:
         "logs/{dataset}/experts/{recipe}/shard{shard}.log",
     benchmark:
@@ -48,6 +16,16 @@ rule train_experts:
         gpu=GPU,
         mem_mb=2000,
         runtime=240,
+    params:
+        recipe=lambda wildcards: CONFIG.experts[wildcards.recipe].model_dump_json(),
+        network=lambda wildcards: CONFIG.networks[
+            CONFIG.experts[wildcards.recipe].network
+        ].model_dump_json(),
+        epochs=lambda wildcards: vocabulary.recorded_epochs(
+            CONFIG, wildcards.recipe, wildcards.dataset
+        ),
+        through=[],
+        name=lambda wildcards: f"{wildcards.dataset}/{wildcards.recipe}",
     shell:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
@@ -61,6 +39,10 @@ use rule train_experts as train_teachers with:
         prefix=prefix,
     output:
         f"{RUN}/teachers{{subset}}/shard{{shard}}.safetensors",
+    log:
+        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.log",
+    benchmark:
+        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.tsv"
     params:
         recipe=as_json(recipe_of),
         network=as_json(matched_network),
@@ -72,7 +54,3 @@ use rule train_experts as train_teachers with:
         name=lambda wildcards: "/".join(
             [*run_wildcards(wildcards).values(), wildcards.subset]
         ),
-    log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.tsv"

@@ -1,0 +1,107 @@
+"""Write what follows from the configuration's models: the JSON schema for editors, and the table of all keys.
+
+Run it after an edit to seqmatch/config.py; a test compares the files with it.
+"""
+
+import json
+from pathlib import Path
+
+import command
+import yaml
+
+from seqmatch import config
+from seqmatch.store import save_text
+
+SECTIONS = [
+    ("", config.Config),
+    ("datasets.*", config.Dataset),
+    ("networks.*", config.Network),
+    ("experts.*", config.Experts),
+    ("matching", config.Matching),
+    ("evaluation", config.Evaluation),
+    ("selection", config.Selection),
+    ("cross_architecture", config.CrossArchitecture),
+    ("difficulty", config.Difficulty),
+    ("cells[]", config.Cell),
+    ("cells[].methods.*", config.Method),
+]
+
+INTRODUCTION = """\
+# Configuration
+
+`config.yaml` at the top of the repository is the experiment that runs by default. A file given with
+`--configfile` is laid over it: dictionaries are merged key by key, lists (such as `cells` and `seeds`) are
+replaced. What is defined but asked for by no cell costs nothing.
+
+Settings are layered. For each stage of a method, the stage's own entry decides, then `matching` of its cell, then
+the general `matching`; evaluation settings likewise, from the method's `evaluation` to the cell's to the general
+one. `stages` has one entry for each subset, so that its length is K; `{}` changes nothing.
+
+Everything is checked before the first job. Device, number of cores and folders change no result and rerun nothing.
+
+The tables below are generated from the models in `seqmatch/config.py` by `scripts/document_config.py`.
+"""
+
+
+def main(args):
+    schema = config.Config.model_json_schema()
+    save_text(args.schema, yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110))
+    save_text(args.readme, INTRODUCTION + "".join(section(name, model) for name, model in SECTIONS))
+
+
+def section(name, model):
+    schema = model.model_json_schema()
+    title = f"`{name}`" if name else "Top level"
+    rows = [
+        f"| `{key}` | {kind(about, schema)} | {default(key, about, schema)} | {about.get('description', '')} |"
+        for key, about in schema["properties"].items()
+    ]
+    lines = [
+        "",
+        f"## {title}",
+        "",
+        model.__doc__,
+        "",
+        "| key | value | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join([*lines, *rows]) + "\n"
+
+
+def kind(about, schema):
+    """A value's type and range, in words."""
+    if "$ref" in about:
+        return "section"
+    if about.get("type") == "object":
+        return "sections by name"
+    if "anyOf" in about:
+        return " or ".join(kind(option, schema) for option in about["anyOf"] if option.get("type") != "null")
+    if "enum" in about or "const" in about:
+        return ", ".join(f"`{value}`" for value in about.get("enum", [about.get("const")]))
+    if about["type"] == "array":
+        return f"list of {kind(about['items'], schema)}"
+    names = {"integer": "integer", "number": "number", "string": "name"}
+    bounds = [
+        f"{sign} {about[key]:g}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+        if key in about
+    ]
+    return " ".join([names[about["type"]], ", ".join(bounds)]).strip()
+
+
+def default(key, about, schema):
+    if key in schema.get("required", []):
+        return "needed"
+    if "$ref" in about or about.get("default") is None or isinstance(about["default"], dict):
+        return ""
+    if key == "stages":
+        return "`[{}]`"
+    return f"`{json.dumps(about['default'])}`"
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    root = Path(__file__).resolve().parents[1]
+    arguments.add_argument("--schema", type=Path, default=root / "workflow/schemas/config.schema.yaml")
+    arguments.add_argument("--readme", type=Path, default=root / "config/README.md")
+    command.run(main, arguments)

@@ -1,0 +1,210 @@
+import dataclasses
+
+import pytest
+import torch
+from conftest import TINY, labelled, normal
+
+from seqmatch import config, distillation
+from seqmatch.checkpoint import Checkpoint, fingerprint
+from seqmatch.distillation import distill, load_snapshots, minibatches, save_snapshots, snapshot_iterations
+from seqmatch.errors import SeqmatchError
+from seqmatch.experts import Trajectories, record_trajectory, save_shard
+from seqmatch.networks import build, structure
+from seqmatch.seeds import Seed
+from seqmatch.sequence import Subset
+from seqmatch.training import Stage
+
+SETTINGS = config.Matching(
+    iterations=6,
+    snapshots=3,
+    synthetic_steps=3,
+    expert_epochs=1,
+    max_start_epoch=3,
+    optimizer="adam",
+    lr_images=0.05,
+    lr_step_size=0.002,
+    initial_step_size=0.05,
+)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    path = tmp_path_factory.mktemp("experts") / "shard0.safetensors"
+    recipe = config.Experts(network="convnet", batch_size=6)
+    real = Stage(*labelled(per_class=20, name="real"), 0.05)
+    trajectories = [
+        record_trajectory(build(TINY, (1, 8, 8), 3, Seed("e", i)), real, 3, recipe, [], Seed("e", i)) for i in range(2)
+    ]
+    save_shard(path, trajectories, {})
+    return path
+
+
+def initial(name="init"):
+    return Subset(*labelled(per_class=1, name=name), step_size=0.05)
+
+
+def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9):
+    checkpoint = Checkpoint(folder, "work", seconds)
+    with Trajectories([shard]) as trajectories:
+        return distill(
+            start or initial(),
+            prefix,
+            trajectories,
+            structure(TINY, (1, 8, 8), 3),
+            settings,
+            ["color", "crop"],
+            Seed("d"),
+            checkpoint,
+            torch.device("cpu"),
+        )
+
+
+def same(left, right):
+    return all(
+        torch.equal(getattr(left, field.name), getattr(right, field.name)) for field in dataclasses.fields(left)
+    )
+
+
+def test_snapshots_begin_with_the_initial_images_and_differ(shard, tmp_path):
+    snapshots = run(shard, tmp_path)
+    assert snapshots.iterations.tolist() == [0, 2, 4, 6]
+    assert torch.equal(snapshots.images[0], initial().images)
+    assert all((a != b).any() for a, b in zip(snapshots.images, snapshots.images[1:], strict=False))
+    assert len(snapshots.matching_losses) == len(snapshots.step_size_course) == 6
+    assert snapshots.step_size_course[0] == 0.05 and snapshots.step_sizes[0] == 0.05
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_matching_loss_falls(shard, tmp_path, optimizer):
+    rates = {"sgd": {"lr_images": 20.0, "lr_step_size": 1e-4}, "adam": {"lr_images": 0.05, "lr_step_size": 0.002}}
+    settings = SETTINGS.model_copy(update={"iterations": 60, "optimizer": optimizer, **rates[optimizer]})
+    losses = run(shard, tmp_path, settings).matching_losses
+    assert losses[-15:].mean() < losses[:15].mean()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_updates_are_pytorchs_optimisers(optimizer):
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
+    step, start = distillation.OPTIMIZERS[optimizer]
+    ours = normal(4, 3).double()
+    theirs = ours.clone().requires_grad_()
+    state = start(ours)
+    reference = {
+        "sgd": lambda: torch.optim.SGD([theirs], lr=0.1, momentum=0.5),
+        "adam": lambda: torch.optim.Adam([theirs], lr=0.1),
+    }[optimizer]()
+    for i in range(5):
+        gradient = normal(4, 3, name=f"g{i}").double()
+        step(ours, gradient, state, 0.1, settings)
+        theirs.grad = gradient.clone()
+        reference.step()
+    assert torch.allclose(ours, theirs.detach(), rtol=1e-12)
+
+
+def test_equal_seeds_give_equal_bits(shard, tmp_path):
+    assert same(run(shard, tmp_path / "a"), run(shard, tmp_path / "b"))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_an_interrupted_run_goes_on_bit_for_bit(shard, tmp_path, monkeypatch, optimizer, after):
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
+    whole = run(shard, tmp_path / "whole", settings)
+
+    original, calls = distillation.match_trajectory, []
+
+    def stop_after(*arguments):
+        calls.append(None)
+        if len(calls) > after:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(distillation, "match_trajectory", stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        run(shard, tmp_path / "parts", settings, seconds=0)
+    calls.clear()
+    monkeypatch.setattr(distillation, "match_trajectory", lambda *a: calls.append(None) or original(*a))
+    resumed = run(shard, tmp_path / "parts", settings, seconds=0)
+    assert len(calls) == 6 - after
+    assert same(whole, resumed)
+
+
+def test_the_frozen_prefix_stays_as_it_is_and_matters(shard, tmp_path):
+    prefix = [Subset(*labelled(per_class=1, name="earlier"), step_size=0.04)]
+    before = prefix[0].images.clone()
+    with_prefix = run(shard, tmp_path / "a", prefix=prefix)
+    assert torch.equal(prefix[0].images, before) and prefix[0].step_size == 0.04
+    assert with_prefix.images.shape[1] == 3
+    assert not torch.equal(with_prefix.images[-1], run(shard, tmp_path / "b").images[-1])
+
+
+def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
+    settings = SETTINGS.model_copy(update={"optimizer": "sgd", "lr_images": 1e-3, "lr_step_size": 1e6})
+    snapshots = run(shard, tmp_path, settings.model_copy(update={"iterations": 1}))
+    assert (snapshots.step_sizes > 0).all()
+    falling = distillation._State(initial(), settings, torch.device("cpu"))
+    for _ in range(5):
+        falling.update(distillation.Match(1.0, torch.zeros_like(falling.images), 1.0))
+    assert 0 < float(falling.step_size) < 0.05
+
+
+def test_no_iterations_keep_the_initial_images(tmp_path):
+    snapshots = distill(
+        initial(),
+        [],
+        None,
+        structure(TINY, (1, 8, 8), 3),
+        SETTINGS.model_copy(update={"iterations": 0}),
+        [],
+        Seed("d"),
+        Checkpoint(tmp_path, "work"),
+        torch.device("cpu"),
+    )
+    assert snapshots.iterations.tolist() == [0] and torch.equal(snapshots.images[0], initial().images)
+    assert len(snapshots.matching_losses) == 0
+
+
+def test_a_loss_that_is_not_finite_stops_after_saving(shard, tmp_path):
+    settings = SETTINGS.model_copy(update={"initial_step_size": 1e30})
+    start = Subset(initial().images, initial().labels, 1e30)
+    with pytest.raises(SeqmatchError, match=r"iteration 0, expert \d, start epoch \d, step size 1e\+30") as caught:
+        run(shard, tmp_path, settings, start=start)
+    assert str(tmp_path / "work.safetensors") in str(caught.value)
+    assert (tmp_path / "work.safetensors").exists()
+
+
+def test_experts_that_are_too_short_are_refused(shard, tmp_path):
+    with pytest.raises(SeqmatchError, match="experts recorded 3 epochs, but max_start_epoch 4"):
+        run(shard, tmp_path, SETTINGS.model_copy(update={"max_start_epoch": 4}))
+
+
+def test_minibatches_pass_over_everything_again_and_again():
+    batches = minibatches(7, 3, 6, Seed("m").generator())
+    assert [len(batch) for batch in batches] == [3, 3, 1, 3, 3, 1]
+    for one_pass in (batches[:3], batches[3:]):
+        assert torch.cat(one_pass).sort().values.tolist() == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("iterations", "snapshots", "moments"),
+    [(150, 5, {0, 30, 60, 90, 120, 150}), (3, 10, {0, 1, 2, 3}), (10, 3, {0, 3, 7, 10}), (0, 4, {0})],
+)
+def test_snapshots_are_evenly_spread(iterations, snapshots, moments):
+    settings = config.Matching(iterations=iterations, snapshots=snapshots)
+    assert snapshot_iterations(settings) == moments
+
+
+def test_snapshots_come_back_from_their_file(shard, tmp_path):
+    snapshots = run(shard, tmp_path)
+    save_snapshots(tmp_path / "s.safetensors", snapshots, {})
+    assert same(load_snapshots(tmp_path / "s.safetensors"), snapshots)
+
+
+def test_fingerprints_tell_work_apart(tmp_path):
+    source = tmp_path / "a.py"
+    source.write_text("x = 1")
+    first = fingerprint({"parameters": {"k": 1}}, [source])
+    assert first == fingerprint({"parameters": {"k": 1}}, [source])
+    assert first != fingerprint({"parameters": {"k": 2}}, [source])
+    source.write_text("x = 2")
+    assert first != fingerprint({"parameters": {"k": 1}}, [source])

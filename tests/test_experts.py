@@ -1,0 +1,50 @@
+import pytest
+import torch
+from conftest import TINY, labelled
+
+from seqmatch import config
+from seqmatch.errors import SeqmatchError
+from seqmatch.experts import Trajectories, record_trajectory, save_shard
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.training import Stage
+
+RECIPE = config.Experts(network="convnet", batch_size=4)
+
+
+def record(name, epochs=3):
+    network = build(TINY, (1, 8, 8), 3, Seed(name))
+    start = torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
+    trajectory = record_trajectory(network, Stage(*labelled(), 0.05), epochs, RECIPE, [], Seed(name))
+    return start, trajectory, torch.nn.utils.parameters_to_vector(network.parameters()).detach()
+
+
+def test_a_trajectory_holds_start_every_epoch_and_end_as_copies():
+    start, trajectory, end = record("a")
+    assert len(trajectory) == 4
+    assert torch.equal(trajectory[0], start) and torch.equal(trajectory[-1], end)
+    moved = (trajectory[1:] - trajectory[:-1]).norm(dim=1)
+    assert (moved > 0).all()
+
+
+def test_a_longer_recording_begins_with_the_shorter_one():
+    assert torch.equal(record("a", 3)[1], record("a", 5)[1][:4])
+
+
+def test_shards_are_read_as_one_pool(tmp_path):
+    trajectories = [record(name)[1] for name in "abc"]
+    save_shard(tmp_path / "0", trajectories[:2], {})
+    save_shard(tmp_path / "1", trajectories[2:], {})
+    with Trajectories([tmp_path / "0", tmp_path / "1"]) as pool:
+        assert len(pool) == 3 and pool.epochs == 3
+        for expert, trajectory in enumerate(trajectories):
+            for epoch in range(4):
+                assert torch.equal(pool.parameters(expert, epoch), trajectory[epoch])
+
+
+def test_a_damaged_shard_is_named(tmp_path):
+    path = tmp_path / "shard0.safetensors"
+    save_shard(path, [record("a")[1]], {})
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SeqmatchError, match="shard0"):
+        Trajectories([path])

@@ -1,0 +1,140 @@
+"""The exact gradient against plain unrolled autograd."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import normal
+
+from seqmatch import augment, config
+from seqmatch.matching.trajectory import classification_loss, match_trajectory, unflatten
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+
+NETWORKS = [
+    config.Network(family=family, width=8, depth=depth, norm=norm)
+    for family, depth in (("convnet", 1), ("convnet", 3), ("resnet18", 1), ("vgg11", 1), ("alexnet", 1))
+    for norm in ("instance", "none")
+]
+
+
+def problem(spec, operation, dtype, steps, size=8, images=6):
+    """(loss, start, target, images, batches) with a minibatch of its own at each step."""
+    network = build(spec, (3, size, size), 3, Seed("student")).to(dtype)
+    loss = classification_loss(network)
+    start = [parameter.detach() for parameter in network.parameters()]
+    other = build(spec, (3, size, size), 3, Seed("goal")).to(dtype)
+    target = [p + 0.1 * (q.detach() - p) for p, q in zip(start, other.parameters(), strict=True)]
+    pixels = normal(images, 3, size, size, dtype=dtype)
+    labels = torch.arange(images) % 3
+    generator = Seed("batches").generator()
+    batches = []
+    for _ in range(steps):
+        index = torch.randperm(images, generator=generator)[: images - 2]
+        drawn = augment.draw([operation] if operation else [], len(index), generator)
+        batches.append((lambda x, index=index, drawn=drawn: augment.apply(drawn, x[index]), labels[index]))
+    return loss, start, target, pixels, batches
+
+
+def unrolled(loss, start, target, images, batches, step_size):
+    """The same by one graph through every step."""
+    images = images.clone().requires_grad_()
+    alpha = torch.tensor(step_size, dtype=images.dtype, requires_grad=True)
+    theta = [parameter.clone().requires_grad_() for parameter in start]
+    for view, labels in batches:
+        gradient = torch.autograd.grad(loss(theta, view(images), labels), theta, create_graph=True)
+        theta = [p - alpha * g for p, g in zip(theta, gradient, strict=True)]
+    ours = sum(((p - q) ** 2).sum() for p, q in zip(theta, target, strict=True))
+    scale = sum(((p - q) ** 2).sum() for p, q in zip(start, target, strict=True))
+    value = ours / scale
+    by_images, by_alpha = torch.autograd.grad(value, [images, alpha])
+    return float(value.detach()), by_images, float(by_alpha)
+
+
+def relative(ours, theirs):
+    return float((ours - theirs).norm() / theirs.norm())
+
+
+def assert_equal(match, reference, tolerance):
+    value, by_images, by_alpha = reference
+    assert abs(match.loss - value) <= tolerance * abs(value)
+    assert by_images.norm() > 0
+    assert relative(match.image_gradient, by_images) < tolerance
+    assert abs(match.step_size_gradient - by_alpha) < tolerance * abs(by_alpha)
+
+
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
+def test_gradient_is_exact_on_every_network_that_can_be_matched(spec):
+    setting = problem(spec, "color", torch.float64, steps=3)
+    assert_equal(match_trajectory(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
+
+
+@pytest.mark.parametrize("operation", [None, *augment.OPERATIONS])
+def test_gradient_is_exact_through_every_augmentation(operation):
+    setting = problem(NETWORKS[2], operation, torch.float64, steps=5)
+    assert_equal(match_trajectory(*setting, 0.1), unrolled(*setting, 0.1), 1e-9)
+
+
+@pytest.mark.parametrize("operation", [None, "color", "scale"])
+def test_gradient_in_single_precision(operation):
+    setting = problem(NETWORKS[2], operation, torch.float32, steps=4)
+    assert_equal(match_trajectory(*setting, 0.01), unrolled(*setting, 0.01), 1e-3)
+
+
+def test_gradient_against_finite_differences_of_a_smooth_loss():
+    def loss(theta, x, y):
+        return ((x.flatten(1) @ theta[0]).tanh() - y).square().mean()
+
+    start, target = [normal(4, 2, name="s", dtype=torch.float64)], [normal(4, 2, name="t", dtype=torch.float64)]
+    images = normal(3, 1, 2, 2, dtype=torch.float64)
+    batches = [(lambda x: x, normal(3, 2, name=f"y{i}", dtype=torch.float64)) for i in range(4)]
+    match = match_trajectory(loss, start, target, images, batches, 0.3)
+    step = 1e-6
+    for position in range(images.numel()):
+        shift = torch.zeros(images.numel(), dtype=torch.float64)
+        shift[position] = step
+        shift = shift.view_as(images)
+        ends = [match_trajectory(loss, start, target, images + sign * shift, batches, 0.3).loss for sign in (1, -1)]
+        assert abs((ends[0] - ends[1]) / (2 * step) - match.image_gradient.flatten()[position]) < 1e-8
+    ends = [match_trajectory(loss, start, target, images, batches, 0.3 + sign * step).loss for sign in (1, -1)]
+    assert abs((ends[0] - ends[1]) / (2 * step) - match.step_size_gradient) < 1e-8
+
+
+def test_images_that_no_batch_uses_get_no_gradient():
+    loss, start, target, images, batches = problem(NETWORKS[2], None, torch.float64, steps=2)
+    used = batches[0][0](torch.arange(len(images), dtype=torch.float64).view(-1, 1, 1, 1)).flatten().long()
+    match = match_trajectory(loss, start, target, images, batches[:1], 0.1)
+    unused = [i for i in range(len(images)) if i not in used]
+    assert len(unused) == 2
+    assert (match.image_gradient[unused] == 0).all()
+
+
+def test_unflatten_inverts_flattening():
+    network = build(NETWORKS[0], (3, 8, 8), 3, Seed("n"))
+    vector = torch.nn.utils.parameters_to_vector(network.parameters())
+    assert all(torch.equal(p, q) for p, q in zip(unflatten(vector, network), network.parameters(), strict=True))
+
+
+MEMORY = """
+import resource, sys
+sys.path.insert(0, "tests")
+from test_matching import *
+torch.set_num_threads(1)
+spec = config.Network(family="convnet", width=32, depth=2)
+setting = problem(spec, None, torch.float32, steps=int(sys.argv[1]), size=16, images=66)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+match_trajectory(*setting, 0.01)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_steps(pytestconfig):
+    def peak(steps):
+        command = [sys.executable, "-c", MEMORY, str(steps)]
+        result = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True)
+        return float(result.stdout)
+
+    few, many = peak(4), peak(32)
+    one_step_of_activations = 64 * 32 * (16 * 16 + 8 * 8) * 3 * 4 / 2**20  # conv, norm, ReLU; MiB
+    assert many - few < 28 * one_step_of_activations / 4, (few, many)
