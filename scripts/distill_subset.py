@@ -13,12 +13,13 @@ from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, fingerprint
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
-from seqmatch.distillation import distill, save_snapshots
+from seqmatch.distillation import distill
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
 from seqmatch.networks import structure
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
+from seqmatch.snapshots import save_snapshots
 from seqmatch.store import provenance
 
 

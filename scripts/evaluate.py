@@ -14,11 +14,11 @@ import pandas as pd
 from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
-from seqmatch.distillation import load_snapshots
 from seqmatch.evaluation import choose_snapshot, evaluate
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
+from seqmatch.snapshots import load_snapshots
 from seqmatch.store import provenance, save_table
 from seqmatch.training import Stage
 

@@ -17,11 +17,11 @@ import pandas as pd
 from seqmatch import config
 from seqmatch.data.dataset import SPLITS, load
 from seqmatch.device import prepare
-from seqmatch.distillation import load_snapshots
 from seqmatch.evaluation import choose_snapshot, score_snapshots
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, save_subset
+from seqmatch.snapshots import load_snapshots
 from seqmatch.store import provenance, save_table
 
 

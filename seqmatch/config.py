@@ -21,6 +21,9 @@ NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 STANDARD_METHODS = {"random": "random", "mtt": "mtt", "seqmatch-mtt": "mtt", "whole": "whole"}
 """Method names that need no `backbone` key, and the backbone of each."""
 
+RESERVED = {"datasets": {"benchmarks", "figures"}, "methods": {"experts"}}
+"""Names that would be mistaken for other folders under results/."""
+
 MATCHING_NORMS = ("instance", "none")
 """Normalisations without running statistics: the loss is then a pure function of the parameters."""
 
@@ -273,6 +276,8 @@ def runs(config: Config) -> dict[tuple[str, str, str], Run]:
     for index, cell in enumerate(config.cells):
         for method, settings in cell.methods.items():
             key = f"cells[{index}].methods.{method}"
+            if method in RESERVED["methods"]:
+                raise SeqmatchError(f"{key}: this name is taken by a folder of results; choose another")
             run = _resolve(config, cell, method, settings or Method(), key)
             identity = (cell.dataset, method, str(cell.ipc))
             if identity in found:
@@ -367,6 +372,8 @@ def _layered(*layers: T) -> T:
 
 
 def _check_references(config: Config) -> None:
+    for name in RESERVED["datasets"] & set(config.datasets):
+        raise SeqmatchError(f"datasets.{name}: this name is taken by a folder of results; choose another")
     for name, experts in config.experts.items():
         _one_of(f"experts.{name}.network", experts.network, config.networks)
         norm = config.networks[experts.network].norm

@@ -2,63 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
-from torch.optim.sgd import sgd
 
 from seqmatch import augment, config
 from seqmatch.checkpoint import Checkpoint
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
 from seqmatch.matching.trajectory import Match, View, classification_loss, match_trajectory, unflatten
+from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset
-from seqmatch.tensorfile import load_tensors, save_tensors
+from seqmatch.snapshots import Snapshots, snapshot_iterations
 
 LARGEST_STEP_SIZE_CUT = 0.5
 """An update may at most halve the step size, so that it never reaches zero."""
-
-
-@dataclass(frozen=True)
-class Snapshots:
-    """A subset along its distillation: S copies, the initial one first, and the course of every iteration."""
-
-    iterations: Tensor
-    """int64 (S,): updates done before each copy."""
-    images: Tensor
-    """Normalised, float32 (S, n, C, H, W)."""
-    step_sizes: Tensor
-    """float64 (S,)."""
-    labels: Tensor
-    """int64 (n,)."""
-    matching_losses: Tensor
-    """float64, one an iteration."""
-    step_size_course: Tensor
-    """float64, one an iteration: the step size that it used."""
-
-    def subset(self, index: int) -> Subset:
-        """The copy at `index` as a subset."""
-        return Subset(self.images[index], self.labels, float(self.step_sizes[index]))
-
-
-def save_snapshots(path: Path, snapshots: Snapshots, header: dict[str, Any]) -> None:
-    """Write snapshots; `header` is their provenance."""
-    save_tensors(path, _tensors(snapshots), header)
-
-
-def load_snapshots(path: Path) -> Snapshots:
-    """Read snapshots.
-
-    Raises:
-        SeqmatchError: the file is missing or damaged.
-    """
-    return Snapshots(**load_tensors(path)[0])
 
 
 @dataclass(frozen=True)
@@ -127,12 +88,6 @@ def distill(
             if checkpoint.due() and state.done < settings.iterations:
                 checkpoint.save(state.tensors())
     return state.snapshots()
-
-
-def snapshot_iterations(settings: config.Matching) -> set[int]:
-    """After how many updates a copy is kept: 0, then `snapshots` times at near-even intervals."""
-    count = min(settings.snapshots, settings.iterations)
-    return {0, *(round(settings.iterations * (i + 1) / count) for i in range(count))}
 
 
 def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
@@ -204,7 +159,7 @@ class _State:
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by name."""
-        return _tensors(self.snapshots()) | self._live()
+        return self.snapshots().tensors() | self._live()
 
     def _live(self) -> dict[str, Tensor]:
         """The tensors that updates change in place, by name."""
@@ -225,60 +180,6 @@ class _State:
     def _keep(self) -> None:
         if self.done in snapshot_iterations(self.settings):
             self.kept.append((self.done, self.images.detach().cpu().clone(), float(self.step_size)))
-
-
-@torch.no_grad()
-def _sgd_step(
-    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
-) -> None:
-    """PyTorch's SGD with momentum, in its functional form."""
-    sgd(
-        [tensor],
-        [gradient],
-        [state["velocity"]],
-        lr=rate,
-        momentum=settings.momentum,
-        weight_decay=0,
-        dampening=0,
-        nesterov=False,
-        maximize=False,
-    )
-
-
-@torch.no_grad()
-def _adam_step(
-    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
-) -> None:
-    """PyTorch's Adam with its default coefficients, in its functional form."""
-    adam(
-        [tensor],
-        [gradient],
-        [state["mean"]],
-        [state["square"]],
-        [],
-        [state["steps"]],
-        amsgrad=False,
-        beta1=0.9,
-        beta2=0.999,
-        lr=rate,
-        weight_decay=0,
-        eps=1e-8,
-        maximize=False,
-    )
-
-
-OPTIMIZERS = {
-    "sgd": (_sgd_step, lambda tensor: {"velocity": torch.zeros_like(tensor)}),
-    "adam": (
-        _adam_step,
-        lambda tensor: {
-            "mean": torch.zeros_like(tensor),
-            "square": torch.zeros_like(tensor),
-            "steps": torch.zeros((), dtype=torch.float32),
-        },
-    ),
-}
-"""By the name that `matching.optimizer` gives: how to update a tensor in place, and the state it needs."""
 
 
 def _pick(
@@ -319,7 +220,3 @@ def _check_length(trajectories: Trajectories, settings: config.Matching) -> None
             f"experts recorded {trajectories.epochs} epochs, but max_start_epoch {settings.max_start_epoch} with "
             f"expert_epochs {settings.expert_epochs} reaches epoch {needed}; record more, or lower either"
         )
-
-
-def _tensors(snapshots: Snapshots) -> dict[str, Tensor]:
-    return {field.name: getattr(snapshots, field.name) for field in fields(snapshots)}

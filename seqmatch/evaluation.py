@@ -1,18 +1,20 @@
 """What a distilled set is worth: the accuracy of fresh networks trained on it, and which snapshot to take."""
 
 import copy
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from torch import nn
 
 from seqmatch import config
-from seqmatch.distillation import Snapshots
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
-from seqmatch.training import Labelled, NewNetwork, Stage, accuracy, train, train_through
+from seqmatch.snapshots import Snapshots
+from seqmatch.training import Labelled, NewNetwork, Stage, accuracy, is_finite, train, train_through
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def evaluate(
         began = time.perf_counter()
         network = new_network(seed / index / "initial")
         train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index)
-        percent = 100 * accuracy(network, *test)
+        percent = _percent(network, test)
         results.append(Trained(percent, time.perf_counter() - began))
     return results
 
@@ -82,9 +84,17 @@ def score_snapshots(
                     "iteration": int(snapshots.iterations[snapshot]),
                     "step_size": float(snapshots.step_sizes[snapshot]),
                 }
-                rows.append(row | {name: 100 * accuracy(network, *split) for name, split in splits.items()})
+                rows.append(row | {name: _percent(network, split) for name, split in splits.items()})
                 bar.update()
     return pd.DataFrame(rows)
+
+
+def _percent(network: nn.Module, test: Labelled) -> float:
+    """Accuracy in percent; 0 for a network whose training diverged."""
+    if is_finite(network):
+        return 100 * accuracy(network, *test)
+    print("warning: a network diverged and counts as 0 % (is the step size too large?)", file=sys.stderr, flush=True)
+    return 0.0
 
 
 def choose_snapshot(snapshots: Snapshots, scores: pd.DataFrame, protocol: str) -> int:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from seqmatch import config
+from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.store import open_tensors
 from seqmatch.tensorfile import save_tensors
-from seqmatch.training import Stage, train
+from seqmatch.training import Stage, is_finite, train
 
 
 def record_trajectory(
@@ -29,6 +30,9 @@ def record_trajectory(
 
     Returns:
         float32 (epochs + 1, P) on the CPU: copies, never views of the live parameters.
+
+    Raises:
+        SeqmatchError: the training diverged.
     """
     trajectory = [_snapshot(network)]
     train(
@@ -40,6 +44,11 @@ def record_trajectory(
         seed,
         lambda epoch: trajectory.append(_snapshot(network)),
     )
+    if not is_finite(network):
+        raise SeqmatchError(
+            f"an expert diverged: its parameters are not finite after {epochs} epochs at learning rate "
+            f"{real.step_size:g}; lower experts.*.learning_rate"
+        )
     return torch.stack(trajectory)
 
 

@@ -51,7 +51,7 @@ def difficulty_figure(table: pd.DataFrame) -> Figure:
                                va="top", color="0.35", fontsize=7)  # fmt: skip
             panel.set(title=method, xlabel="epochs on the synthetic set", yscale="log")
             panel.margins(x=0.02)
-            panel.legend(loc="lower left")
+            panel.legend(loc="best")
         panels[0].set_ylabel("mean loss on real\ntraining images")
     return figure
 
@@ -64,11 +64,12 @@ def images_figure(subsets: Sequence[tuple[np.ndarray, np.ndarray]], class_names:
         class_names: by label.
     """
     columns = [int(np.bincount(labels).max()) for _, labels in subsets]
-    size = 0.42
+    size = 0.42  # inches
     width = size * sum(columns) + 0.25 * (len(subsets) - 1) + 0.9
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, size * len(class_names) + 0.55))
-        blocks = figure.subfigures(1, len(subsets), width_ratios=columns, squeeze=False)[0]
+        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)
+        blocks = figure.subfigures(1, len(subsets), width_ratios=columns, wspace=0.06, squeeze=False)[0]
         for index, (block, (pixels, labels)) in enumerate(zip(blocks, subsets, strict=True)):
             axes = block.subplots(len(class_names), columns[index], squeeze=False)
             for label, row in enumerate(axes):

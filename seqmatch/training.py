@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from seqmatch import augment, config
-from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 
 TEST_BATCH = 64
@@ -52,10 +51,8 @@ def train(
 ) -> None:
     """Train `network` in place by SGD on cross-entropy; every batch gets its own DSA draw.
 
-    Epoch e shuffles and augments by ``seed / e``, so that a run can be taken up at any epoch.
-
-    Raises:
-        SeqmatchError: the parameters are no longer finite.
+    Epoch e shuffles and augments by ``seed / e``, so that a run can be taken up at any epoch. Whether training
+    diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad snapshot.
     """
     parameters = list(network.parameters())
     velocities = [torch.zeros_like(parameter) for parameter in parameters]
@@ -70,11 +67,11 @@ def train(
             gradients = list(torch.autograd.grad(loss, parameters))
             _sgd_step(parameters, gradients, velocities, rate, settings)
         after_epoch(epoch + 1)
-    if not all(bool(parameter.isfinite().all()) for parameter in parameters):
-        raise SeqmatchError(
-            f"training diverged: parameters are not finite after {epochs} epochs at learning rate {stage.step_size:g}; "
-            f"lower the learning rate ({'/'.join(map(str, seed.names))})"
-        )
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether every parameter is a finite number: False once training has diverged."""
+    return all(bool(parameter.isfinite().all()) for parameter in network.parameters())
 
 
 def learning_rate(initial: float, settings: config.Training, epoch: int, epochs: int) -> float:

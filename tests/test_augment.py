@@ -26,7 +26,7 @@ def color(image, u):
 
 
 def crop(image, u):
-    channels, height, width = image.shape
+    _, height, width = image.shape
     most = [int(side * 0.125 + 0.5) for side in (height, width)]
     down, right = (math.floor(u[i] * (2 * most[i] + 1)) - most[i] for i in range(2))
     result = np.zeros_like(image)
@@ -55,7 +55,7 @@ def flip(image, u):
 
 def warp(image, matrix):
     """Bilinear: the output pixel at (x, y), in [−1, 1] from edge to edge, takes the input at matrix @ (x, y)."""
-    channels, height, width = image.shape
+    _, height, width = image.shape
     result = np.zeros_like(image)
     for i in range(height):
         for j in range(width):
@@ -94,7 +94,7 @@ def test_operation_against_loops(operation, shape):
 @pytest.mark.parametrize("operation", augment.OPERATIONS)
 def test_operation_is_linear_in_the_images_up_to_a_constant(operation):
     drawn = Draw(operation, uniform(4, augment.OPERATIONS[operation][1]))
-    x, y, zero = normal(4, 3, 8, 8, dtype=torch.float64), normal(4, 3, 8, 8, name="y", dtype=torch.float64), 0
+    x, y = normal(4, 3, 8, 8, dtype=torch.float64), normal(4, 3, 8, 8, name="y", dtype=torch.float64)
     zero = augment.apply(drawn, torch.zeros_like(x))
     both = augment.apply(drawn, 2 * x - 3 * y) - zero
     parts = 2 * (augment.apply(drawn, x) - zero) - 3 * (augment.apply(drawn, y) - zero)
@@ -127,7 +127,7 @@ def test_one_operation_a_batch_and_each_is_drawn_equally_often():
     assert ((counts - 500) ** 2 / 500).sum() < 20.5  # χ² with 5 degrees of freedom, p = .001
     assert all(d.uniform.shape == (3, augment.OPERATIONS[d.operation][1]) for d in drawn)
     numbers = torch.cat([d.uniform.flatten() for d in drawn])
-    assert 0 <= numbers.min() and numbers.max() < 1 and abs(float(numbers.mean()) - 0.5) < 0.01
+    assert numbers.min() >= 0 and numbers.max() < 1 and abs(float(numbers.mean()) - 0.5) < 0.01
 
 
 def test_nothing_to_draw_from_leaves_images_as_they_are():

@@ -31,7 +31,11 @@ def test_splits_are_disjoint_complete_and_stratified():
     dataset = prepare(digits(), DIGITS, Seed("p"))
     together = torch.cat(list(dataset.splits.values()))
     assert torch.equal(together.sort().values, torch.arange(1797))
-    assert {name: len(index) for name, index in dataset.splits.items()} == {"train": 1212, "validation": 135, "test": 450}
+    assert {name: len(index) for name, index in dataset.splits.items()} == {
+        "train": 1212,
+        "validation": 135,
+        "test": 450,
+    }
     for index in dataset.splits.values():
         share = dataset.labels[index].bincount() / len(index)
         assert (share - dataset.labels.bincount() / 1797).abs().max() < 0.01

@@ -6,12 +6,14 @@ from conftest import TINY, labelled, normal
 
 from seqmatch import config, distillation
 from seqmatch.checkpoint import Checkpoint, fingerprint
-from seqmatch.distillation import distill, load_snapshots, minibatches, save_snapshots, snapshot_iterations
+from seqmatch.distillation import distill, minibatches
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, record_trajectory, save_shard
 from seqmatch.networks import build, structure
+from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset
+from seqmatch.snapshots import load_snapshots, save_snapshots, snapshot_iterations
 from seqmatch.training import Stage
 
 SETTINGS = config.Matching(
@@ -60,9 +62,7 @@ def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9):
 
 
 def same(left, right):
-    return all(
-        torch.equal(getattr(left, field.name), getattr(right, field.name)) for field in dataclasses.fields(left)
-    )
+    return all(torch.equal(getattr(left, field.name), getattr(right, field.name)) for field in dataclasses.fields(left))
 
 
 def test_snapshots_begin_with_the_initial_images_and_differ(shard, tmp_path):
@@ -85,7 +85,7 @@ def test_matching_loss_falls(shard, tmp_path, optimizer):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_updates_are_pytorchs_optimisers(optimizer):
     settings = SETTINGS.model_copy(update={"optimizer": optimizer})
-    step, start = distillation.OPTIMIZERS[optimizer]
+    step, start = OPTIMIZERS[optimizer]
     ours = normal(4, 3).double()
     theirs = ours.clone().requires_grad_()
     state = start(ours)

@@ -31,6 +31,12 @@ def test_a_longer_recording_begins_with_the_shorter_one():
     assert torch.equal(record("a", 3)[1], record("a", 5)[1][:4])
 
 
+def test_an_expert_that_diverges_is_an_error_that_says_what_to_do():
+    network = build(config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3, Seed("n"))
+    with pytest.raises(SeqmatchError, match=r"learning rate 1e\+30; lower experts"):
+        record_trajectory(network, Stage(*labelled(), 1e30), 2, RECIPE, [], Seed("n"))
+
+
 def test_shards_are_read_as_one_pool(tmp_path):
     trajectories = [record(name)[1] for name in "abc"]
     save_shard(tmp_path / "0", trajectories[:2], {})

@@ -77,7 +77,10 @@ def test_initialisation_is_pytorchs_own():
         theirs = [nn.Conv2d(3, 7, 3), nn.Linear(20, 5)]
     finally:
         torch.set_rng_state(state)
-    again = [nn.Conv2d(3, 7, 3, device="meta").to_empty(device="cpu"), nn.Linear(20, 5, device="meta").to_empty(device="cpu")]
+    again = [
+        nn.Conv2d(3, 7, 3, device="meta").to_empty(device="cpu"),
+        nn.Linear(20, 5, device="meta").to_empty(device="cpu"),
+    ]
     initialize(nn.Sequential(*again), torch.Generator().manual_seed(0))
     for left, right in zip(theirs, again, strict=True):
         assert torch.allclose(left.weight, right.weight) and torch.allclose(left.bias, right.bias)
@@ -93,7 +96,13 @@ def test_equal_seeds_give_equal_networks():
 
 @pytest.mark.parametrize(
     ("shape", "classes", "message"),
-    [((1, 7, 7), 10, "7×7"), ((1, 129, 129), 10, "129"), ((1, 8, 9), 10, "8×9"), ((2, 8, 8), 10, "2 channels"), ((1, 8, 8), 1, "1 classes")],
+    [
+        ((1, 7, 7), 10, "7×7"),
+        ((1, 129, 129), 10, "129"),
+        ((1, 8, 9), 10, "8×9"),
+        ((2, 8, 8), 10, "2 channels"),
+        ((1, 8, 8), 1, "1 classes"),
+    ],
 )
 def test_impossible_images_are_refused(shape, classes, message):
     with pytest.raises(SeqmatchError, match=message):

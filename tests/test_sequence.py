@@ -20,7 +20,9 @@ def subsets():
     return [Subset(*labelled(name=f"s{k}"), step_size=0.1 * (k + 1)) for k in range(3)]
 
 
-@pytest.mark.parametrize(("ipc", "k", "sizes"), [(50, 3, [17, 17, 16]), (10, 2, [5, 5]), (3, 3, [1, 1, 1]), (5, 1, [5])])
+@pytest.mark.parametrize(
+    ("ipc", "k", "sizes"), [(50, 3, [17, 17, 16]), (10, 2, [5, 5]), (3, 3, [1, 1, 1]), (5, 1, [5])]
+)
 def test_subsets_are_near_equal(ipc, k, sizes):
     assert subset_sizes(ipc, k) == sizes
 

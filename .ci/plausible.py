@@ -1,0 +1,22 @@
+"""Are the default experiment's results what they should be? Compares methods by their spread over networks."""
+
+from pathlib import Path
+
+import pandas as pd
+
+table = pd.read_csv("results/table1.csv").set_index("method")
+print(table[["K", "selection", "accuracy_mean", "accuracy_std", "networks"]])
+
+assert list(table.index) == ["whole", "random", "mtt", "seqmatch-mtt"]
+assert (table["networks"] >= 5).all()
+assert table.loc["seqmatch-mtt", "K"] == 2
+assert table.loc["whole", "accuracy_mean"] > 97
+for method in ("mtt", "seqmatch-mtt"):
+    gain = table.loc[method, "accuracy_mean"] - table.loc["random", "accuracy_mean"]
+    spread = max(table.loc[method, "accuracy_std"], table.loc["random", "accuracy_std"])
+    print(f"{method} over random: {gain:.1f}, larger standard deviation {spread:.1f}")
+
+difficulty = pd.read_csv("results/difficulty.csv")
+shares = difficulty.groupby(["method", "seed", "network", "epoch"])["share"].sum()
+assert (shares - 1).abs().max() < 1e-4
+assert len(list(Path("results/figures/digits").glob("*.pdf"))) == 7

@@ -1,0 +1,65 @@
+"""How distillation updates images and step size: PyTorch's optimisers in functional form, with their state in the open.
+
+Explicit state is what checkpoints save; and an optimiser object would import PyTorch's compiler, seconds a process.
+"""
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+from seqmatch import config
+
+
+@torch.no_grad()
+def sgd_step(
+    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
+) -> None:
+    """PyTorch's SGD with momentum, in its functional form."""
+    sgd(
+        [tensor],
+        [gradient],
+        [state["velocity"]],
+        lr=rate,
+        momentum=settings.momentum,
+        weight_decay=0,
+        dampening=0,
+        nesterov=False,
+        maximize=False,
+    )
+
+
+@torch.no_grad()
+def adam_step(
+    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
+) -> None:
+    """PyTorch's Adam with its default coefficients, in its functional form."""
+    adam(
+        [tensor],
+        [gradient],
+        [state["mean"]],
+        [state["square"]],
+        [],
+        [state["steps"]],
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=rate,
+        weight_decay=0,
+        eps=1e-8,
+        maximize=False,
+    )
+
+
+OPTIMIZERS = {
+    "sgd": (sgd_step, lambda tensor: {"velocity": torch.zeros_like(tensor)}),
+    "adam": (
+        adam_step,
+        lambda tensor: {
+            "mean": torch.zeros_like(tensor),
+            "square": torch.zeros_like(tensor),
+            "steps": torch.zeros((), dtype=torch.float32),
+        },
+    ),
+}
+"""By the name that `matching.optimizer` gives: how to update a tensor in place, and the state it needs."""

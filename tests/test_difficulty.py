@@ -1,0 +1,65 @@
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, labelled
+
+from seqmatch import config
+from seqmatch.difficulty import difficulty_table, hard_instances
+from seqmatch.losses import record_losses, record_moments
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.training import Stage, instance_losses, train_through
+
+SETTINGS = config.Evaluation(epochs=6)
+NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
+
+
+def two_kinds(easy=30, hard=10, moments=5):
+    """Losses that fall to 0.1 for easy instances and stay near 2 for hard ones, in a mixed order."""
+    generator = np.random.default_rng(0)
+    is_hard = generator.permutation(easy + hard) < hard
+    course = np.where(is_hard, np.linspace(2.3, 2.0, moments)[:, None], np.linspace(2.3, 0.1, moments)[:, None])
+    return course + 0.05 * generator.standard_normal((moments, easy + hard)), is_hard
+
+
+def test_hard_instances_are_found():
+    losses, is_hard = two_kinds()
+    assert (hard_instances(losses, 0) == is_hard).all()
+
+
+def test_instances_that_are_all_alike_are_easy():
+    assert not hard_instances(np.ones((4, 7)), 0).any()
+
+
+def test_the_table_holds_shares_and_means():
+    losses, is_hard = two_kinds()
+    stack = np.stack([losses, losses + 1])
+    table = difficulty_table(stack, np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), 0)
+    assert len(table) == 2 * 5 * 2
+    last = table[(table["network"] == 1) & (table["epoch"] == 40)].set_index("difficulty")
+    assert last.loc["hard", "share"] == 0.25 and last.loc["easy", "share"] == 0.75
+    assert last.loc["hard", "mean_loss"] == pytest.approx(losses[-1, is_hard].mean() + 1)
+    assert last.loc["easy", "stage"] == 2
+
+
+def test_losses_are_recorded_along_exactly_the_evaluations_training():
+    curriculum = [Stage(*labelled(name=name), 0.05) for name in "ab"]
+    real = labelled(per_class=10, name="real")
+    record = record_losses(
+        curriculum, real, NEW_NETWORK, SETTINGS, config.Difficulty(networks=2, records=3), ["crop"], Seed("r")
+    )
+    assert record.losses.shape == (2, 7, 30)
+    assert record.epochs.tolist() == [0, 2, 4, 6, 8, 10, 12]
+    assert record.stages.tolist() == [1, 1, 1, 1, 2, 2, 2]
+    for index in range(2):
+        network = NEW_NETWORK(Seed("r") / index / "initial")
+        assert torch.equal(record.losses[index, 0], instance_losses(network, *real))
+        train_through(network, curriculum, 6, SETTINGS, ["crop"], Seed("r") / index)
+        assert torch.equal(record.losses[index, -1], instance_losses(network, *real))
+
+
+@pytest.mark.parametrize(("epochs", "records", "moments"), [(10, 2, {5, 10}), (3, 8, {1, 2, 3}), (7, 1, {7})])
+def test_moments_are_evenly_spread_and_end_with_the_stage(epochs, records, moments):
+    assert record_moments(epochs, records) == moments

@@ -1,0 +1,81 @@
+from functools import partial
+
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY, labelled, normal
+
+from seqmatch import config
+from seqmatch.evaluation import choose_snapshot, evaluate, score_snapshots
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.sequence import Subset, make_curriculum
+from seqmatch.snapshots import Snapshots
+from seqmatch.training import accuracy, train_through
+
+SETTINGS = config.Evaluation(networks=2, epochs=8)
+NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
+
+
+def snapshots():
+    images, labels = labelled(per_class=1)
+    noise = normal(3, 1, 8, 8, name="noise")
+    return Snapshots(
+        iterations=torch.tensor([0, 5, 9]),
+        images=torch.stack([noise, images, images + 0.1]),
+        step_sizes=torch.tensor([0.05, 0.06, 0.07], dtype=torch.float64),
+        labels=labels,
+        matching_losses=torch.zeros(9, dtype=torch.float64),
+        step_size_course=torch.zeros(9, dtype=torch.float64),
+    )
+
+
+def test_scores_are_those_of_training_through_the_whole_curriculum():
+    prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
+    splits = {"validation": labelled(name="val"), "test": labelled(name="test")}
+    scores = score_snapshots(prefix, snapshots(), splits, NEW_NETWORK, 2, SETTINGS, ["crop"], Seed("s"))
+    assert len(scores) == 6 and scores["iteration"].tolist() == [0, 5, 9] * 2
+    for row in scores.itertuples():
+        network = NEW_NETWORK(Seed("s") / row.network / "initial")
+        curriculum = make_curriculum([*prefix, snapshots().subset(row.snapshot)], SETTINGS)
+        train_through(network, curriculum, 8, SETTINGS, ["crop"], Seed("s") / row.network)
+        assert row.validation == pytest.approx(100 * accuracy(network, *splits["validation"]))
+        assert row.test == pytest.approx(100 * accuracy(network, *splits["test"]))
+
+
+def test_evaluation_trains_different_networks_and_repeats_itself():
+    curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
+    test = (normal(60, 1, 8, 8, name="t"), torch.arange(60) % 3)
+    first, again = (evaluate(curriculum, test, NEW_NETWORK, SETTINGS, [], Seed("e")) for _ in range(2))
+    assert [r.accuracy for r in first] == [r.accuracy for r in again]
+    assert first[0].accuracy != first[1].accuracy
+    assert all(0 <= r.accuracy <= 100 and r.seconds > 0 for r in first)
+
+
+def test_evaluation_learns_what_the_curriculum_teaches():
+    curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
+    results = evaluate(curriculum, labelled(name="other"), NEW_NETWORK, config.Evaluation(epochs=40), [], Seed("e"))
+    assert min(r.accuracy for r in results) > 60
+
+
+def test_a_network_that_diverges_counts_as_nothing_right_and_is_told(capsys):
+    unnormalised = config.Network(family="convnet", width=4, depth=2, norm="none")
+    curriculum = make_curriculum([Subset(*labelled(), step_size=1e30)], SETTINGS)
+    new_network = partial(build, unnormalised, (1, 8, 8), 3)
+    results = evaluate(curriculum, labelled(name="t"), new_network, SETTINGS, [], Seed("e"))
+    assert [r.accuracy for r in results] == [0.0, 0.0]
+    assert "diverged" in capsys.readouterr().err
+
+
+def test_the_choice_of_a_snapshot():
+    scores = pd.DataFrame(
+        {
+            "network": [0, 0, 0, 1, 1, 1],
+            "snapshot": [0, 1, 2] * 2,
+            "validation": [50.0, 70.0, 60.0, 50.0, 60.0, 70.0],
+            "test": [90.0, 10.0, 20.0, 90.0, 10.0, 20.0],
+        }
+    )
+    assert choose_snapshot(snapshots(), scores, "validation") == 2  # the later of equals
+    assert choose_snapshot(snapshots(), scores, "test") == 0
+    assert choose_snapshot(snapshots(), scores, "last") == 2

@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqmatch.figures import difficulty_figure, images_figure, save
+
+
+def difficulty(methods=("mtt", "seqmatch-mtt")):
+    rows = [
+        (method, seed, network, 1 + (epoch > 50) * (method != "mtt"), epoch, kind, share, loss / (1 + epoch) + network)
+        for method in methods
+        for seed in (0, 1)
+        for network in (0, 1)
+        for epoch in (0, 50, 100)
+        for kind, share, loss in (("easy", 0.75, 1.0), ("hard", 0.25, 2.0))
+    ]
+    names = ["method", "seed", "network", "stage", "epoch", "difficulty", "share", "mean_loss"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_the_difficulty_figure_draws_both_kinds_for_each_method():
+    table = difficulty()
+    figure = difficulty_figure(table)
+    assert [panel.get_title() for panel in figure.axes] == ["mtt", "seqmatch-mtt"]
+    for panel, lines in zip(figure.axes, (2, 3), strict=True):  # and where the second subset joins
+        assert len(panel.lines) == lines and len(panel.collections) == 2
+        assert [text.get_text() for text in panel.get_legend().get_texts()] == ["easy (75%)", "hard (25%)"]
+    easy = figure.axes[0].lines[0]
+    rows = table[(table["method"] == "mtt") & (table["difficulty"] == "easy")]
+    assert np.allclose(easy.get_ydata(), rows.groupby("epoch")["mean_loss"].mean())
+    assert figure.axes[1].lines[2].get_xdata()[0] == 50
+
+
+def test_the_images_figure_shows_every_image_in_its_row():
+    labels = np.array([0, 0, 1, 1])
+    pixels = np.arange(4 * 64).reshape(4, 1, 8, 8).astype(np.uint8)
+    figure = images_figure([(pixels, labels), (pixels[[0, 2]], labels[[0, 2]])], ["zero", "one"], "title")
+    shown = [panel.images[0].get_array() for panel in figure.axes if panel.images]
+    assert len(shown) == 6
+    assert any((image == pixels[3, 0]).all() for image in shown)
+    assert {panel.get_ylabel() for panel in figure.axes} == {"zero", "one", ""}
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_figures_are_written_in_both_formats_with_equal_bytes(tmp_path, colours):
+    pixels = np.full((2, colours, 8, 8), 90, np.uint8)
+    for folder in ("a", "b"):
+        figure = images_figure([(pixels, np.array([0, 1]))], ["x", "y"], "")
+        save(figure, [tmp_path / folder / "f.png", tmp_path / folder / "f.pdf"])
+    for name in ("f.png", "f.pdf"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (tmp_path / "a" / name).stat().st_size > 1000

@@ -1,0 +1,46 @@
+"""What stands in two places agrees."""
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from conftest import ROOT
+
+SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.name != "command.py")
+
+
+def test_environment_and_project_pin_the_same_versions():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pinned = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    assert sorted(environment["dependencies"][-1]["pip"]) == sorted(pinned)
+    assert all("==" in requirement for requirement in pinned)
+
+
+def test_schema_and_key_table_are_those_of_the_models(tmp_path):
+    command = [sys.executable, ROOT / "scripts/document_config.py"]
+    subprocess.run([*command, "--schema", tmp_path / "s", "--readme", tmp_path / "r"], check=True, capture_output=True)
+    advice = "run scripts/document_config.py"
+    assert (tmp_path / "s").read_text() == (ROOT / "workflow/schemas/config.schema.yaml").read_text(), advice
+    assert (tmp_path / "r").read_text() == (ROOT / "config/README.md").read_text(), advice
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_explains_its_arguments(script):
+    result = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True, cwd="/")
+    purpose, _, options = result.stdout.partition("options:")
+    assert len(purpose.splitlines()) > 3
+    assert "--out" in options or "--csv" in options or "--schema" in options
+
+
+def test_every_rule_has_a_script_of_its_name():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for name in text.split('sources=sources("')[1:]:
+        assert (ROOT / "scripts" / f"{name.split(chr(34))[0]}.py").exists()
+
+
+def test_the_library_draws_tables_and_figures_without_torch():
+    code = "import sys, seqmatch.tables, seqmatch.figures, seqmatch.difficulty, seqmatch.config, seqmatch.sources"
+    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, cwd=ROOT)
