@@ -15,6 +15,7 @@ for method in ("mtt", "seqmatch-mtt"):
     gain = table.loc[method, "accuracy_mean"] - table.loc["random", "accuracy_mean"]
     spread = max(table.loc[method, "accuracy_std"], table.loc["random", "accuracy_std"])
     print(f"{method} over random: {gain:.1f}, larger standard deviation {spread:.1f}")
+    assert gain > 2 * spread
 
 difficulty = pd.read_csv("results/difficulty.csv")
 shares = difficulty.groupby(["method", "seed", "network", "epoch"])["share"].sum()

@@ -11,13 +11,14 @@ import command
 from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
+from seqmatch.errors import SeqmatchError
 from seqmatch.experts import record_trajectory, save_shard
 from seqmatch.networks import build
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.store import provenance
-from seqmatch.training import Stage, train_through
+from seqmatch.training import Stage, is_finite, train_through
 
 
 def main(args):
@@ -42,6 +43,12 @@ def main(args):
                 dataset.augmentation,
                 seed / "earlier",
             )
+            if not is_finite(network):
+                rates = ", ".join(f"{stage.step_size:g}" for stage in earlier)
+                raise SeqmatchError(
+                    f"a teacher diverged on the earlier subsets, at step sizes {rates}; "
+                    "set evaluation.learning_rate, or distil them again with a lower lr_step_size"
+                )
         trajectories.append(record_trajectory(network, real, args.epochs, recipe, dataset.augmentation, seed / "real"))
     save_shard(args.out, trajectories, provenance(command.parameters(args), [args.data, *args.prefix], device.type))
 

@@ -42,6 +42,7 @@ def _ascending(values: list[float]) -> list[float]:
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Count = Annotated[int, Field(strict=True, ge=1)]
+BatchSize = Annotated[int, Field(strict=True, ge=2)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
@@ -104,7 +105,7 @@ class Network(Section):
 class Training(Section):
     """Stochastic gradient descent."""
 
-    batch_size: Count = Field(256, description="images a step")
+    batch_size: BatchSize = Field(256, description="images a step; a leftover of one joins the batch before it")
     momentum: Fraction = Field(0.0, description="momentum of SGD")
     weight_decay: NotNegative = Field(0.0, description="L2 penalty")
     decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
@@ -145,7 +146,6 @@ class Matching(Section):
 class Evaluation(Training):
     """Training of fresh networks on a distilled curriculum, or on real data for `whole`."""
 
-    batch_size: Count = Field(256, description="images a step")
     momentum: Fraction = Field(0.9, description="momentum of SGD")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty")
     decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
@@ -158,18 +158,19 @@ class Evaluation(Training):
         None, description="step size; by default each stage's own learned one; needed for `whole`"
     )
     curriculum: Literal["union", "subset"] = Field(
-        "union", description="stage k trains on S_1 ∪ … ∪ S_k, or on S_k alone"
+        "union",
+        description="stage k trains networks on S_1 ∪ … ∪ S_k, or on S_k alone; matching always takes the union",
     )
 
 
 class Selection(Section):
-    """How one snapshot is chosen. Test data chooses nothing but the column that says so."""
+    """How one snapshot is chosen: on the validation split, or the last one where there is none. Never on test data."""
 
     networks: Count = Field(1, description="networks that score each snapshot")
-    protocols: Annotated[list[Protocol], Field(min_length=1)] = Field(
-        ["validation", "last", "test"],
-        description="choices evaluated on the matching network: the first possible one is the headline; "
-        "`test` is the paper's protocol and optimistic",
+    also: list[Literal["last", "test"]] = Field(
+        ["last", "test"],
+        description="other choices evaluated beside it on the matched network; `test` is the field's usual protocol, "
+        "and optimistic; nothing is distilled after it",
     )
 
 
@@ -339,11 +340,11 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
             f"experts.{stages[0].experts}.epochs = {recorded}: {key} can match up to epoch {epochs_needed(stages[0])}; "
             "raise it, or leave it out"
         )
-    protocols = tuple(config.selection.protocols)
-    if config.datasets[cell.dataset].validation_fraction == 0:
-        protocols = tuple(protocol for protocol in protocols if protocol != "validation") or ("last",)
-    if all(stage.iterations == 0 for stage in stages):
-        protocols = ("last",)
+    validated = config.datasets[cell.dataset].validation_fraction > 0
+    distilled = any(stage.iterations for stage in stages)
+    headline: Protocol = "validation" if validated and distilled else "last"
+    others = [protocol for protocol in dict.fromkeys(config.selection.also) if protocol != headline]
+    protocols = (headline, *others) if distilled else (headline,)
     return Run(cell.dataset, method, cell.ipc, backbone, network, stages, evaluation, protocols, tuple(config.seeds))
 
 

@@ -83,6 +83,11 @@ def distill(
                     f"lower lr_images, lr_step_size or initial_step_size; state saved in {checkpoint.path}"
                 )
             state.update(match)
+            if not state.images.isfinite().all():
+                raise SeqmatchError(
+                    f"the images are not finite after the update of iteration {state.done - 1}, at matching loss "
+                    f"{match.loss:.6g} and step size {float(state.step_size):.6g}; lower lr_images"
+                )
             bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{float(state.step_size):.5g}", refresh=False)
             bar.update()
             if checkpoint.due() and state.done < settings.iterations:

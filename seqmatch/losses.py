@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.errors import SeqmatchError
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
-from seqmatch.training import Labelled, NewNetwork, Stage, instance_losses, train_through
+from seqmatch.training import Labelled, NewNetwork, Stage, instance_losses, is_finite, train_through
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ def record_losses(
     augmentation: Sequence[str],
     seed: Seed,
 ) -> LossRecord:
-    """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance."""
+    """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance.
+
+    Raises:
+        SeqmatchError: the training of a network diverged.
+    """
     moments = record_moments(settings.epochs, difficulty.records)
     when = [(1, 0)] + [
         (stage + 1, stage * settings.epochs + epoch) for stage in range(len(curriculum)) for epoch in sorted(moments)
@@ -54,6 +59,11 @@ def record_losses(
                 losses.append(instance_losses(network, *real))
 
         train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, record)
+        if not is_finite(network):
+            raise SeqmatchError(
+                f"network {index} diverged on the synthetic set, so that its losses say nothing; "
+                "set evaluation.learning_rate, or distil again with a lower lr_step_size"
+            )
         networks.append(torch.stack(losses))
     stages, epochs = torch.tensor(when).unbind(1)
     return LossRecord(torch.stack(networks), epochs.clone(), stages.clone())

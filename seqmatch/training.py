@@ -61,12 +61,20 @@ def train(
         generator = (seed / epoch).generator()
         order = torch.randperm(len(stage.labels), generator=generator).to(stage.labels.device)
         rate = learning_rate(stage.step_size, settings, epoch, epochs)
-        for batch in order.split(settings.batch_size):
+        for batch in batches(order, settings.batch_size):
             drawn = augment.draw(augmentation, len(batch), generator)
             loss = F.cross_entropy(network(augment.apply(drawn, stage.images[batch])), stage.labels[batch])
             gradients = list(torch.autograd.grad(loss, parameters))
             _sgd_step(parameters, gradients, velocities, rate, settings)
         after_epoch(epoch + 1)
+
+
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """Pieces of `size` indices; a single one left over joins the piece before it, as batch norm needs two images."""
+    pieces = list(order.split(size))
+    if len(pieces) > 1 and len(pieces[-1]) == 1:
+        pieces[-2:] = [torch.cat(pieces[-2:])]
+    return pieces
 
 
 def is_finite(network: nn.Module) -> bool:
@@ -76,7 +84,7 @@ def is_finite(network: nn.Module) -> bool:
 
 def learning_rate(initial: float, settings: config.Training, epoch: int, epochs: int) -> float:
     """Learning rate in `epoch`, from 0, of `epochs`: decayed at each fraction of them that lies behind."""
-    passed = sum(epoch >= int(at * epochs) for at in settings.decay_at)
+    passed = sum(epoch >= at * epochs - 1e-9 for at in settings.decay_at)  # 0.57 · 100 is 56.99…
     return initial * settings.decay_factor**passed
 
 

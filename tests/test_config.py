@@ -67,7 +67,8 @@ FAULTS = [
     ({"matching__experts": "x"}, "experts = x: not defined; allowed: convnet"),
     ({"cross_architecture__architectures": ["lenet"]}, "cross_architecture.architectures[0] = lenet: not defined"),
     ({"cross_architecture__seeds": [7]}, "cross_architecture.seeds[0] = 7"),
-    ({"selection__protocols": ["best"]}, "selection.protocols[0] = 'best'"),
+    ({"selection__also": ["best"]}, "selection.also[0] = 'best'"),
+    ({"evaluation__batch_size": 1}, "evaluation.batch_size = 1", "2"),
     ({"cells__1__methods": {"experts": {"backbone": "mtt"}}}, "cells[1].methods.experts: this name is taken"),
     ({"datasets__figures": {"source": "digits"}}, "datasets.figures: this name is taken"),
     ({"datasets__Bad/Name": {"source": "digits"}}, "Bad/Name"),
@@ -119,6 +120,14 @@ def test_random_is_distillation_without_iterations():
 def test_without_a_validation_split_the_last_snapshot_is_the_headline():
     runs = config.runs(config.load(changed(datasets__digits__validation_fraction=0)))
     assert runs["digits", "mtt", "2"].protocols == ("last", "test")
+
+
+@pytest.mark.parametrize("also", [["test"], ["test", "last"], []])
+def test_test_data_never_choose_the_headline(also):
+    for fraction, headline in ((0.1, "validation"), (0, "last")):
+        raw = changed(datasets__digits__validation_fraction=fraction)
+        raw["selection"]["also"] = also
+        assert config.runs(config.load(raw))["digits", "mtt", "2"].protocols[0] == headline
 
 
 def test_experts_record_what_first_stages_can_match_and_no_more():

@@ -7,6 +7,7 @@ from conftest import TINY, labelled
 
 from seqmatch import config
 from seqmatch.difficulty import difficulty_table, hard_instances
+from seqmatch.errors import SeqmatchError
 from seqmatch.losses import record_losses, record_moments
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
@@ -58,6 +59,12 @@ def test_losses_are_recorded_along_exactly_the_evaluations_training():
         assert torch.equal(record.losses[index, 0], instance_losses(network, *real))
         train_through(network, curriculum, 6, SETTINGS, ["crop"], Seed("r") / index)
         assert torch.equal(record.losses[index, -1], instance_losses(network, *real))
+
+
+def test_a_network_that_diverges_is_an_error_that_says_what_to_do():
+    new_network = partial(build, config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3)
+    with pytest.raises(SeqmatchError, match="network 0 diverged"):
+        record_losses([Stage(*labelled(), 1e30)], labelled(), new_network, SETTINGS, config.Difficulty(), [], Seed("r"))
 
 
 @pytest.mark.parametrize(("epochs", "records", "moments"), [(10, 2, {5, 10}), (3, 8, {1, 2, 3}), (7, 1, {7})])

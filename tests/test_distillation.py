@@ -173,6 +173,13 @@ def test_a_loss_that_is_not_finite_stops_after_saving(shard, tmp_path):
     assert (tmp_path / "work.safetensors").exists()
 
 
+def test_an_update_that_overflows_stops_also_in_the_last_iteration(shard, tmp_path, monkeypatch):
+    _, start = OPTIMIZERS["adam"]
+    monkeypatch.setitem(OPTIMIZERS, "adam", (lambda tensor, *rest: tensor.fill_(torch.inf), start))
+    with pytest.raises(SeqmatchError, match=r"not finite after the update of iteration 0.*lower lr_images"):
+        run(shard, tmp_path, SETTINGS.model_copy(update={"iterations": 1}))
+
+
 def test_experts_that_are_too_short_are_refused(shard, tmp_path):
     with pytest.raises(SeqmatchError, match="experts recorded 3 epochs, but max_start_epoch 4"):
         run(shard, tmp_path, SETTINGS.model_copy(update={"max_start_epoch": 4}))

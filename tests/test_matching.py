@@ -17,6 +17,12 @@ NETWORKS = [
     for family, depth in (("convnet", 1), ("convnet", 3), ("resnet18", 1), ("vgg11", 1), ("alexnet", 1))
     for norm in ("instance", "none")
 ]
+CONVNET = NETWORKS[2]
+
+
+def side(spec):
+    """Pixels at which the problem is well conditioned: ResNet18's instance norm needs maps larger than 2×2."""
+    return 32 if spec.family == "resnet18" else 8
 
 
 def problem(spec, operation, dtype, steps, size=8, images=6):
@@ -26,7 +32,7 @@ def problem(spec, operation, dtype, steps, size=8, images=6):
     start = [parameter.detach() for parameter in network.parameters()]
     other = build(spec, (3, size, size), 3, Seed("goal")).to(dtype)
     target = [p + 0.1 * (q.detach() - p) for p, q in zip(start, other.parameters(), strict=True)]
-    pixels = normal(images, 3, size, size, dtype=dtype)
+    pixels = normal(images, 3, size, size, dtype=torch.float64).to(dtype)
     labels = torch.arange(images) % 3
     generator = Seed("batches").generator()
     batches = []
@@ -64,22 +70,26 @@ def assert_equal(match, reference, tolerance):
     assert abs(match.step_size_gradient - by_alpha) < tolerance * abs(by_alpha)
 
 
+@pytest.mark.parametrize("operation", [None, *augment.OPERATIONS])
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
-def test_gradient_is_exact_on_every_network_that_can_be_matched(spec):
-    setting = problem(spec, "color", torch.float64, steps=3)
+def test_gradient_is_exact_on_every_network_through_every_augmentation(spec, operation):
+    setting = problem(spec, operation, torch.float64, steps=3, size=side(spec))
     assert_equal(match_trajectory(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
 
 
-@pytest.mark.parametrize("operation", [None, *augment.OPERATIONS])
-def test_gradient_is_exact_through_every_augmentation(operation):
-    setting = problem(NETWORKS[2], operation, torch.float64, steps=5)
-    assert_equal(match_trajectory(*setting, 0.1), unrolled(*setting, 0.1), 1e-9)
-
-
 @pytest.mark.parametrize("operation", [None, "color", "scale"])
-def test_gradient_in_single_precision(operation):
-    setting = problem(NETWORKS[2], operation, torch.float32, steps=4)
-    assert_equal(match_trajectory(*setting, 0.01), unrolled(*setting, 0.01), 1e-3)
+@pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
+def test_gradient_in_single_precision_is_as_good_as_unrolling(spec, operation):
+    """Below 1e-3 where rounding allows; deep networks with instance norm on tiny maps amplify it in either way."""
+    single = problem(spec, operation, torch.float32, steps=4, size=side(spec))
+    value, by_images, _ = unrolled(*problem(spec, operation, torch.float64, steps=4, size=side(spec)), 0.01)
+    match = match_trajectory(*single, 0.01)
+    error = relative(match.image_gradient.double(), by_images)
+    of_unrolling = relative(unrolled(*single, 0.01)[1].double(), by_images)
+    assert abs(match.loss - value) < 1e-3 * value
+    assert error < max(1e-3, 3 * of_unrolling)
+    if spec.family in ("convnet", "alexnet"):
+        assert error < 1e-3
 
 
 def test_gradient_against_finite_differences_of_a_smooth_loss():
@@ -102,7 +112,7 @@ def test_gradient_against_finite_differences_of_a_smooth_loss():
 
 
 def test_images_that_no_batch_uses_get_no_gradient():
-    loss, start, target, images, batches = problem(NETWORKS[2], None, torch.float64, steps=2)
+    loss, start, target, images, batches = problem(CONVNET, None, torch.float64, steps=2)
     used = batches[0][0](torch.arange(len(images), dtype=torch.float64).view(-1, 1, 1, 1)).flatten().long()
     match = match_trajectory(loss, start, target, images, batches[:1], 0.1)
     unused = [i for i in range(len(images)) if i not in used]

@@ -45,6 +45,7 @@ def test_table1_has_a_row_a_method_in_order():
     assert (row["selection"], row["networks"], row["seeds"], row["K"]) == ("validation", 4, 2, 2)
     values = pd.Series([80.0, 82.0, 81.0, 83.0])
     assert row["accuracy_mean"] == pytest.approx(81.5) and row["accuracy_std"] == pytest.approx(values.std())
+    assert row["std_between_seeds"] == pytest.approx(0.5**0.5)
     assert row["last_mean"] == pytest.approx(71.5) and row["test_selected_mean"] == pytest.approx(91.5)
 
 

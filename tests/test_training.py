@@ -6,7 +6,7 @@ from conftest import TINY, labelled, normal
 from seqmatch import augment, config
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training import Stage, accuracy, instance_losses, is_finite, learning_rate, train, train_through
+from seqmatch.training import Stage, accuracy, batches, instance_losses, is_finite, learning_rate, train, train_through
 
 SETTINGS = config.Training(batch_size=5, momentum=0.9, weight_decay=1e-3, decay_at=[0.5], decay_factor=0.1)
 
@@ -61,6 +61,21 @@ def test_learning_rate_decays_at_fractions_of_the_epochs():
     settings = config.Training(decay_at=[0.5, 0.8], decay_factor=0.1)
     rates = [learning_rate(1.0, settings, epoch, 10) for epoch in range(10)]
     assert rates == pytest.approx([1.0] * 5 + [0.1] * 3 + [0.01] * 2)
+
+
+@pytest.mark.parametrize(("at", "epochs", "first"), [(0.5, 5, 3), (0.5, 1, 1), (0.57, 100, 57), (0.29, 100, 29)])
+def test_learning_rate_decays_no_earlier_than_it_should(at, epochs, first):
+    settings = config.Training(decay_at=[at])
+    rates = [learning_rate(1.0, settings, epoch, epochs) for epoch in range(epochs)]
+    assert rates == pytest.approx([1.0] * first + [0.1] * (epochs - first))
+
+
+def test_no_image_is_left_alone_in_a_batch():
+    assert [len(batch) for batch in batches(torch.arange(11), 5)] == [5, 6]
+    assert [len(batch) for batch in batches(torch.arange(12), 5)] == [5, 5, 2]
+    assert torch.equal(torch.cat(batches(torch.arange(11), 5)), torch.arange(11))
+    tiny_maps = build(config.Network(family="vgg11", width=2, norm="batch"), (1, 8, 8), 3, Seed("n"))
+    train(tiny_maps, stage(), 1, config.Training(batch_size=11), [], Seed("t"))
 
 
 def test_a_curriculum_is_its_stages_in_turn():

@@ -24,11 +24,13 @@ class Standardization:
 
     def apply(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32 of the same shape."""
-        return (unit_interval(images) - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
+        mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
+        return (unit_interval(images) - mean) / std
 
     def invert(self, images: Tensor) -> Tensor:
         """Normalised images (N, C, H, W) back to the scale on which real pixels lie in [0, 1]; not clipped."""
-        return images * self.std.view(-1, 1, 1) + self.mean.view(-1, 1, 1)
+        mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
+        return images * std + mean
 
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "std": self.std}
@@ -54,13 +56,13 @@ class Whitening:
 
     def apply(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32 of the same shape."""
-        centred = unit_interval(images).flatten(1) - self.mean
-        return (centred @ self.matrix).view(images.shape)
+        centred = unit_interval(images).flatten(1) - self.mean.to(images.device)
+        return (centred @ self.matrix.to(images.device)).view(images.shape)
 
     def invert(self, images: Tensor) -> Tensor:
         """Whitened images (N, C, H, W) back to the scale on which real pixels lie in [0, 1]; not clipped."""
         centred = images.flatten(1).double() @ self.inverse.to(images.device)
-        return (centred + self.mean.double()).to(images.dtype).view(images.shape)
+        return (centred + self.mean.double().to(images.device)).to(images.dtype).view(images.shape)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"zca_mean": self.mean, "zca_matrix": self.matrix}
