@@ -21,7 +21,11 @@ from seqmatch.sources import sources_of
 
 def parser(description: str) -> argparse.ArgumentParser:
     """An argument parser whose help is the script's own docstring."""
-    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(
+        description=description,
+        epilog="The first line of a job's log shows a full command; put `uv run` before it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def add_compute(arguments: argparse.ArgumentParser) -> None:
@@ -30,11 +34,17 @@ def add_compute(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default 1)")
 
 
-def add_section(arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], what: str) -> None:
+def add_section(
+    arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], what: str, required: bool = True
+) -> None:
     """An option that takes one section of the configuration as JSON."""
     keys = ", ".join(model.model_fields)
     arguments.add_argument(
-        f"--{name}", type=_section(model), default=None, metavar="JSON", help=f"{what}, as JSON; keys: {keys}"
+        f"--{name}",
+        type=_section(model),
+        required=required,
+        metavar="JSON",
+        help=f"{what}, as JSON ({{}} for all defaults); keys: {keys}",
     )
 
 
@@ -59,7 +69,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
     try:
         main(parsed)
-    except SeqmatchError as error:
+    except (SeqmatchError, OSError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(1)
 

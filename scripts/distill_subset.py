@@ -24,6 +24,12 @@ from seqmatch.store import provenance
 
 
 def main(args):
+    if not 1 <= args.subset <= args.subsets <= args.ipc:
+        raise SeqmatchError(f"--subset {args.subset} of --subsets {args.subsets} at --ipc {args.ipc}: not possible")
+    if len(args.prefix) != args.subset - 1:
+        raise SeqmatchError(f"--prefix: {len(args.prefix)} files; subset {args.subset} needs {args.subset - 1}")
+    if args.settings.iterations and not args.experts:
+        raise SeqmatchError("--experts: missing; only with 0 iterations there is nothing to match")
     device = prepare(args.gpu, args.threads)
     dataset = load(args.data)
     header = provenance(command.parameters(args), [args.data, *args.prefix, *args.experts], device.type)

@@ -14,6 +14,7 @@ import pandas as pd
 from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
+from seqmatch.errors import SeqmatchError
 from seqmatch.evaluation import choose_snapshot, evaluate
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
@@ -24,6 +25,10 @@ from seqmatch.training import Stage
 
 
 def main(args):
+    if args.also and not (args.snapshots and args.scores):
+        raise SeqmatchError("--also needs --snapshots and --scores of the last subset")
+    if not args.subsets and args.evaluation.learning_rate is None:
+        raise SeqmatchError("--evaluation: learning_rate is missing; without --subsets there is no learned step size")
     device = prepare(args.gpu, args.threads)
     dataset = load(args.data)
     rows = []

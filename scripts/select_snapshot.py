@@ -22,7 +22,7 @@ from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, save_subset
 from seqmatch.snapshots import load_snapshots
-from seqmatch.store import provenance, save_table
+from seqmatch.store import load_header, provenance, save_table
 
 
 def main(args):
@@ -47,6 +47,7 @@ def main(args):
     header = provenance(command.parameters(args), [args.data, *args.prefix, args.snapshots], device.type)
     save_table(args.scores, scores, header)
     about = {
+        "distilled": load_header(args.snapshots)["parameters"],
         "iteration": int(snapshots.iterations[chosen]),
         "class_names": dataset.class_names,
         "augmentation": dataset.augmentation,

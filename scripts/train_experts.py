@@ -22,6 +22,8 @@ from seqmatch.training import Stage, is_finite, train_through
 
 
 def main(args):
+    if args.prefix and args.evaluation is None:
+        raise SeqmatchError("--prefix needs --evaluation: how networks are trained through the earlier stages")
     device = prepare(args.gpu, args.threads)
     dataset = load(args.data)
     recipe = args.recipe
@@ -59,7 +61,9 @@ if __name__ == "__main__":
     arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
     command.add_section(arguments, "recipe", config.Experts, "how experts train on real data")
     command.add_section(arguments, "network", config.Network, "their architecture")
-    command.add_section(arguments, "evaluation", config.Evaluation, "with --prefix: training through earlier stages")
+    command.add_section(
+        arguments, "evaluation", config.Evaluation, "with --prefix: training through earlier stages", required=False
+    )
     arguments.add_argument("--epochs", type=int, required=True, help="epochs on real data to record")
     arguments.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
     arguments.add_argument("--name", required=True, help="names these experts' random draws, parts joined by /")

@@ -178,7 +178,7 @@ class CrossArchitecture(Section):
     """Evaluation of the synthetic sets on other networks than the one they were distilled with."""
 
     architectures: list[Name] = Field([], description="keys of `networks`; [] for no such table")
-    seeds: list[Whole] | None = Field(None, description="those of `seeds` to evaluate; by default all")
+    seeds: Count | None = Field(None, description="how many of `seeds`, from the first; by default all")
 
 
 class Difficulty(Section):
@@ -195,7 +195,8 @@ class Method(Section):
         None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
     )
     stages: Annotated[list[Matching], Field(min_length=1)] = Field(
-        [Matching()], description="one entry a subset (K entries), each with what differs from `matching`"
+        [Matching()],
+        description="one entry a subset (K entries), each with what differs from `matching`; needed for `seqmatch-…`",
     )
     evaluation: Evaluation = Field(Evaluation(), description="what differs from `evaluation`")
 
@@ -322,6 +323,8 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
 
     if method == "mtt" and len(settings.stages) > 1:
         raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets; MTT has one, seqmatch-mtt any number")
+    if method.startswith("seqmatch-") and "stages" not in settings.model_fields_set:
+        raise SeqmatchError(f"{key}.stages: missing; give one entry a subset, such as [{{}}, {{}}] for two")
     if len(settings.stages) > cell.ipc:
         raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets of ipc {cell.ipc}; use at most ipc subsets")
     stages = tuple(_layered(config.matching, cell.matching, stage) for stage in settings.stages)
@@ -387,9 +390,6 @@ def _check_references(config: Config) -> None:
         _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
     for index, name in enumerate(config.cross_architecture.architectures):
         _one_of(f"cross_architecture.architectures[{index}]", name, config.networks)
-    for index, seed in enumerate(config.cross_architecture.seeds or []):
-        if seed not in config.seeds:
-            raise SeqmatchError(f"cross_architecture.seeds[{index}] = {seed}: not one of seeds ({config.seeds})")
 
 
 def _one_of(key: str, value: str, allowed: dict[str, Any]) -> None:
@@ -415,7 +415,9 @@ def _explain(faults: list[Any]) -> str:
         else:
             value = repr(fault["input"])
             shown = value if len(value) <= 60 else value[:57] + "…"
-            lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(fault["msg"])
+            section = fault["type"] in ("model_type", "dict_type")
+            message = "expected keys with values below it, or nothing at all" if section else fault["msg"]
+            lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
 
 

@@ -1,6 +1,7 @@
 """The outer loop of distillation: pick an expert, match a piece of its trajectory, update the images; snapshots out."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,8 @@ def distill(
     batch_size = settings.synthetic_batch or len(initial.labels)
     experts = len(trajectories) if trajectories is not None else 0
 
+    if state.done:
+        print(f"resumed after {state.done} iterations from {checkpoint.path}", file=sys.stderr, flush=True)
     with Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < settings.iterations:
             images = torch.cat([*frozen, state.images.detach()])

@@ -67,7 +67,7 @@ class Trajectories:
             SeqmatchError: a file is missing or damaged.
         """
         self._files = ExitStack()
-        slices = [self._files.enter_context(open_tensors(path)).get_slice("trajectories") for path in shards]
+        slices = [_trajectories_of(path, self._files.enter_context(open_tensors(path))) for path in shards]
         self._experts = [(piece, row) for piece in slices for row in range(piece.get_shape()[0])]
         self.epochs = min(piece.get_shape()[1] for piece in slices) - 1
         """Epochs that every expert recorded."""
@@ -87,6 +87,12 @@ class Trajectories:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._files.close()
+
+
+def _trajectories_of(path: Path, file: Any) -> Any:
+    if "trajectories" not in file.keys():  # noqa: SIM118
+        raise SeqmatchError(f"{path}: not a shard of experts; it has no trajectories")
+    return file.get_slice("trajectories")
 
 
 def _snapshot(network: nn.Module) -> Tensor:

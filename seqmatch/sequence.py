@@ -118,7 +118,7 @@ def load_subset(path: Path) -> Subset:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    tensors, _ = load_tensors(path)
+    tensors, _ = load_tensors(path, ("images", "labels", "step_size"))
     return Subset(tensors["images"], tensors["labels"], float(tensors["step_size"]))
 
 

@@ -48,7 +48,7 @@ def load_snapshots(path: Path) -> Snapshots:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    return Snapshots(**load_tensors(path)[0])
+    return Snapshots(**load_tensors(path, [field.name for field in fields(Snapshots)])[0])
 
 
 def snapshot_iterations(settings: config.Matching) -> set[int]:

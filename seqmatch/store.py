@@ -53,8 +53,12 @@ def open_tensors(path: Path, framework: str = "pt") -> Iterator[Any]:
     """
     try:
         opened = safetensors.safe_open(path, framework=framework)
+    except FileNotFoundError:
+        raise SeqmatchError(f"{path}: there is no such file") from None
     except (OSError, safetensors.SafetensorError) as error:
-        raise SeqmatchError(f"{path}: cannot be read as a tensor file ({error}); delete it and run again") from None
+        raise SeqmatchError(
+            f"{path}: cannot be read as a tensor file ({error}); if the workflow made it, delete it and run again"
+        ) from None
     with opened as file:
         if "seqmatch" not in (file.metadata() or {}):
             raise SeqmatchError(f"{path}: not a file that seqmatch wrote; it has no provenance header")
@@ -64,6 +68,16 @@ def open_tensors(path: Path, framework: str = "pt") -> Iterator[Any]:
 def header_of(file: Any) -> dict[str, Any]:
     """The JSON header of an open tensor file."""
     return json.loads(file.metadata()["seqmatch"])
+
+
+def load_header(path: Path) -> dict[str, Any]:
+    """The header of a tensor file.
+
+    Raises:
+        SeqmatchError: the file is missing, damaged, or not one of ours.
+    """
+    with open_tensors(path, "np") as file:
+        return header_of(file)
 
 
 def load_arrays(path: Path) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:

@@ -5,12 +5,30 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqmatch.errors import SeqmatchError
+
 CELL = ["dataset", "ipc", "method"]
+ACCURACY_COLUMNS = [*CELL, "K", "matched_on", "architecture", "seed", "selection", "network", "accuracy", "seconds"]
 
 
 def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
-    """Tables that `scripts/evaluate.py` wrote, one below the other: one row a trained network."""
-    return pd.concat([pd.read_csv(path, dtype={"ipc": str}) for path in paths], ignore_index=True)
+    """Tables that `scripts/evaluate.py` wrote, one below the other: one row a trained network.
+
+    Raises:
+        SeqmatchError: a file is not such a table.
+    """
+    return pd.concat([_read_accuracy(path) for path in paths], ignore_index=True)
+
+
+def _read_accuracy(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"ipc": str})
+    except ValueError as error:
+        raise SeqmatchError(f"{path}: cannot be read as CSV ({error})") from None
+    missing = [column for column in ACCURACY_COLUMNS if column not in table]
+    if missing:
+        raise SeqmatchError(f"{path}: not a table of accuracies; it has no column {', '.join(missing)}")
+    return table
 
 
 def table1(accuracy: pd.DataFrame, order: list[str]) -> pd.DataFrame:

@@ -1,12 +1,14 @@
 """Tensor files as torch reads and writes them; the format is `seqmatch.store`'s."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
+from seqmatch.errors import SeqmatchError
 from seqmatch.store import header_of, open_tensors, replacing
 
 
@@ -17,11 +19,15 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
         save_file(contiguous, temporary, metadata={"seqmatch": json.dumps(header, sort_keys=True)})
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All tensors of a file and its header.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, or not one of ours.
+        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
     """
     with open_tensors(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, header_of(file)  # noqa: SIM118
+        names = set(file.keys())
+        missing = sorted(set(needed) - names)
+        if missing:
+            raise SeqmatchError(f"{path}: another kind of file was expected; it has no {', '.join(missing)}")
+        return {name: file.get_tensor(name) for name in sorted(names)}, header_of(file)

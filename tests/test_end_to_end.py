@@ -84,6 +84,7 @@ def test_subsets_have_their_sizes_statistics_and_provenance(finished):
         assert (tensors["labels"].bincount() == size // 10).all()
         assert tensors["step_size"] > 0 and tensors["pixels"].dtype == torch.uint8
         assert {"mean", "std"} <= set(tensors)
+        assert header["distilled"]["method"] == method and header["distilled"]["settings"]["synthetic_steps"] == 5
         assert header["class_names"] == list("0123456789") and header["augmentation"] == ["crop", "scale"]
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in header["inputs"].values())
 

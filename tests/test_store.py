@@ -40,6 +40,13 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, damage):
         load_tensors(path)
 
 
+def test_a_file_of_another_kind_is_named(tmp_path):
+    path = tmp_path / "data.safetensors"
+    save_tensors(path, {"images": torch.ones(1)}, {})
+    with pytest.raises(SeqmatchError, match=r"data\.safetensors.*no labels, step_size"):
+        load_tensors(path, ("images", "labels", "step_size"))
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from seqmatch.tables import markdown1, markdown2, table1, table2
+from seqmatch.errors import SeqmatchError
+from seqmatch.tables import markdown1, markdown2, read_accuracies, table1, table2
 
 ORDER = ["random", "mtt", "seqmatch-mtt", "whole"]
 
@@ -36,6 +37,13 @@ def accuracy():
     add("random", 1, "2", "resnet18", "last", [61.0, 63.0])
     add("whole", 0, "all", "convnet", "last", [99.0, 99.0])
     return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("content", "message"), [("", "cannot be read"), ("a,b\n1,2\n", "no column dataset")])
+def test_a_file_that_is_no_table_of_accuracies_is_named(tmp_path, content, message):
+    (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(SeqmatchError, match=rf"x\.csv.*{message}"):
+        read_accuracies([tmp_path / "x.csv"])
 
 
 def test_table1_has_a_row_a_method_in_order():

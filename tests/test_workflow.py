@@ -64,11 +64,19 @@ def test_a_fault_in_the_configuration_stops_before_any_job(tmp_path):
     assert "Traceback" not in text
 
 
-def test_a_target_outside_the_configuration_is_explained(tmp_path):
-    target = "results/digits/mtt/ipc9/seed0/subset1.safetensors"
-    result = snakemake(copy_project(tmp_path, TINY), "-n", target)
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("digits/mtt/ipc9/seed0/subset1.safetensors", "no cell of the configuration has mtt on digits with ipc 9"),
+        ("digits/mtt/ipc3/seed0/subset2.safetensors", "so there is no subset 2"),
+        ("cifar10/data.safetensors", "datasets of the configuration does not define cifar10 (but digits)"),
+        ("digits/mtt/ipc3/seed0/accuracy/lenet.csv", "networks of the configuration does not define lenet"),
+    ],
+)
+def test_a_target_outside_the_configuration_is_explained(tmp_path, target, message):
+    result = snakemake(copy_project(tmp_path, TINY), "-n", f"results/{target}")
     assert result.returncode != 0
-    assert "no cell of the configuration has mtt on digits with ipc 9" in result.stdout + result.stderr
+    assert message in result.stdout + result.stderr
 
 
 def test_the_readmes_picture_shows_the_real_graph(tmp_path):

@@ -60,7 +60,7 @@ def load(path: Path) -> Dataset:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    tensors, header = load_tensors(path)
+    tensors, header = load_tensors(path, ("images", "labels", *(f"split.{name}" for name in SPLITS)))
     return Dataset(
         images=tensors["images"],
         labels=tensors["labels"],

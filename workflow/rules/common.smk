@@ -17,7 +17,7 @@ except SeqmatchError as error:
     raise WorkflowError(f"the configuration cannot be used:\n{error}")
 
 RUNS = vocabulary.runs(CONFIG)
-CROSS_SEEDS = CONFIG.cross_architecture.seeds or CONFIG.seeds
+CROSS_SEEDS = CONFIG.seeds[: CONFIG.cross_architecture.seeds]
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
     CONFIG.device == "cuda"
@@ -63,7 +63,23 @@ def run_of(wildcards):
 
 def stage_of(wildcards):
     """Settings of the subset that the wildcards name."""
-    return run_of(wildcards).stages[int(wildcards.subset) - 1]
+    stages = run_of(wildcards).stages
+    if int(wildcards.subset) > len(stages):
+        raise WorkflowError(
+            f"{wildcards.method} with ipc {wildcards.ipc} has {len(stages)} subsets in the configuration, "
+            f"so there is no subset {wildcards.subset}"
+        )
+    return stages[int(wildcards.subset) - 1]
+
+
+def defined(section, name):
+    """The entry `name` of a section of the configuration; its absence is an error that says so."""
+    entries = getattr(CONFIG, section)
+    if name not in entries:
+        raise WorkflowError(
+            f"{section} of the configuration does not define {name} (but {', '.join(entries) or 'nothing'})"
+        )
+    return entries[name]
 
 
 def recipe_of(wildcards):

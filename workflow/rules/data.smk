@@ -14,7 +14,9 @@ rule prepare_dataset:
         mem_mb=1500,
         runtime=10,
     params:
-        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump_json(),
+        settings=lambda wildcards: defined(
+            "datasets", wildcards.dataset
+        ).model_dump_json(),
     shell:
         "python {input.sources[0]} --dataset {wildcards.dataset} --settings {params.settings:q} --out {output}"
         " > {log} 2>&1"

@@ -20,9 +20,9 @@ rule evaluate:
         mem_mb=2000,
         runtime=480,
     params:
-        network=lambda wildcards: CONFIG.networks[
-            wildcards.architecture
-        ].model_dump_json(),
+        network=lambda wildcards: defined(
+            "networks", wildcards.architecture
+        ).model_dump_json(),
         evaluation=as_json(evaluation_of),
         matched_on=lambda wildcards: run_of(wildcards).network,
         selection=lambda wildcards: run_of(wildcards).protocols[0],

@@ -17,10 +17,10 @@ rule train_experts:
         mem_mb=2000,
         runtime=240,
     params:
-        recipe=lambda wildcards: CONFIG.experts[wildcards.recipe].model_dump_json(),
-        network=lambda wildcards: CONFIG.networks[
-            CONFIG.experts[wildcards.recipe].network
-        ].model_dump_json(),
+        recipe=lambda wildcards: defined("experts", wildcards.recipe).model_dump_json(),
+        network=lambda wildcards: defined(
+            "networks", defined("experts", wildcards.recipe).network
+        ).model_dump_json(),
         epochs=lambda wildcards: vocabulary.recorded_epochs(
             CONFIG, wildcards.recipe, wildcards.dataset
         ),
