@@ -106,8 +106,8 @@ def markdown1(table: pd.DataFrame) -> str:
         "",
         body,
         "",
-        "Best of each column in bold, `whole` (training on all real data) aside. Snapshots are chosen on a "
-        "validation split held out of the training data; where there is none, the last one is taken.",
+        "Best of each column (to the digits printed) in bold, `whole` (training on all real data) aside. Snapshots are "
+        "chosen on a validation split held out of the training data; where there is none, the last one is taken.",
         "",
         "## The same by how the snapshot of the last subset is chosen",
         "",
@@ -124,14 +124,14 @@ def markdown2(table: pd.DataFrame) -> str:
     columns = table["architecture"]
     rows = _cell_names(table) + ": " + table["method"]
     best = table.groupby(["dataset", "ipc", "architecture"])["accuracy_mean"].transform("max")
-    text = [_mean_std(row, "accuracy", mean == top) for (_, row), mean, top in _with(table, best)]
+    text = [_mean_std(row, "accuracy", round(mean, 1) == round(top, 1)) for (_, row), mean, top in _with(table, best)]
     wide = pd.DataFrame({"row": rows, "column": columns, "text": text}).pivot(
         index="row", columns="column", values="text"
     )
     wide = wide.loc[rows.unique(), columns.unique()].fillna("")
     title = "# Table 2: test accuracy in percent on other architectures, mean ± standard deviation over networks"
     counts = ", ".join(f"{n}" for n in sorted(table["networks"].unique()))
-    note = f"Networks for each entry: {counts}. Best method of each column in bold."
+    note = f"Networks for each entry: {counts}. Best of each column (to the digits printed) in bold."
     return f"{title}\n\n{wide.rename_axis('').to_markdown()}\n\n{note}\n"
 
 
@@ -141,7 +141,7 @@ def _with(table: pd.DataFrame, best: pd.Series):
 
 def _pivot(table: pd.DataFrame, columns: pd.Series, bold: pd.Series) -> str:
     best = table["accuracy_mean"].where(bold).groupby(columns).transform("max")
-    text = [_mean_std(row, "accuracy", mean == top) for (_, row), mean, top in _with(table, best)]
+    text = [_mean_std(row, "accuracy", round(mean, 1) == round(top, 1)) for (_, row), mean, top in _with(table, best)]
     text = [f"{t} ({n})" for t, n in zip(text, table["networks"], strict=True)]
     names = _method_names(table)
     wide = pd.DataFrame({"row": names, "column": columns, "text": text}).pivot(

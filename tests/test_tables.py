@@ -76,6 +76,13 @@ def test_markdown1_sets_the_best_in_bold_and_says_how_many_networks():
     assert "Chosen on test data" in text and "91.5 ± 1.3" in text
 
 
+def test_equals_to_the_digits_printed_are_both_bold():
+    rows = accuracy()
+    rows.loc[(rows["method"] == "random") & (rows["architecture"] == "convnet"), "accuracy"] += 30.01
+    text = markdown1(table1(rows, ORDER))
+    assert "**81.5 ± 1.3** (4)" in text and text.count("**81.5 ± 1.3**") == 2
+
+
 def test_table2_compares_architectures_on_the_headlines_choice():
     table = table2(accuracy(), ORDER)
     wide = table.pivot(index="method", columns="architecture", values="accuracy_mean")
