@@ -1,49 +1,19 @@
 """What scripts say when they are called wrongly: one line, and status 1 or 2."""
 
+import shlex
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT
 
-DISTILL = [
-    *[
-        "--dataset",
-        "d",
-        "--method",
-        "m",
-        "--ipc",
-        "2",
-        "--seed",
-        "0",
-        "--checkpoints",
-        "c",
-        "--out",
-        "o",
-        "--data",
-        "nowhere.safetensors",
-    ],
-    "--network",
-    '{"family": "convnet"}',
-]
-EVALUATE = [
-    "--dataset",
-    "d",
-    "--method",
-    "m",
-    "--ipc",
-    "2",
-    "--seed",
-    "0",
-    "--architecture",
-    "a",
-    "--matched-on",
-    "a",
-    "--selection",
-    "last",
-    "--out",
-    "o",
-]
+DISTILL = shlex.split(
+    "--dataset d --method m --ipc 2 --seed 0 --checkpoints c --out o --data nowhere.safetensors "
+    """--network '{"family": "convnet"}'"""
+)
+EVALUATE = shlex.split(
+    "--dataset d --method m --ipc 2 --seed 0 --architecture a --matched-on a --selection last --out o"
+)
 
 
 @pytest.mark.parametrize(
