@@ -71,7 +71,7 @@ def distill(
         print(f"resumed after {state.done} iterations from {checkpoint.path}", file=sys.stderr, flush=True)
     with Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < settings.iterations:
-            images = torch.cat([*frozen, state.images.detach()])
+            images = torch.cat([*frozen, state.images])
             pick = _pick(seed / state.done, experts, settings, labels, batch_size, augmentation)
             start, target = (
                 unflatten(trajectories.parameters(pick.expert, epoch).to(device), network)

@@ -123,5 +123,9 @@ def load_subset(path: Path) -> Subset:
 
 
 def load_normalization(path: Path) -> Normalization:
-    """The normalisation stored with a subset; `invert` takes its images back to pixels in [0, 1]."""
+    """The normalisation stored with a subset; `invert` takes its images back to pixels in [0, 1].
+
+    Raises:
+        SeqmatchError: the file is missing or damaged.
+    """
     return normalization.from_tensors(load_tensors(path)[0])

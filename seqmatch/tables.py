@@ -100,7 +100,9 @@ def headline(cell: pd.DataFrame) -> str:
 def markdown1(table: pd.DataFrame) -> str:
     """Table 1 as Markdown: a row a method, a column a cell, the best distilled or selected one in bold."""
     columns = _cell_names(table)
-    body = _pivot(table, columns, bold=table["method"] != "whole")
+    best = table["accuracy_mean"].where(table["K"] > 0).groupby(columns).transform("max")
+    text = [f"{t} ({n})" for t, n in zip(_accuracies(table, best), table["networks"], strict=True)]
+    body = _grid(_method_names(table), columns, text, corner="method (networks)")
     lines = [
         "# Table 1: test accuracy in percent, mean ± standard deviation over networks",
         "",
@@ -121,45 +123,41 @@ def markdown1(table: pd.DataFrame) -> str:
 
 def markdown2(table: pd.DataFrame) -> str:
     """Table 2 as Markdown: a row a method in a cell, a column an architecture, the best of each cell in bold."""
-    columns = table["architecture"]
+    cell = [table["dataset"], table["ipc"], table["architecture"]]
+    best = table["accuracy_mean"].where(table["K"] > 0).groupby(cell).transform("max")
     rows = _cell_names(table) + ": " + table["method"]
-    best = table.groupby(["dataset", "ipc", "architecture"])["accuracy_mean"].transform("max")
-    text = [_mean_std(row, "accuracy", round(mean, 1) == round(top, 1)) for (_, row), mean, top in _with(table, best)]
-    wide = pd.DataFrame({"row": rows, "column": columns, "text": text}).pivot(
-        index="row", columns="column", values="text"
-    )
-    wide = wide.loc[rows.unique(), columns.unique()].fillna("")
+    body = _grid(rows, table["architecture"], _accuracies(table, best), corner="")
     title = "# Table 2: test accuracy in percent on other architectures, mean ± standard deviation over networks"
     counts = ", ".join(f"{n}" for n in sorted(table["networks"].unique()))
     note = f"Networks for each entry: {counts}. Best of each column (to the digits printed) in bold."
-    return f"{title}\n\n{wide.rename_axis('').to_markdown()}\n\n{note}\n"
+    return f"{title}\n\n{body}\n\n{note}\n"
 
 
-def _with(table: pd.DataFrame, best: pd.Series):
-    return zip(table.iterrows(), table["accuracy_mean"], best, strict=True)
+def _accuracies(table: pd.DataFrame, best: pd.Series) -> list[str]:
+    """Mean ± std of each row, in bold where it prints as `best` does."""
+    return [
+        _mean_std(row, "accuracy", round(row["accuracy_mean"], 1) == round(top, 1))
+        for (_, row), top in zip(table.iterrows(), best, strict=True)
+    ]
 
 
-def _pivot(table: pd.DataFrame, columns: pd.Series, bold: pd.Series) -> str:
-    best = table["accuracy_mean"].where(bold).groupby(columns).transform("max")
-    text = [_mean_std(row, "accuracy", round(mean, 1) == round(top, 1)) for (_, row), mean, top in _with(table, best)]
-    text = [f"{t} ({n})" for t, n in zip(text, table["networks"], strict=True)]
-    names = _method_names(table)
-    wide = pd.DataFrame({"row": names, "column": columns, "text": text}).pivot(
-        index="row", columns="column", values="text"
-    )
-    wide = wide.loc[names.unique(), columns.unique()].fillna("")
-    return wide.rename_axis("method (networks)").to_markdown()
+def _grid(rows: pd.Series, columns: pd.Series, text: list[str], corner: str) -> str:
+    """A Markdown table of `text`, rows and columns in the order of their first appearance."""
+    frame = pd.DataFrame({"row": rows, "column": columns, "text": text})
+    wide = frame.pivot(index="row", columns="column", values="text")
+    return wide.loc[rows.unique(), columns.unique()].fillna("").rename_axis(corner).to_markdown()
 
 
 def _protocols(table: pd.DataFrame, columns: pd.Series) -> str:
-    shown = table[table["selection"] != "last"]
+    shown = table[(table["selection"] != "last") | table["test_selected_mean"].notna()]
     if shown.empty:
         return "No method chose among snapshots."
     frame = pd.DataFrame(
         {
             "cell": columns[shown.index],
             "method": _method_names(shown),
-            "chosen on validation (headline)": [_mean_std(row, "accuracy") for _, row in shown.iterrows()],
+            "headline": [_mean_std(row, "accuracy") for _, row in shown.iterrows()],
+            "chosen by": shown["selection"],
             "last snapshot": [_mean_std(row, "last") for _, row in shown.iterrows()],
             "chosen on test data": [_mean_std(row, "test_selected") for _, row in shown.iterrows()],
         }

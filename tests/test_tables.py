@@ -64,6 +64,12 @@ def test_table1_never_quotes_a_choice_on_test_data_as_the_headline():
     assert row["selection"] == "last" and row["accuracy_mean"] == pytest.approx(71.5)
 
 
+def test_a_choice_on_test_data_is_shown_also_beside_the_last_snapshot():
+    rows = accuracy()
+    text = markdown1(table1(rows[rows["selection"] != "validation"], ORDER))
+    assert "| seqmatch-mtt (K = 2) | 71.5 ± 1.3 | last" in text and "91.5 ± 1.3" in text
+
+
 def test_random_has_no_column_for_a_choice_that_was_not_made():
     row = table1(accuracy(), ORDER).set_index("method").loc["random"]
     assert row["selection"] == "last" and pd.isna(row["test_selected_mean"])
