@@ -9,12 +9,13 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import BaseModel, ValidationError
 
+from seqmatch.config import CompileMode
 from seqmatch.errors import SeqmatchError
 from seqmatch.sources import sources_of
 
@@ -32,6 +33,12 @@ def add_compute(arguments: argparse.ArgumentParser) -> None:
     """The options of scripts that compute with torch."""
     arguments.add_argument("--gpu", type=int, default=0, metavar="N", help="GPUs this job may use; 0: CPU (default)")
     arguments.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default 1)")
+    arguments.add_argument(
+        "--compile",
+        choices=get_args(CompileMode),
+        default="auto",
+        help="PyTorch's compiler: auto (default) uses it where the work repays compiling",
+    )
 
 
 def add_section(

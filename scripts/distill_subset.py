@@ -13,10 +13,11 @@ from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, fingerprint
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
-from seqmatch.distillation import distill
+from seqmatch.distillation import distill, student_batch
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
-from seqmatch.networks import structure
+from seqmatch.matching.derivatives import best_derivatives
+from seqmatch.networks import activations, structure
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
 from seqmatch.snapshots import save_snapshots
@@ -45,13 +46,24 @@ def main(args):
         )
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
+    settings = args.settings
+    network = structure(args.network, dataset.shape, dataset.classes)
+    derivatives = best_derivatives(
+        network,
+        args.compile,
+        activations(args.network, dataset.shape, dataset.classes),
+        student_batch(initial, settings),
+        settings.iterations * settings.experts_per_step * settings.synthetic_steps,
+        device,
+    )
     with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
         snapshots = distill(
             initial,
             [load_subset(path) for path in args.prefix],
             trajectories,
-            structure(args.network, dataset.shape, dataset.classes),
-            args.settings,
+            network,
+            derivatives,
+            settings,
             dataset.augmentation,
             Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset),
             checkpoint,

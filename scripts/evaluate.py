@@ -16,12 +16,12 @@ from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.errors import SeqmatchError
 from seqmatch.evaluation import choose_snapshot, evaluate
-from seqmatch.networks import build
+from seqmatch.networks import activations, build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.snapshots import load_snapshots
 from seqmatch.store import provenance, save_table
-from seqmatch.training import Stage
+from seqmatch.training import Stage, best_gradient, images_seen
 
 
 def main(args):
@@ -31,15 +31,23 @@ def main(args):
         raise SeqmatchError("--evaluation: learning_rate is missing; without --subsets there is no learned step size")
     device = prepare(args.gpu, args.threads)
     dataset = load(args.data)
+    choices = [(name, [stage.to(device) for stage in curriculum]) for name, curriculum in curricula(args, dataset)]
+    gradient = best_gradient(
+        args.compile,
+        activations(args.network, dataset.shape, dataset.classes),
+        args.evaluation.networks * sum(images_seen(curriculum, args.evaluation.epochs) for _, curriculum in choices),
+        device,
+    )
     rows = []
-    for selection, curriculum in curricula(args, dataset):
+    for selection, curriculum in choices:
         trained = evaluate(
-            [stage.to(device) for stage in curriculum],
+            curriculum,
             dataset.split("test", device),
             partial(build, args.network, dataset.shape, dataset.classes, device=device),
             args.evaluation,
             dataset.augmentation,
             Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture),
+            gradient,
         )
         rows += [
             {

@@ -13,25 +13,34 @@ from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.losses import record_losses
-from seqmatch.networks import build
+from seqmatch.networks import activations, build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.store import provenance
 from seqmatch.tensorfile import save_tensors
+from seqmatch.training import best_gradient, images_seen
 
 
 def main(args):
     device = prepare(args.gpu, args.threads)
     dataset = load(args.data)
     subsets = [load_subset(path) for path in args.subsets]
+    curriculum = [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)]
+    gradient = best_gradient(
+        args.compile,
+        activations(args.network, dataset.shape, dataset.classes),
+        args.difficulty.networks * images_seen(curriculum, args.evaluation.epochs),
+        device,
+    )
     record = record_losses(
-        [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)],
+        curriculum,
         dataset.split("train", device),
         partial(build, args.network, dataset.shape, dataset.classes, device=device),
         args.evaluation,
         args.difficulty,
         dataset.augmentation,
         Seed("record losses", args.dataset, args.method, args.ipc, args.seed),
+        gradient,
     )
     save_tensors(
         args.out,

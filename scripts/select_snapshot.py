@@ -18,11 +18,12 @@ from seqmatch import config
 from seqmatch.data.dataset import SPLITS, load
 from seqmatch.device import prepare
 from seqmatch.evaluation import choose_snapshot, score_snapshots
-from seqmatch.networks import build
+from seqmatch.networks import activations, build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, save_subset
 from seqmatch.snapshots import load_snapshots
 from seqmatch.store import load_header, provenance, save_table
+from seqmatch.training import best_gradient
 
 
 def main(args):
@@ -32,8 +33,16 @@ def main(args):
     splits = {name: dataset.split(name, device) for name in args.protocols if name in SPLITS}
     scores = pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
     if splits:
+        prefix = [load_subset(path) for path in args.prefix]
+        per_snapshot = sum(len(labels) for labels in (*(subset.labels for subset in prefix), snapshots.labels))
+        gradient = best_gradient(
+            args.compile,
+            activations(args.network, dataset.shape, dataset.classes),
+            args.networks * args.evaluation.epochs * len(snapshots.iterations) * per_snapshot,
+            device,
+        )
         scores = score_snapshots(
-            [load_subset(path) for path in args.prefix],
+            prefix,
             snapshots,
             splits,
             partial(build, args.network, dataset.shape, dataset.classes, device=device),
@@ -41,6 +50,7 @@ def main(args):
             args.evaluation,
             dataset.augmentation,
             Seed("score", *args.name.split("/")),
+            gradient,
         )
     chosen = choose_snapshot(snapshots, scores, args.protocols[0])
 

@@ -13,12 +13,12 @@ from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import record_trajectory, save_shard
-from seqmatch.networks import build
+from seqmatch.networks import activations, build
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.store import provenance
-from seqmatch.training import Stage, is_finite, train_through
+from seqmatch.training import Stage, best_gradient, images_seen, is_finite, train_through
 
 
 def main(args):
@@ -30,6 +30,14 @@ def main(args):
     real = Stage(*dataset.split("train", device), recipe.learning_rate)
     subsets = [load_subset(path) for path in args.prefix]
     earlier = [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)] if subsets else []
+
+    seen = images_seen([real], args.epochs) + (images_seen(earlier, args.evaluation.epochs) if earlier else 0)
+    gradient = best_gradient(
+        args.compile,
+        activations(args.network, dataset.shape, dataset.classes),
+        recipe.networks_per_shard * seen,
+        device,
+    )
 
     trajectories = []
     first = args.shard * recipe.networks_per_shard
@@ -44,6 +52,7 @@ def main(args):
                 args.evaluation,
                 dataset.augmentation,
                 seed / "earlier",
+                gradient=gradient,
             )
             if not is_finite(network):
                 rates = ", ".join(f"{stage.step_size:g}" for stage in earlier)
@@ -51,8 +60,11 @@ def main(args):
                     f"a teacher diverged on the earlier subsets, at step sizes {rates}; "
                     "set evaluation.learning_rate, or distil them again with a lower lr_step_size"
                 )
-        trajectories.append(record_trajectory(network, real, args.epochs, recipe, dataset.augmentation, seed / "real"))
-    save_shard(args.out, trajectories, provenance(command.parameters(args), [args.data, *args.prefix], device.type))
+        trajectories.append(
+            record_trajectory(network, real, args.epochs, recipe, dataset.augmentation, seed / "real", gradient)
+        )
+    header = provenance(command.parameters(args), [args.data, *args.prefix], device.type)
+    save_shard(args.out, trajectories, header, recipe.storage)
 
 
 if __name__ == "__main__":

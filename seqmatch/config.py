@@ -51,6 +51,7 @@ OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
 Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
 Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 Protocol = Literal["validation", "last", "test"]
+CompileMode = Literal["auto", "always", "never"]
 
 
 T = TypeVar("T", bound="Section")
@@ -122,6 +123,10 @@ class Experts(Training):
     networks_per_shard: Count = Field(10, description="experts in a file")
     learning_rate: Positive = Field(0.01, description="step size on real data")
     epochs: Count | None = Field(None, description="epochs recorded; by default as many as any first stage can match")
+    storage: Literal["float32", "float16"] = Field(
+        "float32",
+        description="precision on disk; `float16` rounds each network's way from its start, and halves the files",
+    )
 
 
 class Matching(Section):
@@ -133,6 +138,9 @@ class Matching(Section):
     synthetic_steps: Count = Field(30, description="SGD steps of the student in an iteration")
     expert_epochs: Count = Field(2, description="epochs of the expert that those steps should match (M)")
     max_start_epoch: Count = Field(20, description="start epochs are drawn from 0 … this − 1")
+    experts_per_step: Count = Field(
+        1, description="pieces of trajectories that one update matches; their losses and gradients are averaged"
+    )
     synthetic_batch: Count | None = Field(
         None, description="images a student step; by default as many as the subset being distilled has"
     )
@@ -216,6 +224,11 @@ class Config(Section):
 
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="`auto` asks for GPUs where the planning machine has one"
+    )
+    compile: CompileMode = Field(
+        "auto",
+        description="PyTorch's compiler for the inner loops: `auto` uses it where the work is long enough to repay "
+        "compiling, and does without it where it fails",
     )
     seeds: Annotated[list[Whole], Field(min_length=1)] = Field([0], description="distillation seeds")
     datasets: dict[Name, Dataset] = Field(description="data sets by name")

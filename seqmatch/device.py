@@ -1,18 +1,37 @@
-"""Where tensors live, and how many threads a process may use."""
+"""Where tensors live, how many threads a process may use, and how it holds on to memory."""
+
+import ctypes
+import sys
 
 import torch
 
 from seqmatch.errors import SeqmatchError
 
+MALLOPT = {-3: 2**30, -1: 2**31 - 1, -2: 2**28}
+"""glibc's M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD, in bytes."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse large buffers instead of returning each to the system, which would clear it anew.
+
+    Nearly halves the time of training with large activations on a CPU; a process then keeps the most memory it ever
+    used. Does nothing where the C library is another one.
+    """
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(library, "mallopt"):
+        for option, size in MALLOPT.items():
+            library.mallopt(option, size)
+
 
 def prepare(gpus: int, threads: int) -> torch.device:
-    """The device for a process that was given `gpus` GPUs and `threads` CPU threads.
+    """The device for a process that was given `gpus` GPUs and `threads` CPU threads; its memory allocator is tuned.
 
     Convolutions choose deterministic algorithms, so that a run can be repeated.
 
     Raises:
         SeqmatchError: a GPU is demanded and PyTorch sees none.
     """
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,8 @@ from seqmatch import augment, config
 from seqmatch.checkpoint import Checkpoint
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
-from seqmatch.matching.trajectory import Match, View, classification_loss, match_trajectory, unflatten
+from seqmatch.matching.derivatives import Derivatives
+from seqmatch.matching.trajectory import Match, View, match_trajectory, unflatten
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
@@ -25,7 +26,7 @@ LARGEST_STEP_SIZE_CUT = 0.5
 
 @dataclass(frozen=True)
 class Pick:
-    """What one iteration matches."""
+    """A piece of a trajectory to match, and the student's minibatches."""
 
     expert: int
     start_epoch: int
@@ -37,6 +38,7 @@ def distill(
     prefix: Sequence[Subset],
     trajectories: Trajectories | None,
     network: nn.Module,
+    derivatives: Derivatives,
     settings: config.Matching,
     augmentation: Sequence[str],
     seed: Seed,
@@ -53,6 +55,7 @@ def distill(
         prefix: S_1 … S_{k−1}, empty for k = 1.
         trajectories: the experts of this stage; None only if `settings.iterations` is 0.
         network: architecture of the experts; only its shapes matter.
+        derivatives: those of its loss.
         checkpoint: where the state is kept; a state found there is taken up.
 
     Raises:
@@ -62,9 +65,8 @@ def distill(
         _check_length(trajectories, settings)
     frozen = [subset.images.to(device) for subset in prefix]
     labels = torch.cat([subset.labels for subset in (*prefix, initial)]).to(device)
+    batch_size = student_batch(initial, settings)
     state = _State.resume(initial, settings, checkpoint, device)
-    loss = classification_loss(network)
-    batch_size = settings.synthetic_batch or len(initial.labels)
     experts = len(trajectories) if trajectories is not None else 0
 
     if state.done:
@@ -72,19 +74,22 @@ def distill(
     with Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < settings.iterations:
             images = torch.cat([*frozen, state.images])
-            pick = _pick(seed / state.done, experts, settings, labels, batch_size, augmentation)
-            start, target = (
-                unflatten(trajectories.parameters(pick.expert, epoch).to(device), network)
-                for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
-            )
-            match = match_trajectory(loss, start, target, images, pick.batches, float(state.step_size))
-            if not _finite(match):
-                checkpoint.save(state.tensors())
-                raise SeqmatchError(
-                    f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, "
-                    f"expert {pick.expert}, start epoch {pick.start_epoch}, step size {float(state.step_size):.6g}; "
-                    f"lower lr_images, lr_step_size or initial_step_size; state saved in {checkpoint.path}"
+            matches = []
+            for pick in _picks(seed / state.done, experts, settings, labels, batch_size, augmentation):
+                start, target = (
+                    unflatten(trajectories.parameters(pick.expert, epoch).to(device), network)
+                    for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
                 )
+                match = match_trajectory(derivatives, start, target, images, pick.batches, float(state.step_size))
+                if not _finite(match):
+                    checkpoint.save(state.tensors())
+                    raise SeqmatchError(
+                        f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, expert "
+                        f"{pick.expert}, start epoch {pick.start_epoch}, step size {float(state.step_size):.6g}; "
+                        f"lower lr_images, lr_step_size or initial_step_size; state saved in {checkpoint.path}"
+                    )
+                matches.append(match)
+            match = _mean(matches)
             state.update(match)
             if not state.images.isfinite().all():
                 raise SeqmatchError(
@@ -96,6 +101,11 @@ def distill(
             if checkpoint.due() and state.done < settings.iterations:
                 checkpoint.save(state.tensors())
     return state.snapshots()
+
+
+def student_batch(initial: Subset, settings: config.Matching) -> int:
+    """Images a student step."""
+    return settings.synthetic_batch or len(initial.labels)
 
 
 def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
@@ -190,15 +200,28 @@ class _State:
             self.kept.append((self.done, self.images.detach().cpu().clone(), float(self.step_size)))
 
 
-def _pick(
+def _picks(
     seed: Seed,
     experts: int,
     settings: config.Matching,
     labels: Tensor,
     batch_size: int,
     augmentation: Sequence[str],
-) -> Pick:
+) -> Iterator[Pick]:
+    """What one iteration matches: `settings.experts_per_step` picks, all from one generator."""
     generator = seed.generator()
+    for _ in range(settings.experts_per_step):
+        yield _pick(generator, experts, settings, labels, batch_size, augmentation)
+
+
+def _pick(
+    generator: torch.Generator,
+    experts: int,
+    settings: config.Matching,
+    labels: Tensor,
+    batch_size: int,
+    augmentation: Sequence[str],
+) -> Pick:
     expert = int(torch.randint(experts, (), generator=generator))
     start_epoch = int(torch.randint(settings.max_start_epoch, (), generator=generator))
     batches = []
@@ -211,6 +234,16 @@ def _pick(
 
 def _view(index: Tensor, drawn: augment.Draw | None) -> View:
     return lambda images: augment.apply(drawn, images[index])
+
+
+def _mean(matches: Sequence[Match]) -> Match:
+    """Losses and gradients averaged."""
+    count = len(matches)
+    return Match(
+        sum(match.loss for match in matches) / count,
+        torch.stack([match.image_gradient for match in matches]).sum(0) / count,
+        sum(match.step_size_gradient for match in matches) / count,
+    )
 
 
 def _finite(match: Match) -> bool:

@@ -14,7 +14,17 @@ from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
 from seqmatch.snapshots import Snapshots
-from seqmatch.training import Labelled, NewNetwork, Stage, accuracy, is_finite, train, train_through
+from seqmatch.training import (
+    Gradient,
+    Labelled,
+    NewNetwork,
+    Stage,
+    accuracy,
+    is_finite,
+    loss_gradient,
+    train,
+    train_through,
+)
 
 
 @dataclass(frozen=True)
@@ -33,13 +43,14 @@ def evaluate(
     settings: config.Evaluation,
     augmentation: Sequence[str],
     seed: Seed,
+    gradient: Gradient = loss_gradient,
 ) -> list[Trained]:
     """Train `settings.networks` fresh networks through the curriculum and test each after its last epoch."""
     results = []
     for index in Progress(range(settings.networks), desc="evaluate", unit="network"):
         began = time.perf_counter()
         network = new_network(seed / index / "initial")
-        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index)
+        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, gradient=gradient)
         percent = _percent(network, test)
         results.append(Trained(percent, time.perf_counter() - began))
     return results
@@ -54,6 +65,7 @@ def score_snapshots(
     settings: config.Evaluation,
     augmentation: Sequence[str],
     seed: Seed,
+    gradient: Gradient = loss_gradient,
 ) -> pd.DataFrame:
     """Accuracy on each split of networks trained through S_1 … S_{k−1} and then on each snapshot of S_k.
 
@@ -73,11 +85,19 @@ def score_snapshots(
     with Progress(total=networks * count, desc="score", unit="snapshot") as bar:
         for index in range(networks):
             prepared = new_network(seed / index / "initial")
-            train_through(prepared, earlier, settings.epochs, settings, augmentation, seed / index)
+            train_through(prepared, earlier, settings.epochs, settings, augmentation, seed / index, gradient=gradient)
             for snapshot in range(count):
                 stage = make_curriculum([*prefix, snapshots.subset(snapshot)], settings)[-1].to(device)
                 network = copy.deepcopy(prepared)
-                train(network, stage, settings.epochs, settings, augmentation, seed / index / len(prefix))
+                train(
+                    network,
+                    stage,
+                    settings.epochs,
+                    settings,
+                    augmentation,
+                    seed / index / len(prefix),
+                    gradient=gradient,
+                )
                 row = {
                     "network": index,
                     "snapshot": snapshot,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.store import open_tensors
 from seqmatch.tensorfile import save_tensors
-from seqmatch.training import Stage, is_finite, train
+from seqmatch.training import Gradient, Stage, is_finite, loss_gradient, train
 
 
 def record_trajectory(
@@ -25,6 +26,7 @@ def record_trajectory(
     settings: config.Experts,
     augmentation: Sequence[str],
     seed: Seed,
+    gradient: Gradient = loss_gradient,
 ) -> Tensor:
     """Train `network` in place on `real` and return its P parameters at the start and after each epoch.
 
@@ -43,6 +45,7 @@ def record_trajectory(
         augmentation,
         seed,
         lambda epoch: trajectory.append(_snapshot(network)),
+        gradient,
     )
     if not is_finite(network):
         raise SeqmatchError(
@@ -52,9 +55,18 @@ def record_trajectory(
     return torch.stack(trajectory)
 
 
-def save_shard(path: Path, trajectories: Sequence[Tensor], header: dict[str, Any]) -> None:
-    """Write the trajectories of several experts as one tensor (experts, epochs + 1, P)."""
-    save_tensors(path, {"trajectories": torch.stack(list(trajectories))}, header)
+def save_shard(path: Path, trajectories: Sequence[Tensor], header: dict[str, Any], storage: str = "float32") -> None:
+    """Write the trajectories of several experts, each (epochs + 1, P).
+
+    As `float32`: one tensor (experts, epochs + 1, P). As `float16`: the starts (experts, P) in full, and the way
+    from there in half precision, whose rounding is then relative to the distance travelled.
+    """
+    whole = torch.stack(list(trajectories))
+    if storage == "float32":
+        save_tensors(path, {"trajectories": whole}, header)
+    else:
+        starts = whole[:, 0]
+        save_tensors(path, {"starts": starts, "moves": (whole - starts[:, None]).half()}, header)
 
 
 class Trajectories:
@@ -67,9 +79,9 @@ class Trajectories:
             SeqmatchError: a file is missing or damaged.
         """
         self._files = ExitStack()
-        slices = [_trajectories_of(path, self._files.enter_context(open_tensors(path))) for path in shards]
-        self._experts = [(piece, row) for piece in slices for row in range(piece.get_shape()[0])]
-        self.epochs = min(piece.get_shape()[1] for piece in slices) - 1
+        files = [_Shard.open(path, self._files.enter_context(open_tensors(path))) for path in shards]
+        self._experts = [(shard, row) for shard in files for row in range(shard.experts)]
+        self.epochs = min(shard.epochs for shard in files)
         """Epochs that every expert recorded."""
 
     def __len__(self) -> int:
@@ -77,8 +89,8 @@ class Trajectories:
 
     def parameters(self, expert: int, epoch: int) -> Tensor:
         """Parameters of one expert after `epoch` epochs (0: at the start), float32 (P,)."""
-        piece, row = self._experts[expert]
-        return piece[row : row + 1, epoch : epoch + 1].view(-1)
+        shard, row = self._experts[expert]
+        return shard.parameters(row, epoch)
 
     def __enter__(self) -> "Trajectories":
         return self
@@ -89,10 +101,33 @@ class Trajectories:
         self._files.close()
 
 
-def _trajectories_of(path: Path, file: Any) -> Any:
-    if "trajectories" not in file.keys():  # noqa: SIM118
+@dataclass(frozen=True)
+class _Shard:
+    """Slices of an open file: of whole trajectories, or of starts and the moves away from them."""
+
+    rows: Any
+    starts: Any | None
+
+    @classmethod
+    def open(cls, path: Path, file: Any) -> "_Shard":
+        names = set(file.keys())
+        if "trajectories" in names:
+            return cls(file.get_slice("trajectories"), None)
+        if {"starts", "moves"} <= names:
+            return cls(file.get_slice("moves"), file.get_slice("starts"))
         raise SeqmatchError(f"{path}: not a shard of experts; it has no trajectories")
-    return file.get_slice("trajectories")
+
+    @property
+    def experts(self) -> int:
+        return self.rows.get_shape()[0]
+
+    @property
+    def epochs(self) -> int:
+        return self.rows.get_shape()[1] - 1
+
+    def parameters(self, row: int, epoch: int) -> Tensor:
+        stored = self.rows[row : row + 1, epoch : epoch + 1].view(-1)
+        return stored if self.starts is None else self.starts[row : row + 1].view(-1) + stored
 
 
 def _snapshot(network: nn.Module) -> Tensor:

@@ -10,7 +10,16 @@ from seqmatch import config
 from seqmatch.errors import SeqmatchError
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
-from seqmatch.training import Labelled, NewNetwork, Stage, instance_losses, is_finite, train_through
+from seqmatch.training import (
+    Gradient,
+    Labelled,
+    NewNetwork,
+    Stage,
+    instance_losses,
+    is_finite,
+    loss_gradient,
+    train_through,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ def record_losses(
     difficulty: config.Difficulty,
     augmentation: Sequence[str],
     seed: Seed,
+    gradient: Gradient = loss_gradient,
 ) -> LossRecord:
     """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance.
 
@@ -58,7 +68,7 @@ def record_losses(
             if epoch in moments:
                 losses.append(instance_losses(network, *real))
 
-        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, record)
+        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, record, gradient)
         if not is_finite(network):
             raise SeqmatchError(
                 f"network {index} diverged on the synthetic set, so that its losses say nothing; "

@@ -8,11 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
-from seqmatch import augment, config
+from seqmatch import augment, compilation, config
 from seqmatch.seeds import Seed
 
 TEST_BATCH = 64
 """Images a test pass takes at once: small batches stay in a CPU's cache."""
+
+SAVED_PER_ACTIVATION = {"cpu": 4e-9, "cuda": 1e-11}
+"""Seconds; measured for the CPU (docs/performance.md), for GPUs a guess from their memory's speed."""
 
 AfterEpoch = Callable[[int], None]
 """Called with the number of epochs done, 1 … epochs."""
@@ -20,6 +23,9 @@ AfterEpoch = Callable[[int], None]
 
 NewNetwork = Callable[[Seed], nn.Module]
 """A seed to a freshly initialised network on the right device."""
+
+Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
+"""A network, images (B, C, H, W) and labels (B,) to the gradient of their mean cross-entropy, a tensor a parameter."""
 
 Labelled = tuple[Tensor, Tensor]
 """Normalised images (N, C, H, W) and labels (N,)."""
@@ -40,6 +46,48 @@ class Stage:
         return Stage(self.images.to(device), self.labels.to(device), self.step_size)
 
 
+def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
+    """The gradient of the mean cross-entropy, one operator after the other."""
+    return torch.autograd.grad(_mean_loss(network, images, labels), list(network.parameters()))
+
+
+def compiled_gradient(fall_back: bool) -> Gradient:
+    """The same in compiled code, for all networks of one structure; the first call for a shape compiles.
+
+    Args:
+        fall_back: go on eagerly where compiling fails, instead of raising.
+
+    Raises:
+        SeqmatchError: on the first call, if compiling fails and `fall_back` is False.
+    """
+    loss = compilation.compile_function(_mean_loss, _mean_loss if fall_back else None)
+
+    def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
+        return torch.autograd.grad(loss(network, images, labels), list(network.parameters()))
+
+    return gradient
+
+
+def best_gradient(mode: config.CompileMode, activations: Sequence[int], images: int, device: torch.device) -> Gradient:
+    """Compiled where that pays, else eager.
+
+    Args:
+        activations: numbers that each convolution writes for one image.
+        images: how many will be trained on, counted anew each epoch.
+    """
+    saved = images * sum(activations) * SAVED_PER_ACTIVATION[device.type]
+    return compiled_gradient(fall_back=mode == "auto") if compilation.pays(mode, saved) else loss_gradient
+
+
+def images_seen(curriculum: Sequence[Stage], epochs: int) -> int:
+    """Images that a network trains on, counted anew each epoch, with `epochs` on each stage."""
+    return epochs * sum(len(stage.labels) for stage in curriculum)
+
+
+def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(network(images), labels)
+
+
 def train(
     network: nn.Module,
     stage: Stage,
@@ -48,14 +96,17 @@ def train(
     augmentation: Sequence[str],
     seed: Seed,
     after_epoch: AfterEpoch = lambda epoch: None,
+    gradient: Gradient = loss_gradient,
 ) -> None:
     """Train `network` in place by SGD on cross-entropy; every batch gets its own DSA draw.
 
     Epoch e shuffles and augments by ``seed / e``, so that a run can be taken up at any epoch. Whether training
     diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad snapshot.
+    `gradient` sees batches of one size; a smaller one that is left over is computed eagerly.
     """
     parameters = list(network.parameters())
     velocities = [torch.zeros_like(parameter) for parameter in parameters]
+    full = min(settings.batch_size, len(stage.labels))
     for epoch in range(epochs):
         network.train()
         generator = (seed / epoch).generator()
@@ -63,9 +114,9 @@ def train(
         rate = learning_rate(stage.step_size, settings, epoch, epochs)
         for batch in batches(order, settings.batch_size):
             drawn = augment.draw(augmentation, len(batch), generator)
-            loss = F.cross_entropy(network(augment.apply(drawn, stage.images[batch])), stage.labels[batch])
-            gradients = list(torch.autograd.grad(loss, parameters))
-            _sgd_step(parameters, gradients, velocities, rate, settings)
+            compute = gradient if len(batch) == full else loss_gradient
+            gradients = compute(network, augment.apply(drawn, stage.images[batch]), stage.labels[batch])
+            _sgd_step(parameters, list(gradients), velocities, rate, settings)
         after_epoch(epoch + 1)
 
 
@@ -119,13 +170,14 @@ def train_through(
     augmentation: Sequence[str],
     seed: Seed,
     after_epoch: Callable[[int, int], None] = lambda stage, epoch: None,
+    gradient: Gradient = loss_gradient,
 ) -> None:
     """Train `network` in place through the stages in turn, `epochs` on each, with each stage's own step size.
 
     `after_epoch` is called with the stage's index, from 0, and the number of its epochs done.
     """
     for index, stage in enumerate(curriculum):
-        train(network, stage, epochs, settings, augmentation, seed / index, _within(index, after_epoch))
+        train(network, stage, epochs, settings, augmentation, seed / index, _within(index, after_epoch), gradient)
 
 
 def _within(index: int, after_epoch: Callable[[int, int], None]) -> AfterEpoch:

@@ -105,6 +105,25 @@ def test_whitening_against_a_singular_value_decomposition():
     assert np.abs(fitted.apply(images).flatten(1).numpy() - expected).max() < 1e-5
 
 
+def test_covariance_is_exact_over_several_chunks():
+    """Integer arithmetic in NumPy, on more images than a chunk holds and on extreme grey levels."""
+    pixels = some_images(count=2500, channels=1, size=4).flatten(1)
+    pixels[:, 0], pixels[::2, 1] = 0, 255
+    mean, covariance = normalization._moments(pixels)
+    levels = pixels.numpy().astype(np.int64)
+    total = levels.sum(0)
+    exact = (levels.T @ levels * 2500 - np.outer(total, total)) / (2500 * 2499 * 255**2)
+    assert np.abs(mean.numpy() - total / (2500 * 255)).max() < 1e-15
+    assert np.abs(covariance.numpy() - exact).max() < 1e-15
+
+
+def test_whitening_in_chunks_is_whitening_at_once():
+    images = some_images(count=2500, channels=1, size=4)
+    fitted = normalization.fit_whitening(images, 0.1)
+    at_once = (images.flatten(1).double() / 255 - fitted.mean) @ fitted.matrix.double()
+    assert (fitted.apply(images).flatten(1) - at_once).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("fit", [normalization.fit_standardization, lambda x: normalization.fit_whitening(x, 0.1)])
 def test_normalization_can_be_inverted(fit):
     images = some_images()

@@ -9,6 +9,7 @@ from seqmatch.checkpoint import Checkpoint, fingerprint
 from seqmatch.distillation import distill, minibatches
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, record_trajectory, save_shard
+from seqmatch.matching.derivatives import Derivatives, best_derivatives
 from seqmatch.networks import build, structure
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.seeds import Seed
@@ -45,14 +46,16 @@ def initial(name="init"):
     return Subset(*labelled(per_class=1, name=name), step_size=0.05)
 
 
-def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9):
+def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, mode="never"):
     checkpoint = Checkpoint(folder, "work", seconds)
+    network = structure(TINY, (1, 8, 8), 3)
     with Trajectories([shard]) as trajectories:
         return distill(
             start or initial(),
             prefix,
             trajectories,
-            structure(TINY, (1, 8, 8), 3),
+            network,
+            best_derivatives(network, mode, [256, 64], 3, 1, torch.device("cpu")),
             settings,
             ["color", "crop"],
             Seed("d"),
@@ -127,6 +130,40 @@ def test_an_interrupted_run_goes_on_bit_for_bit(shard, tmp_path, monkeypatch, op
     resumed = run(shard, tmp_path / "parts", settings, seconds=0)
     assert len(calls) == 6 - after
     assert same(whole, resumed)
+
+
+@pytest.mark.slow
+def test_an_interrupted_compiled_run_goes_on_bit_for_bit(shard, tmp_path, monkeypatch):
+    """Compiled anew in the second half, the code is the same."""
+    whole = run(shard, tmp_path / "whole", mode="always")
+    calls, original = [], distillation.match_trajectory
+
+    def stop_after_three(*arguments):
+        calls.append(None)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(distillation, "match_trajectory", stop_after_three)
+        run(shard, tmp_path / "parts", seconds=0, mode="always")
+    torch.compiler.reset()
+    assert same(whole, run(shard, tmp_path / "parts", seconds=0, mode="always"))
+
+
+def test_several_experts_a_step_average_their_gradients(shard, tmp_path, monkeypatch):
+    matches, original = [], distillation.match_trajectory
+    monkeypatch.setattr(distillation, "match_trajectory", lambda *a: matches.append(original(*a)) or matches[-1])
+    settings = SETTINGS.model_copy(
+        update={"iterations": 1, "snapshots": 1, "experts_per_step": 3, "optimizer": "sgd", "lr_images": 2.0}
+    )
+    snapshots = run(shard, tmp_path, settings)
+    assert len(matches) == 3 and len({match.loss for match in matches}) > 1
+    mean = sum(match.image_gradient for match in matches) / 3
+    assert torch.allclose(snapshots.images[1], snapshots.images[0] - 2.0 * mean, atol=1e-6)
+    assert float(snapshots.matching_losses[0]) == pytest.approx(sum(match.loss for match in matches) / 3)
+    step_size = 0.05 - 0.002 * sum(match.step_size_gradient for match in matches) / 3
+    assert float(snapshots.step_sizes[1]) == pytest.approx(max(step_size, 0.025))
 
 
 def test_the_frozen_prefix_stays_as_it_is_and_matters(shard, tmp_path):

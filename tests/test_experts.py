@@ -48,6 +48,22 @@ def test_shards_are_read_as_one_pool(tmp_path):
                 assert torch.equal(pool.parameters(expert, epoch), trajectory[epoch])
 
 
+def test_half_precision_rounds_the_way_from_the_start(tmp_path):
+    trajectories = [record(name)[1] for name in "ab"]
+    save_shard(tmp_path / "full", trajectories, {})
+    save_shard(tmp_path / "half", trajectories, {}, "float16")
+    assert (tmp_path / "half").stat().st_size < 0.8 * (tmp_path / "full").stat().st_size  # 4/2 + 1 rows, not 4
+    with Trajectories([tmp_path / "half"]) as pool:
+        assert len(pool) == 2 and pool.epochs == 3
+        for expert, trajectory in enumerate(trajectories):
+            assert torch.equal(pool.parameters(expert, 0), trajectory[0])
+            for epoch in (1, 2, 3):
+                read = pool.parameters(expert, epoch)
+                assert read.dtype == torch.float32
+                moved = (trajectory[epoch] - trajectory[0]).norm()
+                assert 0 < (read - trajectory[epoch]).norm() < 2**-11 * moved  # half of float16's spacing
+
+
 def test_a_damaged_shard_is_named(tmp_path):
     path = tmp_path / "shard0.safetensors"
     save_shard(path, [record("a")[1]], {})

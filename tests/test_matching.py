@@ -5,11 +5,21 @@ import sys
 
 import pytest
 import torch
-from conftest import normal
+import torch.nn.functional as F
+from conftest import TINY, normal
+from torch.func import functional_call
 
 from seqmatch import augment, config
-from seqmatch.matching.trajectory import classification_loss, match_trajectory, unflatten
-from seqmatch.networks import build
+from seqmatch.matching.derivatives import (
+    Derivatives,
+    best_derivatives,
+    chunk_size,
+    classification_loss,
+    compiled,
+    eager,
+)
+from seqmatch.matching.trajectory import match_trajectory, unflatten
+from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 
 NETWORKS = [
@@ -26,9 +36,8 @@ def side(spec):
 
 
 def problem(spec, operation, dtype, steps, size=8, images=6):
-    """(loss, start, target, images, batches) with a minibatch of its own at each step."""
+    """(network, start, target, images, batches) with a minibatch of its own at each step."""
     network = build(spec, (3, size, size), 3, Seed("student")).to(dtype)
-    loss = classification_loss(network)
     start = [parameter.detach() for parameter in network.parameters()]
     other = build(spec, (3, size, size), 3, Seed("goal")).to(dtype)
     target = [p + 0.1 * (q.detach() - p) for p, q in zip(start, other.parameters(), strict=True)]
@@ -40,11 +49,22 @@ def problem(spec, operation, dtype, steps, size=8, images=6):
         index = torch.randperm(images, generator=generator)[: images - 2]
         drawn = augment.draw([operation] if operation else [], len(index), generator)
         batches.append((lambda x, index=index, drawn=drawn: augment.apply(drawn, x[index]), labels[index]))
-    return loss, start, target, pixels, batches
+    return network, start, target, pixels, batches
 
 
-def unrolled(loss, start, target, images, batches, step_size):
+def matched(network, *setting, chunk=3):
+    """By our own way, in chunks that do not divide the batch."""
+    return match_trajectory(Derivatives(eager(classification_loss(network)), chunk), *setting)
+
+
+def unrolled(network, start, target, images, batches, step_size):
     """The same by one graph through every step."""
+    names = [name for name, _ in network.named_parameters()]
+
+    def loss(theta, batch, labels):
+        logits = functional_call(network, dict(zip(names, theta, strict=True)), (batch,))
+        return F.cross_entropy(logits, labels)
+
     images = images.clone().requires_grad_()
     alpha = torch.tensor(step_size, dtype=images.dtype, requires_grad=True)
     theta = [parameter.clone().requires_grad_() for parameter in start]
@@ -74,7 +94,7 @@ def assert_equal(match, reference, tolerance):
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
 def test_gradient_is_exact_on_every_network_through_every_augmentation(spec, operation):
     setting = problem(spec, operation, torch.float64, steps=3, size=side(spec))
-    assert_equal(match_trajectory(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
+    assert_equal(matched(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
 
 
 @pytest.mark.parametrize("operation", [None, "color", "scale"])
@@ -83,7 +103,7 @@ def test_gradient_in_single_precision_is_as_good_as_unrolling(spec, operation):
     """Below 1e-3 where rounding allows; deep networks with instance norm on tiny maps amplify it in either way."""
     single = problem(spec, operation, torch.float32, steps=4, size=side(spec))
     value, by_images, _ = unrolled(*problem(spec, operation, torch.float64, steps=4, size=side(spec)), 0.01)
-    match = match_trajectory(*single, 0.01)
+    match = matched(*single, 0.01, chunk=4)
     error = relative(match.image_gradient.double(), by_images)
     of_unrolling = relative(unrolled(*single, 0.01)[1].double(), by_images)
     assert abs(match.loss - value) < 1e-3 * value
@@ -93,28 +113,32 @@ def test_gradient_in_single_precision_is_as_good_as_unrolling(spec, operation):
 
 
 def test_gradient_against_finite_differences_of_a_smooth_loss():
-    def loss(theta, x, y):
-        return ((x.flatten(1) @ theta[0]).tanh() - y).square().mean()
+    def loss(theta, x, y, weights):
+        return weights @ ((x.flatten(1) @ theta[0]).tanh() - y).square().mean(1)
+
+    derivatives = Derivatives(eager(loss), chunk=2)
 
     start, target = [normal(4, 2, name="s", dtype=torch.float64)], [normal(4, 2, name="t", dtype=torch.float64)]
     images = normal(3, 1, 2, 2, dtype=torch.float64)
     batches = [(lambda x: x, normal(3, 2, name=f"y{i}", dtype=torch.float64)) for i in range(4)]
-    match = match_trajectory(loss, start, target, images, batches, 0.3)
+    match = match_trajectory(derivatives, start, target, images, batches, 0.3)
     step = 1e-6
     for position in range(images.numel()):
         shift = torch.zeros(images.numel(), dtype=torch.float64)
         shift[position] = step
         shift = shift.view_as(images)
-        ends = [match_trajectory(loss, start, target, images + sign * shift, batches, 0.3).loss for sign in (1, -1)]
+        ends = [
+            match_trajectory(derivatives, start, target, images + sign * shift, batches, 0.3).loss for sign in (1, -1)
+        ]
         assert abs((ends[0] - ends[1]) / (2 * step) - match.image_gradient.flatten()[position]) < 1e-8
-    ends = [match_trajectory(loss, start, target, images, batches, 0.3 + sign * step).loss for sign in (1, -1)]
+    ends = [match_trajectory(derivatives, start, target, images, batches, 0.3 + sign * step).loss for sign in (1, -1)]
     assert abs((ends[0] - ends[1]) / (2 * step) - match.step_size_gradient) < 1e-8
 
 
 def test_images_that_no_batch_uses_get_no_gradient():
-    loss, start, target, images, batches = problem(CONVNET, None, torch.float64, steps=2)
+    network, start, target, images, batches = problem(CONVNET, None, torch.float64, steps=2)
     used = batches[0][0](torch.arange(len(images), dtype=torch.float64).view(-1, 1, 1, 1)).flatten().long()
-    match = match_trajectory(loss, start, target, images, batches[:1], 0.1)
+    match = matched(network, start, target, images, batches[:1], 0.1)
     unused = [i for i in range(len(images)) if i not in used]
     assert len(unused) == 2
     assert (match.image_gradient[unused] == 0).all()
@@ -134,7 +158,7 @@ torch.set_num_threads(1)
 spec = config.Network(family="convnet", width=32, depth=2)
 setting = problem(spec, None, torch.float32, steps=int(sys.argv[1]), size=16, images=66)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-match_trajectory(*setting, 0.01)
+matched(*setting, 0.01, chunk=16)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
@@ -148,3 +172,57 @@ def test_memory_does_not_grow_with_the_steps(pytestconfig):
     few, many = peak(4), peak(32)
     one_step_of_activations = 64 * 32 * (16 * 16 + 8 * 8) * 3 * 4 / 2**20  # conv, norm, ReLU; MiB
     assert many - few < 28 * one_step_of_activations / 4, (few, many)
+
+
+def test_chunks_are_even_and_as_few_as_memory_allows():
+    cpu = torch.device("cpu")
+    assert chunk_size(100, [2**17, 10], cpu) == 25  # at most 32 at once, so four pieces
+    assert chunk_size(20, [100], cpu) == 20
+    assert chunk_size(170, [2**17], cpu) == 29  # six pieces, the last one smaller
+    assert chunk_size(5, [2**30], cpu) == 1
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 7, 100])
+def test_chunks_add_up_to_the_batch(chunk):
+    network, start, _, images, _ = problem(TINY, None, torch.float64, steps=1, images=7)
+    kernel, labels = eager(classification_loss(network)), torch.arange(7) % 3
+    direction = [normal(*p.shape, name=str(i), dtype=torch.float64) for i, p in enumerate(start)]
+    whole, cut = Derivatives(kernel, 7), Derivatives(kernel, chunk)
+    for ours, theirs in zip(cut.gradient(start, images, labels), whole.gradient(start, images, labels), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+    value, by_theta, by_images = cut.slope(start, images, labels, direction)
+    same = whole.slope(start, images, labels, direction)
+    for ours, theirs in zip([value, *by_theta, by_images], [same[0], *same[1], same[2]], strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", NETWORKS[2:], ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
+def test_compiled_derivatives_equal_eager_ones(spec):
+    """The whole match, with minibatches that do not fill their chunks: in float64 as exact as unrolling."""
+    network, *setting = problem(spec, "color", torch.float64, steps=2, size=side(spec))
+    derivatives = Derivatives(compiled(classification_loss(network), 3, fall_back=False), 3)
+    assert_equal(match_trajectory(derivatives, *setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
+
+
+@pytest.mark.slow
+def test_compiled_derivatives_in_single_precision():
+    network, *setting = problem(CONVNET, "scale", torch.float32, steps=4)
+    derivatives = Derivatives(compiled(classification_loss(network), 4, fall_back=False), 4)
+    match = match_trajectory(derivatives, *setting, 0.01)
+    value, by_images, _ = unrolled(*problem(CONVNET, "scale", torch.float64, steps=4), 0.01)
+    assert abs(match.loss - value) < 1e-3 * value
+    assert relative(match.image_gradient.double(), by_images) < 1e-3
+    again = match_trajectory(derivatives, *setting, 0.01)
+    assert torch.equal(match.image_gradient, again.image_gradient) and match.loss == again.loss
+
+
+def test_short_work_stays_eager_and_long_work_is_compiled(monkeypatch):
+    made = []
+    monkeypatch.setattr("seqmatch.matching.derivatives.compiled", lambda *a, **k: made.append(k))
+    network, cpu = structure(TINY, (1, 8, 8), 3), torch.device("cpu")
+    for mode, steps, compiles in [("auto", 1000, 0), ("auto", 100_000, 1), ("never", 100_000, 0), ("always", 1, 1)]:
+        made.clear()
+        best_derivatives(network, mode, [256, 64], 20, steps, cpu)
+        assert len(made) == compiles
+        assert all(kwargs["fall_back"] == (mode == "auto") for kwargs in made)

@@ -6,7 +6,20 @@ from conftest import TINY, labelled, normal
 from seqmatch import augment, config
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training import Stage, accuracy, batches, instance_losses, is_finite, learning_rate, train, train_through
+from seqmatch.training import (
+    Stage,
+    accuracy,
+    batches,
+    best_gradient,
+    compiled_gradient,
+    images_seen,
+    instance_losses,
+    is_finite,
+    learning_rate,
+    loss_gradient,
+    train,
+    train_through,
+)
 
 SETTINGS = config.Training(batch_size=5, momentum=0.9, weight_decay=1e-3, decay_at=[0.5], decay_factor=0.1)
 
@@ -38,6 +51,44 @@ def test_training_is_pytorchs_sgd_step_by_step(norm, operations):
         schedule.step()
     for left, right in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         assert torch.allclose(left, right, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+def test_compiled_training_is_eager_training_up_to_rounding(norm):
+    """In float64, over stages of two sizes with leftover batches, for two networks with one compiled function."""
+    images, labels = labelled()
+    curriculum = [Stage(images.double(), labels, 0.05), Stage(images[:4].double(), labels[:4], 0.02)]
+    gradient = compiled_gradient(fall_back=False)
+    for name in ("first", "second"):
+        eager, compiled = network(norm, name).double(), network(norm, name).double()
+        train_through(eager, curriculum, 2, SETTINGS, ["color"], Seed("t"))
+        train_through(compiled, curriculum, 2, SETTINGS, ["color"], Seed("t"), gradient=gradient)
+        for left, right in zip(compiled.state_dict().values(), eager.state_dict().values(), strict=True):
+            assert torch.allclose(left, right, rtol=1e-9, atol=1e-12)
+
+
+def test_only_full_batches_reach_the_given_gradient():
+    sizes = []
+
+    def gradient(net, images, labels):
+        sizes.append(len(images))
+        return loss_gradient(net, images, labels)
+
+    plain, watched = network(), network()
+    train(plain, stage(), 2, SETTINGS, [], Seed("t"))
+    train(watched, stage(), 2, SETTINGS, [], Seed("t"), gradient=gradient)
+    assert sizes == [5, 5, 5, 5]  # 12 images in batches of 5, 5 and 2
+    assert all(torch.equal(p, q) for p, q in zip(plain.parameters(), watched.parameters(), strict=True))
+
+
+def test_training_is_compiled_where_the_work_is_long_enough():
+    cpu = torch.device("cpu")
+    assert images_seen([stage(), stage()], 3) == 72
+    assert best_gradient("auto", [256, 64], 100_000, cpu) is loss_gradient
+    assert best_gradient("auto", [2**17, 2**15, 2**13], 500_000, cpu) is not loss_gradient
+    assert best_gradient("never", [2**17, 2**15, 2**13], 500_000, cpu) is loss_gradient
+    assert best_gradient("always", [256, 64], 1, cpu) is not loss_gradient
 
 
 def test_training_learns():

@@ -8,20 +8,17 @@ one graph: that of the directional derivative s_i = ⟨g_i, λ⟩, since
 
     dM/dx_i = −α ∂s_i/∂x_i,      dM/dα −= s_i,      λ ← λ − α ∂s_i/∂θ_i.
 
-Memory: one step's graph and N + 1 parameter vectors, where the unrolled graph would keep every step's
-activations. The result is that of unrolled autograd up to rounding.
+Memory: the graph of one chunk of one minibatch and N + 1 parameter vectors, where the unrolled graph would keep
+every step's activations. The result is that of unrolled autograd up to rounding.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
-Loss = Callable[[Sequence[Tensor], Tensor, Tensor], Tensor]
-"""Parameters, images, labels to a scalar."""
+from seqmatch.matching.derivatives import Derivatives, Parameters
 
 View = Callable[[Tensor], Tensor]
 """All synthetic images to one augmented minibatch: pure and differentiable."""
@@ -37,17 +34,6 @@ class Match:
     step_size_gradient: float
 
 
-def classification_loss(network: nn.Module) -> Loss:
-    """Cross-entropy of `network` as a pure function of its parameters, in the order of `network.parameters()`."""
-    names = [name for name, _ in network.named_parameters()]
-
-    def loss(parameters: Sequence[Tensor], images: Tensor, labels: Tensor) -> Tensor:
-        logits = functional_call(network, dict(zip(names, parameters, strict=True)), (images,))
-        return F.cross_entropy(logits, labels)
-
-    return loss
-
-
 def unflatten(vector: Tensor, network: nn.Module) -> list[Tensor]:
     """Views of a vector (P,) in the shapes of `network.parameters()`."""
     shapes = [parameter.shape for parameter in network.parameters()]
@@ -56,9 +42,9 @@ def unflatten(vector: Tensor, network: nn.Module) -> list[Tensor]:
 
 
 def match_trajectory(
-    loss: Loss,
-    start: Sequence[Tensor],
-    target: Sequence[Tensor],
+    derivatives: Derivatives,
+    start: Parameters,
+    target: Parameters,
     images: Tensor,
     batches: Sequence[tuple[View, Tensor]],
     step_size: float,
@@ -66,54 +52,39 @@ def match_trajectory(
     """The matching loss and its exact gradients for the images and the step size.
 
     Args:
-        loss: ℓ, twice differentiable almost everywhere.
+        derivatives: those of the student's loss ℓ.
         start: θ*_t, one tensor a parameter.
         target: θ*_{t+m}, of the same shapes.
         images: all synthetic images (n, C, H, W).
         batches: for each of the N steps, how to take its minibatch from `images`, and its labels.
         step_size: α > 0.
     """
-    thetas = [[parameter.detach() for parameter in start]]
+    thetas = [start]
     for view, labels in batches:
-        gradient = _gradient(loss, thetas[-1], view(images.detach()), labels)
-        thetas.append([theta - step_size * g for theta, g in zip(thetas[-1], gradient, strict=True)])
+        gradient = derivatives.gradient(thetas[-1], view(images), labels)
+        thetas.append(_moved(thetas[-1], -step_size, gradient))
 
-    distance = [theta - goal for theta, goal in zip(thetas.pop(), target, strict=True)]
-    scale = _squared_norm([theta - goal for theta, goal in zip(start, target, strict=True)])
+    distance = _moved(thetas.pop(), -1, target)
+    scale = _squared_norm(_moved(start, -1, target))
     value = _squared_norm(distance) / scale
     cotangent = [(2 / scale) * d for d in distance]
 
     image_gradient = torch.zeros_like(images)
     step_size_gradient = images.new_zeros(())
     for view, labels in reversed(batches):
-        slope, by_theta, by_images = _directional(loss, thetas.pop(), images, view, labels, cotangent)
-        image_gradient.sub_(by_images, alpha=step_size)
+        pixels = images.detach().requires_grad_()
+        batch = view(pixels)
+        slope, by_theta, by_batch = derivatives.slope(thetas.pop(), batch.detach(), labels, cotangent)
+        image_gradient.sub_(torch.autograd.grad(batch, pixels, by_batch)[0], alpha=step_size)
         step_size_gradient -= slope
-        cotangent = [c - step_size * g for c, g in zip(cotangent, by_theta, strict=True)]
+        cotangent = _moved(cotangent, -step_size, by_theta)
     return Match(float(value), image_gradient, float(step_size_gradient))
 
 
-def _gradient(loss: Loss, theta: Sequence[Tensor], batch: Tensor, labels: Tensor) -> Sequence[Tensor]:
-    leaves = [parameter.detach().requires_grad_() for parameter in theta]
-    return torch.autograd.grad(loss(leaves, batch, labels), leaves)
+def _moved(start: Parameters, by: float, direction: Parameters) -> Parameters:
+    """start + by · direction."""
+    return [torch.add(p, q, alpha=by) for p, q in zip(start, direction, strict=True)]
 
 
-def _directional(
-    loss: Loss,
-    theta: Sequence[Tensor],
-    images: Tensor,
-    view: View,
-    labels: Tensor,
-    direction: Sequence[Tensor],
-) -> tuple[Tensor, Sequence[Tensor], Tensor]:
-    """s = ⟨∇_θ ℓ(θ, view(images)), direction⟩ and its gradients for θ and for the images, by double backward."""
-    leaves = [parameter.detach().requires_grad_() for parameter in theta]
-    pixels = images.detach().requires_grad_()
-    gradient = torch.autograd.grad(loss(leaves, view(pixels), labels), leaves, create_graph=True)
-    slope = torch.stack([(g * d).sum() for g, d in zip(gradient, direction, strict=True)]).sum()
-    *by_theta, by_images = torch.autograd.grad(slope, [*leaves, pixels], materialize_grads=True)
-    return slope.detach(), by_theta, by_images
-
-
-def _squared_norm(tensors: Sequence[Tensor]) -> Tensor:
+def _squared_norm(tensors: Parameters) -> Tensor:
     return torch.stack([tensor.square().sum() for tensor in tensors]).sum()

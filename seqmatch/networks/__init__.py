@@ -1,5 +1,5 @@
 """What learns: architectures for small square images, built from one description."""
 
-from seqmatch.networks.build import build, initialize, structure
+from seqmatch.networks.build import activations, build, initialize, structure
 
-__all__ = ["build", "initialize", "structure"]
+__all__ = ["activations", "build", "initialize", "structure"]

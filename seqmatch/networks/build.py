@@ -40,6 +40,22 @@ def structure(spec: config.Network, shape: tuple[int, int, int], classes: int) -
         return FAMILIES[spec.family](spec, channels, height, classes)
 
 
+def activations(spec: config.Network, shape: tuple[int, int, int], classes: int) -> list[int]:
+    """How many numbers each convolution writes for one image.
+
+    Raises:
+        SeqmatchError: as `structure`.
+    """
+    sizes: list[int] = []
+    network = build(spec, shape, classes, Seed("activations")).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda module, images, maps: sizes.append(maps.numel()))
+    with torch.inference_mode():
+        network(torch.zeros(1, *shape))
+    return sizes
+
+
 def build(
     spec: config.Network,
     shape: tuple[int, int, int],

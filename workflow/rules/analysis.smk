@@ -24,7 +24,7 @@ rule record_losses:
         "python {input.sources[0]} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} --difficulty {params.difficulty:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output}"
-        " --gpu {resources.gpu} --threads {threads} > {log} 2>&1"
+        " --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
 
 
 rule cluster_difficulty:

@@ -33,7 +33,7 @@ rule evaluate:
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
         " --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
-        " --gpu {resources.gpu} --threads {threads} > {log} 2>&1"
+        " --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
 
 
 rule collect_accuracy:

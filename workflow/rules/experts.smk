@@ -29,7 +29,7 @@ rule train_experts:
     shell:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --out {output} --gpu {resources.gpu} --threads {threads} > {log} 2>&1"
+        " --name {params.name:q} --out {output} --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
 
 
 use rule train_experts as train_teachers with:

@@ -1,0 +1,59 @@
+"""When PyTorch's compiler pays, and how a function is given to it.
+
+Compiling costs tens of seconds a process (less once its cache on disk is warm) and fuses everything between the
+convolutions. Short work therefore runs eagerly, one operator after the other. The choice depends on the size of
+the work alone, never on a clock, so that a resumed run makes the same choice.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+
+import torch
+
+from seqmatch.config import CompileMode
+from seqmatch.errors import SeqmatchError
+
+COMPILING_SECONDS = 60.0
+"""What compiling may cost a process: with a cold cache, on one slow core."""
+
+
+def pays(mode: CompileMode, seconds_saved: float) -> bool:
+    """Whether to compile work that would thereby end `seconds_saved` earlier, by a rough estimate."""
+    return mode == "always" or (mode == "auto" and seconds_saved > COMPILING_SECONDS)
+
+
+def compile_function(function: Callable, instead: Callable | None = None) -> Callable:
+    """`function` compiled for the shapes of its first call; it must then only be called with these.
+
+    Args:
+        instead: called from then on if compiling fails (no C++ compiler, an unsupported machine), with a warning.
+
+    Raises:
+        SeqmatchError: on the first call, if compiling fails and there is nothing to call instead.
+    """
+    chosen: list[Callable] = []
+
+    @functools.wraps(function)
+    def call(*arguments):
+        if chosen:
+            return chosen[0](*arguments)
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes beside a single job
+        compiled = torch.compile(function, dynamic=False, fullgraph=True)
+        try:
+            result = compiled(*arguments)
+        except Exception as error:  # the compiler's failures have no common type
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            if instead is None:
+                raise SeqmatchError(
+                    f"PyTorch's compiler failed ({reason}); on a CPU it needs a C++ compiler such as g++; "
+                    "install one, or set compile: never"
+                ) from error
+            print(f"warning: running without the compiler, which failed: {reason}", file=sys.stderr, flush=True)
+            chosen.append(instead)
+            return instead(*arguments)
+        chosen.append(compiled)
+        return result
+
+    return call
