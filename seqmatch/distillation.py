@@ -75,7 +75,7 @@ def distill(
         while state.done < settings.iterations:
             images = torch.cat([*frozen, state.images])
             matches = []
-            for pick in _picks(seed / state.done, experts, settings, labels, batch_size, augmentation):
+            for pick in picks(seed / state.done, experts, settings, labels, batch_size, augmentation):
                 start, target = (
                     unflatten(trajectories.parameters(pick.expert, epoch).to(device), network)
                     for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
@@ -200,7 +200,7 @@ class _State:
             self.kept.append((self.done, self.images.detach().cpu().clone(), float(self.step_size)))
 
 
-def _picks(
+def picks(
     seed: Seed,
     experts: int,
     settings: config.Matching,

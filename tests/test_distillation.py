@@ -9,7 +9,7 @@ from seqmatch.checkpoint import Checkpoint, fingerprint
 from seqmatch.distillation import distill, minibatches
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, record_trajectory, save_shard
-from seqmatch.matching.derivatives import Derivatives, best_derivatives
+from seqmatch.matching.derivatives import best_derivatives
 from seqmatch.networks import build, structure
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.seeds import Seed
@@ -191,6 +191,7 @@ def test_no_iterations_keep_the_initial_images(tmp_path):
         [],
         None,
         structure(TINY, (1, 8, 8), 3),
+        None,
         SETTINGS.model_copy(update={"iterations": 0}),
         [],
         Seed("d"),

@@ -28,6 +28,7 @@ NETWORKS = [
     for norm in ("instance", "none")
 ]
 CONVNET = NETWORKS[2]
+COMPILED = [NETWORKS[index] for index in (2, 3, 4, 8)]  # each network once: compiling takes a minute
 
 
 def side(spec):
@@ -197,7 +198,9 @@ def test_chunks_add_up_to_the_batch(chunk):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", NETWORKS[2:], ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
+@pytest.mark.parametrize(
+    "spec", [NETWORKS[i] for i in (2, 3, 4, 8)], ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}"
+)
 def test_compiled_derivatives_equal_eager_ones(spec):
     """The whole match, with minibatches that do not fill their chunks: in float64 as exact as unrolling."""
     network, *setting = problem(spec, "color", torch.float64, steps=2, size=side(spec))

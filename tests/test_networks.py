@@ -8,6 +8,7 @@ from torch import nn
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build, initialize, structure
+from seqmatch.networks.pooling import AveragePool, pool
 from seqmatch.seeds import Seed
 
 FAMILIES = ["convnet", "resnet18", "vgg11", "alexnet"]
@@ -107,3 +108,21 @@ def test_equal_seeds_give_equal_networks():
 def test_impossible_images_are_refused(shape, classes, message):
     with pytest.raises(SeqmatchError, match=message):
         structure(spec(), shape, classes)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 8, 8), (2, 1, 7, 7), (1, 3, 5, 6)])
+def test_pooling_is_pytorchs_and_so_are_its_derivatives(shape):
+    maps, other = (normal(*shape, name=name, dtype=torch.float64) for name in ("maps", "other"))
+    assert torch.allclose(pool(maps), nn.functional.avg_pool2d(maps, 2), rtol=1e-14)
+    leaf = maps.requires_grad_()
+    with torch.random.fork_rng():  # the checks draw from the global generator
+        assert torch.autograd.gradcheck(pool, leaf)
+        assert torch.autograd.gradgradcheck(lambda x: pool(x.square() * other), leaf)
+
+
+def test_large_maps_are_pooled_the_fast_way():
+    assert AveragePool()(normal(4, 4, 8, 8).requires_grad_()).grad_fn.name() == "AvgPool2DBackward0"
+    large = normal(16, 64, 8, 8).requires_grad_()
+    pooled = AveragePool()(large)
+    assert pooled.grad_fn.name() == "_PoolBackward"
+    assert torch.allclose(pooled, nn.functional.avg_pool2d(large, 2), rtol=1e-6, atol=1e-7)

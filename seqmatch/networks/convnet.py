@@ -4,6 +4,7 @@ from torch import nn
 
 from seqmatch import config
 from seqmatch.networks.layers import first_padding, norm_layer, smallest_map
+from seqmatch.networks.pooling import AveragePool
 
 
 def convnet(spec: config.Network, channels: int, size: int, classes: int) -> nn.Sequential:
@@ -19,6 +20,6 @@ def convnet(spec: config.Network, channels: int, size: int, classes: int) -> nn.
         blocks += [nn.Conv2d(channels, spec.width, 3, padding=padding), norm(spec.width), nn.ReLU()]
         channels, size = spec.width, size + 2 * padding - 2
         if size // 2 >= (smallest_map(spec.norm) if block + 1 < spec.depth else 1):
-            blocks.append(nn.AvgPool2d(2))
+            blocks.append(AveragePool())
             size //= 2
     return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(channels * size * size, classes))

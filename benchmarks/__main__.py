@@ -1,0 +1,79 @@
+"""Time seqmatch against a plain version of itself: `uv run python -m benchmarks` (`--quick`: under 3 minutes).
+
+Every measurement is a process of its own; the ways of a case take turns, so that a machine's moods hit all alike.
+Writes cases.csv (one row a case and way), curves.csv, about.json and performance.png to the folder --out, and
+prints the table.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmarks.cases import FULL, QUICK, ROOT, Case, curves
+from benchmarks.report import Measurement, write
+
+GEMM = Case("gemm", {"size": 2048}, ("seqmatch",), loops=7)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    arguments.add_argument("--quick", action="store_true", help="small sizes, one process each")
+    arguments.add_argument("--repeats", type=int, help="processes a case and way (default 3; quick: 1)")
+    arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    arguments.add_argument("--gpu", type=int, default=0, choices=[0, 1], help="1: on a GPU")
+    arguments.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains this; no curves")
+    arguments.add_argument("--out", type=Path, default=Path("results/performance"), help="folder to write")
+    args = arguments.parse_args()
+
+    cases = [case for case in (QUICK if args.quick else FULL) if args.only in case.name]
+    scaling = [] if args.only else curves(args.quick)
+    rounds = args.repeats or (1 if args.quick else 3)
+    plan = [(case, way) for _ in range(rounds) for case in [GEMM, *cases] for way in case.ways]
+    plan += {(case.name, way): (case, way) for _, _, points in scaling for case in points for way in case.ways}.values()
+    found: dict[tuple[str, str], list[Measurement]] = {}
+    for case, way in tqdm(plan, unit="process"):
+        found.setdefault((case.name, way), []).append(measure(case, way, args.threads, args.gpu))
+    print(write(args.out, cases, scaling, GEMM, found, about(args.threads, args.gpu, rounds)))
+
+
+def measure(case: Case, way: str, threads: int, gpus: int) -> Measurement:
+    job = {"task": case.task, "sizes": case.sizes, "way": way, "loops": case.loops, "threads": threads, "gpus": gpus}
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(job)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{case.name}, {way}: the process failed\n{done.stderr[-2000:]}")
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def about(threads: int, gpus: int, rounds: int) -> dict[str, object]:
+    """What the numbers were measured on."""
+    import torch
+
+    return {
+        "processor": _processor(),
+        "threads": threads,
+        "gpu": torch.cuda.get_device_name() if gpus else None,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("seqmatch", "torch")},
+        "processes a case and way": rounds,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = {line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")}
+        return f"{', '.join(sorted(names))}, {os.cpu_count()} cores"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    main()

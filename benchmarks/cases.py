@@ -1,0 +1,295 @@
+"""What is timed: each task in our way and in the plain way, on equal shapes, and what it costs at the least.
+
+A task takes a way and sizes and returns the function that does the work once; only that function is timed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks import plain
+from seqmatch import augment, config, networks
+from seqmatch.data import normalization
+from seqmatch.distillation import picks
+from seqmatch.experts import Trajectories, save_shard
+from seqmatch.matching.derivatives import best_derivatives
+from seqmatch.matching.trajectory import match_trajectory, unflatten
+from seqmatch.seeds import Seed
+from seqmatch.training import Stage, accuracy, best_gradient, train
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = 10
+OPERATIONS = tuple(augment.OPERATIONS)
+
+OURS, PLAIN, TUNED = "seqmatch", "plain", "plain, tuned allocator"
+"""The ways: ours, `plain.py` as shipped, and `plain.py` with our settings of the C library's allocator."""
+
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    task: str
+    """A key of `TASKS`."""
+    sizes: dict[str, Any]
+    ways: tuple[str, ...] = (OURS, PLAIN, TUNED)
+    loops: int = 3
+    """Timed repetitions in each process, after one that is not counted."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.task} {', '.join(f'{key} {value}' for key, value in self.sizes.items())}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Network, random data and device, shared by the tasks that train or match."""
+
+    width: int
+    pixels: int
+    channels: int
+    device: torch.device
+    spec: config.Network = field(init=False)
+
+    def __post_init__(self) -> None:
+        depth = 2 if self.pixels < 14 else 3
+        object.__setattr__(self, "spec", config.Network(family="convnet", width=self.width, depth=depth))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.pixels, self.pixels
+
+    @property
+    def activations(self) -> list[int]:
+        return networks.activations(self.spec, self.shape, CLASSES)
+
+    def network(self, name: str = "network") -> nn.Module:
+        return networks.build(self.spec, self.shape, CLASSES, Seed("benchmark", name), self.device)
+
+    def data(self, count: int) -> tuple[Tensor, Tensor]:
+        generator = Seed("benchmark", "data").generator()
+        images = torch.randn(count, *self.shape, generator=generator)
+        return images.to(self.device), (torch.arange(count) % CLASSES).to(self.device)
+
+
+def matching(way: str, device: torch.device, B: int, T: int, compile: str, experts: int = 1, **size: int) -> Work:
+    """One distillation iteration: the matching loss and its gradients for images and step size."""
+    setup = Setup(**size, device=device)
+    images, labels = setup.data(B)
+    network = setup.network()
+    start, end = (plain.flat_parameters(setup.network(name)) for name in ("start", "end"))
+    target = start + 0.05 * (end - start)
+    if way != OURS:
+        return lambda: [plain.match(network, start, target, images, labels, B, T, 0.01) for _ in range(experts)]
+    settings = config.Matching(synthetic_steps=T, experts_per_step=experts)
+    derivatives = best_derivatives(network, compile, setup.activations, B, T, device)
+    ends = unflatten(start, network), unflatten(target, network)
+    return lambda: [
+        match_trajectory(derivatives, *ends, images, pick.batches, 0.01)
+        for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
+    ]
+
+
+def training(way: str, device: torch.device, images: int, batch: int, compile: str, **size: int) -> Work:
+    """An epoch of training on real images, as experts do it."""
+    return _epochs(way, Setup(**size, device=device), images, batch, 1, compile)
+
+
+def evaluation(way: str, device: torch.device, images: int, epochs: int, compile: str, **size: int) -> Work:
+    """Training of one network on a small synthetic set."""
+    return _epochs(way, Setup(**size, device=device), images, 256, epochs, compile)
+
+
+def _epochs(way: str, setup: Setup, count: int, batch: int, epochs: int, compile: str) -> Work:
+    network, (images, labels) = setup.network(), setup.data(count)
+    settings = config.Training(batch_size=batch, momentum=0.9)
+    if way == OURS:
+        gradient = best_gradient(compile, setup.activations, count * epochs, setup.device)
+        stage = Stage(images, labels, 0.01)
+        return lambda: train(network, stage, epochs, settings, OPERATIONS, Seed("t"), gradient=gradient)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    loader = plain.loader(images, labels, batch)
+    return lambda: [plain.train_epoch(network, loader, optimizer) for _ in range(epochs)]
+
+
+def testing(way: str, device: torch.device, images: int, **size: int) -> Work:
+    """The accuracy of one network."""
+    setup = Setup(**size, device=device)
+    network, data = setup.network(), setup.data(images)
+    if way == OURS:
+        return lambda: accuracy(network, *data)
+    loader = plain.loader(*data, plain.TEST_BATCH, shuffle=False)
+    return lambda: plain.test(network, loader)
+
+
+def whitening(way: str, device: torch.device, images: int, pixels: int) -> Work:
+    """ZCA fitted on uint8 images; plainly, by an SVD of the covariance in single precision."""
+    generator = Seed("benchmark", "whitening").generator()
+    raw = torch.randint(0, 256, (images, 3, pixels, pixels), dtype=torch.uint8, generator=generator)
+    if way == OURS:
+        return lambda: normalization.fit_whitening(raw, 0.1)
+    return lambda: plain.whitening(raw.float() / 255, 0.1)
+
+
+def reading(way: str, device: torch.device, experts: int, epochs: int, parameters: int) -> Work:
+    """Start and target of one iteration from a file of experts; plainly, the file is loaded whole."""
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "experts"
+    generator = Seed("benchmark", "experts").generator()
+    trajectories = torch.randn(experts, epochs + 1, parameters, generator=generator)
+    if way == OURS:
+        save_shard(path, list(trajectories), {})
+    else:
+        torch.save([list(trajectory.unbind()) for trajectory in trajectories], path)
+    del trajectories
+
+    def ours() -> list[Tensor]:
+        with Trajectories([path]) as pool:
+            return [pool.parameters(experts - 1, epoch) for epoch in (0, epochs)]
+
+    def whole() -> list[Tensor]:
+        loaded = torch.load(path)
+        return [loaded[-1][0], loaded[-1][-1]]
+
+    work = ours if way == OURS else whole
+    return lambda folder=folder: work()
+
+
+def planning(way: str, device: torch.device, datasets: int, seeds: int) -> Work:
+    """`snakemake -n` for an experiment of the paper's size: K = 2 and 3, four methods, ipc 10 and 50."""
+    stages = {"ipc: 10": 2, "ipc: 50": 3}
+    cells = [
+        f"  - {{dataset: d{index}, {ipc}, methods: {{random: , mtt: , seqmatch-mtt: {{stages: {K * [{}]}}}}}}}"
+        for index in range(datasets)
+        for ipc, K in stages.items()
+    ]
+    text = (
+        f"seeds: {list(range(seeds))}\n"
+        + "datasets:\n"
+        + "".join(f"  d{index}: {{source: digits}}\n" for index in range(datasets))
+        + "networks:\n  convnet: {family: convnet}\n  resnet18: {family: resnet18}\n"
+        + "experts:\n  convnet: {network: convnet, shards: 10}\n"
+        + "cross_architecture: {architectures: [resnet18]}\ncells:\n"
+        + "\n".join(cells)
+    )
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "paper.yaml"
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--configfile", str(path)]
+    return lambda folder=folder: subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+def gemm(way: str, device: torch.device, size: int) -> Work:
+    """A product of two square matrices in single precision: the peak that the others are held against."""
+    left, right = torch.randn(2, size, size, device=device).unbind()
+    return lambda: left @ right
+
+
+TASKS = {
+    "matching": matching,
+    "training": training,
+    "evaluation": evaluation,
+    "test pass": testing,
+    "whitening": whitening,
+    "expert reading": reading,
+    "planning": planning,
+    "gemm": gemm,
+}
+
+
+def least_flops(case: Case, way: str) -> float | None:
+    """Operations that convolutions and the linear layer need: a bound from below on the work of a case.
+
+    In forward passes, a step of matching takes 3 for ∇ℓ and 8 for the gradients of the directional derivative; one
+    graph through all steps needs 9 in all, and its memory. The first layer takes fewer: the images have no tangent,
+    and ∇ℓ does not reach them.
+    """
+    sizes = case.sizes
+    if case.task == "gemm":
+        return 2.0 * sizes["size"] ** 3
+    if case.task not in ("matching", "training", "evaluation", "test pass"):
+        return None
+    setup = Setup(sizes["width"], sizes["pixels"], sizes["channels"], torch.device("cpu"))
+    first, rest = _forward_flops(setup)
+    if case.task == "test pass":
+        return sizes["images"] * (first + rest)
+    if case.task == "matching":
+        passes = (2 + 5) * first + (3 + 8) * rest if way == OURS else 6 * first + 9 * rest
+        return sizes["B"] * sizes["T"] * sizes.get("experts", 1) * passes
+    return sizes["images"] * sizes.get("epochs", 1) * (2 * first + 3 * rest)
+
+
+def _forward_flops(setup: Setup) -> tuple[float, float]:
+    """Operations of one image's forward pass: in the first convolution, and in all other layers."""
+    layers = [module for module in setup.network().modules() if isinstance(module, nn.Conv2d)]
+    sizes = [2.0 * written * layer.weight[0].numel() for written, layer in zip(setup.activations, layers, strict=True)]
+    return sizes[0], sum(sizes[1:])
+
+
+CIFAR = {"width": 128, "pixels": 32, "channels": 3}
+SMALL = {"width": 32, "pixels": 14, "channels": 1}
+DIGITS = {"width": 16, "pixels": 8, "channels": 1}
+
+FULL = [
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}),
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "never"}, (OURS,)),
+    Case("matching", {"B": 100, "T": 30, **CIFAR, "compile": "always"}, loops=1),
+    Case("matching", {"B": 100, "T": 10, **SMALL, "compile": "never"}),
+    Case("matching", {"B": 20, "T": 10, **DIGITS, "compile": "never"}),
+    Case("matching", {"B": 20, "T": 10, **DIGITS, "compile": "always"}, (OURS,)),
+    Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "always"}),
+    Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "never"}, (OURS,)),
+    Case("training", {"images": 8192, "batch": 256, **SMALL, "compile": "always"}),
+    Case("training", {"images": 8192, "batch": 256, **SMALL, "compile": "never"}, (OURS,)),
+    Case("evaluation", {"images": 20, "epochs": 150, **DIGITS, "compile": "never"}),
+    Case("evaluation", {"images": 100, "epochs": 50, **SMALL, "compile": "always"}),
+    Case("evaluation", {"images": 100, "epochs": 50, **SMALL, "compile": "never"}, (OURS,)),
+    Case("test pass", {"images": 2000, **CIFAR}),
+    Case("test pass", {"images": 10_000, **SMALL}),
+    Case("whitening", {"images": 50_000, "pixels": 32}, loops=1),
+    Case("expert reading", {"experts": 10, "epochs": 22, "parameters": 320_010}, (OURS, PLAIN)),
+    Case("planning", {"datasets": 6, "seeds": 5}, (OURS,)),
+]
+
+QUICK = [
+    Case("matching", {"B": 100, "T": 10, **SMALL, "compile": "never"}, loops=2),
+    Case("training", {"images": 4096, "batch": 256, **SMALL, "compile": "never"}, loops=2),
+    Case("evaluation", {"images": 20, "epochs": 100, **DIGITS, "compile": "never"}, loops=2),
+    Case("test pass", {"images": 5000, **SMALL}),
+    Case("whitening", {"images": 10_000, "pixels": 16}, (OURS, PLAIN), loops=1),
+    Case("expert reading", {"experts": 4, "epochs": 10, "parameters": 320_010}, (OURS, PLAIN)),
+    Case("planning", {"datasets": 6, "seeds": 5}, (OURS,), loops=1),
+]
+
+Curve = tuple[str, str, list[Case]]
+"""What grows, the task's fixed sizes in words, and its cases."""
+
+
+def curves(quick: bool) -> list[Curve]:
+    """Our own cost against the number of synthetic steps, the minibatch and the experts a step."""
+    base, mode = (SMALL, "never") if quick else (CIFAR, "always")
+    growing = {
+        "T": [10, 40] if quick else [10, 20, 40, 80],
+        "B": [25, 100] if quick else [25, 50, 100, 200],
+        "experts": [1, 4] if quick else [1, 2, 4],
+    }
+    fixed = {"T": 10, "B": 100, "experts": 1}
+    return [
+        (
+            name,
+            ", ".join(f"{key} {value}" for key, value in {**fixed, **base}.items() if key != name),
+            [Case("matching", {**fixed, name: value, **base, "compile": mode}, (OURS,), loops=1) for value in values],
+        )
+        for name, values in growing.items()
+    ]

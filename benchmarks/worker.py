@@ -1,0 +1,44 @@
+"""One process of the benchmarks: does the work of one case in one way, and prints what it took as JSON."""
+
+import json
+import resource
+import sys
+import time
+
+import torch
+
+from benchmarks.cases import PLAIN, TASKS
+from seqmatch import device as devices
+
+
+def main(task: str, sizes: dict, way: str, loops: int, threads: int, gpus: int) -> dict:
+    """Seconds of the first call (compilation included) and of each later one, and the peak memory in MB."""
+    if way == PLAIN:
+        torch.set_num_threads(threads)
+        device = torch.device("cuda" if gpus else "cpu")
+    else:
+        device = devices.prepare(gpus, threads)
+    work = TASKS[task](way, device, **sizes)
+    before = _peak_megabytes(device)
+    seconds = [_seconds(work, device) for _ in range(loops + 1)]
+    return {"first": seconds[0], "seconds": seconds[1:], "megabytes": _peak_megabytes(device), "before": before}
+
+
+def _seconds(work, device: torch.device) -> float:
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def _peak_megabytes(device: torch.device) -> float:
+    """Of the process on a CPU (or of its largest child), of the allocator on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    kibibytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF,))
+    return kibibytes * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(**json.loads(sys.argv[1]))))
