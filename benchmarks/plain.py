@@ -58,10 +58,10 @@ def match(
     return float(matching_loss.detach()), images.grad, float(step_size.grad)
 
 
-def train_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> float:
-    """One pass over the loader; returns the mean loss, as training scripts print it."""
+def train_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
+    """One pass over the loader; returns the mean loss and the accuracy, as training scripts print them."""
     network.train()
-    total, count = 0.0, 0
+    total, correct, count = 0.0, 0, 0
     for images, labels in loader:
         logits = network(augment(images))
         loss = F.cross_entropy(logits, labels)
@@ -69,7 +69,8 @@ def train_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.O
         loss.backward()
         optimizer.step()
         total, count = total + loss.item() * len(labels), count + len(labels)
-    return total / count
+        correct += int((logits.argmax(1) == labels).sum())
+    return total / count, correct / count
 
 
 def loader(images: Tensor, labels: Tensor, batch: int, shuffle: bool = True) -> DataLoader:

@@ -121,8 +121,9 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
         axes.set_yscale("log")
         axes.set_xlabel("number")
         axes.set_ylabel(label)
-        axes.legend(fontsize=8)
     if len(points):
+        time.legend(fontsize=8)
+        memory.legend(fontsize=8)
         memory.set_ylim(bottom=100)
     return figure
 

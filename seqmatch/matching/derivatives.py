@@ -17,8 +17,8 @@ from torch.func import functional_call, grad, grad_and_value, jvp
 from seqmatch.compilation import compile_function, pays
 from seqmatch.config import CompileMode
 
-CHUNK_ACTIVATIONS = {"cpu": 2**22, "cuda": 2**27}
-"""Numbers that the widest convolution may write for a chunk: 16 MiB on a CPU, half a GiB on a GPU."""
+CHUNK_ACTIVATIONS = {"cpu": 2**23, "cuda": 2**27}
+"""Numbers that the widest convolution may write for a chunk: 32 MiB on a CPU, half a GiB on a GPU."""
 
 SAVED_PER_STEP = 2e-3
 SAVED_PER_ACTIVATION = {"cpu": 1e-8, "cuda": 3e-11}
