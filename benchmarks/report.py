@@ -36,7 +36,7 @@ def write(
     folder: Path, cases: list[Case], scaling: list[Curve], gemm: Case, found: Found, about: dict[str, object]
 ) -> str:
     """Write everything; returns the table and the slopes as text."""
-    peak = least_flops(gemm, OURS) / median(_seconds(found[gemm.name, OURS]))
+    peak = least_flops(gemm, OURS) / min(_seconds(found[gemm.name, OURS]))
     table = pd.DataFrame([_row(case, way, peak, found) for case in cases for way in case.ways])
     points = pd.DataFrame([_point(name, fixed, case, found) for name, fixed, part in scaling for case in part])
     about = about | {"GEMM peak, GFLOP/s": round(peak / 1e9, 1), "slopes": _slopes(points)}
@@ -61,6 +61,7 @@ def _row(case: Case, way: str, peak: float, found: Found) -> dict[str, object]:
         "task": case.task,
         "sizes": ", ".join(f"{key} {value}" for key, value in case.sizes.items()),
         "way": way,
+        "processes": len(mine),
         "seconds": _rounded(median(seconds)),
         "least": _rounded(min(seconds)),
         "most": _rounded(max(seconds)),

@@ -106,8 +106,8 @@ def test_whitening_against_a_singular_value_decomposition():
 
 
 def test_covariance_is_exact_over_several_chunks():
-    """Integer arithmetic in NumPy, on more images than a chunk holds and on extreme grey levels."""
-    pixels = some_images(count=2500, channels=1, size=4).flatten(1)
+    """Integer arithmetic in NumPy, on more images than a chunk holds, more pixels than a block, extreme grey levels."""
+    pixels = some_images(count=2500, channels=1, size=26).flatten(1)
     pixels[:, 0], pixels[::2, 1] = 0, 255
     mean, covariance = normalization._moments(pixels)
     levels = pixels.numpy().astype(np.int64)

@@ -13,6 +13,9 @@ MIDDLE_LEVEL = 128
 CHUNK = 1024
 """Images at a time: 1024 · 128² = 2^24, the largest sum of squared levels that float32 holds exactly."""
 
+BLOCK = 512
+"""Rows of the covariance at a time."""
+
 SMALLEST_STD = 1 / 255
 """A channel that varies by less than one grey level is not stretched further than this."""
 
@@ -115,7 +118,9 @@ def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
     for piece in pixels.split(CHUNK):
         levels = piece.float() - MIDDLE_LEVEL
         first += levels.sum(dim=0)
-        second += levels.T @ levels
+        for left in range(0, size, BLOCK):  # the blocks above the diagonal: half the work
+            second[left : left + BLOCK, left:] += levels[:, left : left + BLOCK].T @ levels[:, left:]
+    second = second.triu() + second.triu(1).T
     mean = first / count
     covariance = second.sub_(torch.outer(first, mean)).div_((count - 1) * 255**2)
     return (mean + MIDDLE_LEVEL) / 255, covariance
