@@ -114,7 +114,7 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
     bars.axvline(1, color="black", linewidth=0.8)
     bars.margins(x=0.12)
     bars.set_xlabel("times faster")
-    bars.legend(fontsize=8, loc="lower right")
+    bars.legend(fontsize=8, loc="upper right")
     for axes, column, label in ((time, "seconds", "seconds an iteration"), (memory, "peak MB", "peak memory in MB")):
         for name, part in points.groupby("against", sort=False) if len(points) else ():
             axes.plot(part["value"], part[column], marker="o", label=LEGEND[str(name)])
@@ -122,10 +122,13 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
         axes.set_yscale("log")
         axes.set_xlabel("number")
         axes.set_ylabel(label)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+        axes.xaxis.set_major_formatter("{x:g}")
     if len(points):
         time.legend(fontsize=8)
         memory.legend(fontsize=8)
-        memory.set_ylim(bottom=100)
+        memory.set_ylim(100, 10_000)
     return figure
 
 

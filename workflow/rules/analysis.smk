@@ -14,6 +14,7 @@ rule record_losses:
     threads: 1
     resources:
         gpu=GPU,
+        compile=CONFIG.compile,
         mem_mb=2000,
         runtime=240,
     params:
@@ -24,7 +25,7 @@ rule record_losses:
         "python {input.sources[0]} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} --difficulty {params.difficulty:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output}"
-        " --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
+        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 
 rule cluster_difficulty:

@@ -18,6 +18,7 @@ except SeqmatchError as error:
 
 RUNS = vocabulary.runs(CONFIG)
 CROSS_SEEDS = CONFIG.seeds[: CONFIG.cross_architecture.seeds]
+# How jobs compute (`gpu`, `compile`) reaches them as resources, not as parameters: a change repeats nothing.
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
     CONFIG.device == "cuda"

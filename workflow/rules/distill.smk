@@ -15,6 +15,7 @@ rule distill_subset:
     threads: 1
     resources:
         gpu=GPU,
+        compile=CONFIG.compile,
         mem_mb=2000,
         runtime=720,
     params:
@@ -26,7 +27,7 @@ rule distill_subset:
         " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subsets {params.subsets} --checkpoints checkpoints --out {output}"
-        " --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
+        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 
 # Chooses the snapshot that later subsets are distilled after, and that users take.
@@ -49,6 +50,7 @@ rule select_snapshot:
     threads: 1
     resources:
         gpu=GPU,
+        compile=CONFIG.compile,
         mem_mb=2000,
         runtime=240,
     params:
@@ -63,4 +65,4 @@ rule select_snapshot:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
         " --protocols {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"
         " --networks {params.networks} --name {params.name:q} --scores {output.scores} --out {output.subset}"
-        " --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
+        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"

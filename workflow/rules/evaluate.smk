@@ -17,6 +17,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=GPU,
+        compile=CONFIG.compile,
         mem_mb=2000,
         runtime=480,
     params:
@@ -33,7 +34,7 @@ rule evaluate:
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
         " --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
-        " --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
+        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 
 rule collect_accuracy:

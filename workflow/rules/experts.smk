@@ -14,6 +14,7 @@ rule train_experts:
     threads: 1
     resources:
         gpu=GPU,
+        compile=CONFIG.compile,
         mem_mb=2000,
         runtime=240,
     params:
@@ -29,7 +30,7 @@ rule train_experts:
     shell:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --out {output} --gpu {resources.gpu} --threads {threads} --compile {CONFIG.compile} > {log} 2>&1"
+        " --name {params.name:q} --out {output} --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 
 use rule train_experts as train_teachers with:
