@@ -167,7 +167,7 @@ def reading(way: str, device: torch.device, experts: int, epochs: int, parameter
 
 
 def planning(way: str, device: torch.device, datasets: int, seeds: int) -> Work:
-    """`snakemake -n` for an experiment of the paper's size: K = 2 and 3, four methods, ipc 10 and 50."""
+    """`snakemake -n` for an experiment of the paper's size: K = 2 and 3, three methods, ipc 10 and 50."""
     stages = {"ipc: 10": 2, "ipc: 50": 3}
     cells = [
         f"  - {{dataset: d{index}, {ipc}, methods: {{random: , mtt: , seqmatch-mtt: {{stages: {K * [{}]}}}}}}}"

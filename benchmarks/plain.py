@@ -104,11 +104,11 @@ def augment(images: Tensor) -> Tensor:
 
 def color(images: Tensor) -> Tensor:
     count = len(images)
-    images = images + (torch.rand(count, 1, 1, 1) - 0.5)
+    images = images + (torch.rand(count, 1, 1, 1, device=images.device) - 0.5)
     grey = images.mean(1, keepdim=True)
-    images = (images - grey) * (2 * torch.rand(count, 1, 1, 1)) + grey
+    images = (images - grey) * (2 * torch.rand(count, 1, 1, 1, device=images.device)) + grey
     mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * (torch.rand(count, 1, 1, 1) + 0.5) + mean
+    return (images - mean) * (torch.rand(count, 1, 1, 1, device=images.device) + 0.5) + mean
 
 
 def crop(images: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def crop(images: Tensor) -> Tensor:
 
 def cutout(images: Tensor) -> Tensor:
     count, _, height, width = images.shape
-    mask = torch.ones(count, 1, height, width)
+    mask = torch.ones(count, 1, height, width, device=images.device)
     rows, columns = torch.randint(height + 1, (2, count)).tolist()
     half = height // 4
     for i, (row, column) in enumerate(zip(rows, columns, strict=True)):
@@ -135,7 +135,7 @@ def cutout(images: Tensor) -> Tensor:
 
 
 def flip(images: Tensor) -> Tensor:
-    return torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
+    return torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
 
 
 def scale(images: Tensor) -> Tensor:
@@ -149,5 +149,5 @@ def rotate(images: Tensor) -> Tensor:
 
 
 def _warp(images: Tensor, transforms: list[list[list[float]]]) -> Tensor:
-    grid = F.affine_grid(torch.tensor(transforms), list(images.shape), align_corners=False)
+    grid = F.affine_grid(torch.tensor(transforms, device=images.device), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)

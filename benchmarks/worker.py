@@ -33,10 +33,10 @@ def _seconds(work, device: torch.device) -> float:
 
 
 def _peak_megabytes(device: torch.device) -> float:
-    """Of the process on a CPU (or of its largest child), of the allocator on a GPU."""
+    """Of the process or its largest child on a CPU, of the allocator on a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    kibibytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF,))
+    kibibytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return kibibytes * 1024 / 1e6
 
 
