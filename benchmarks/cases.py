@@ -21,8 +21,8 @@ from seqmatch import augment, config, networks
 from seqmatch.data import normalization
 from seqmatch.distillation import picks
 from seqmatch.experts import Trajectories, save_shard
-from seqmatch.matching.derivatives import best_derivatives
-from seqmatch.matching.trajectory import match_trajectory, unflatten
+from seqmatch.matching.choice import best_match
+from seqmatch.matching.trajectory import unflatten
 from seqmatch.seeds import Seed
 from seqmatch.training import Stage, accuracy, best_gradient, train
 
@@ -93,10 +93,10 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
     if way != OURS:
         return lambda: [plain.match(network, start, target, images, labels, B, T, 0.01) for _ in range(experts)]
     settings = config.Matching(synthetic_steps=T, experts_per_step=experts)
-    derivatives = best_derivatives(network, compile, setup.activations, B, T, device)
+    match_trajectory = best_match(network, compile, setup.activations, B, T, experts, device)
     ends = unflatten(start, network), unflatten(target, network)
     return lambda: [
-        match_trajectory(derivatives, *ends, images, pick.batches, 0.01)
+        match_trajectory(*ends, images, pick.batches, 0.01)
         for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
     ]
 

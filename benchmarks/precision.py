@@ -16,8 +16,8 @@ from seqmatch.data.sources import digits
 from seqmatch.device import prepare as prepare_device
 from seqmatch.distillation import picks
 from seqmatch.experts import record_trajectory
-from seqmatch.matching.derivatives import Derivatives, classification_loss, eager
-from seqmatch.matching.trajectory import Match, match_trajectory, unflatten
+from seqmatch.matching.derivatives import classification_loss
+from seqmatch.matching.trajectory import Match, match_unrolled, unflatten
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset
 from seqmatch.training import Stage
@@ -46,7 +46,7 @@ def main() -> None:
         experts.append(record_trajectory(network, stage, EPOCHS, RECIPE, data.augmentation, Seed("real", index)))
     subset = initial_subset(real, labels, 2, 1, 1, STEP_SIZE, Seed("precision", "images"))
     structure = networks.structure(NETWORK, data.shape, data.classes)
-    derivatives = Derivatives(eager(classification_loss(structure)), len(subset.labels))
+    loss = classification_loss(structure)
 
     def matches(stored: Callable[[Tensor, Tensor], Tensor]) -> list[Match]:
         found = []
@@ -54,7 +54,7 @@ def main() -> None:
             path = experts[pick.expert]
             epochs = (pick.start_epoch, pick.start_epoch + MATCHING.expert_epochs)
             ends = [unflatten(stored(path[0], path[epoch]), structure) for epoch in epochs]
-            found.append(match_trajectory(derivatives, *ends, subset.images, pick.batches, STEP_SIZE))
+            found.append(match_unrolled(loss, *ends, subset.images, pick.batches, STEP_SIZE))
         return found
 
     exact = matches(lambda start, now: now)

@@ -16,7 +16,7 @@ from seqmatch.device import prepare
 from seqmatch.distillation import distill, student_batch
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
-from seqmatch.matching.derivatives import best_derivatives
+from seqmatch.matching.choice import best_match
 from seqmatch.networks import activations, structure
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
@@ -48,12 +48,13 @@ def main(args):
         raise SeqmatchError(f"{args.dataset}: {error}") from None
     settings = args.settings
     network = structure(args.network, dataset.shape, dataset.classes)
-    derivatives = best_derivatives(
+    match_trajectory = best_match(
         network,
         args.compile,
         activations(args.network, dataset.shape, dataset.classes),
         student_batch(initial, settings),
-        settings.iterations * settings.experts_per_step * settings.synthetic_steps,
+        settings.synthetic_steps,
+        settings.iterations * settings.experts_per_step,
         device,
     )
     with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
@@ -62,7 +63,7 @@ def main(args):
             [load_subset(path) for path in args.prefix],
             trajectories,
             network,
-            derivatives,
+            match_trajectory,
             settings,
             dataset.augmentation,
             Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset),

@@ -12,8 +12,7 @@ from seqmatch import augment, config
 from seqmatch.checkpoint import Checkpoint
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
-from seqmatch.matching.derivatives import Derivatives
-from seqmatch.matching.trajectory import Match, View, match_trajectory, unflatten
+from seqmatch.matching.trajectory import Match, MatchTrajectory, Minibatch, View, unflatten
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
@@ -30,7 +29,7 @@ class Pick:
 
     expert: int
     start_epoch: int
-    batches: list[tuple[View, Tensor]]
+    batches: list[Minibatch]
 
 
 def distill(
@@ -38,7 +37,7 @@ def distill(
     prefix: Sequence[Subset],
     trajectories: Trajectories | None,
     network: nn.Module,
-    derivatives: Derivatives,
+    match_trajectory: MatchTrajectory,
     settings: config.Matching,
     augmentation: Sequence[str],
     seed: Seed,
@@ -55,7 +54,7 @@ def distill(
         prefix: S_1 … S_{k−1}, empty for k = 1.
         trajectories: the experts of this stage; None only if `settings.iterations` is 0.
         network: architecture of the experts; only its shapes matter.
-        derivatives: those of its loss.
+        match_trajectory: how to match with its loss.
         checkpoint: where the state is kept; a state found there is taken up.
 
     Raises:
@@ -80,7 +79,7 @@ def distill(
                     unflatten(trajectories.parameters(pick.expert, epoch).to(device), network)
                     for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
                 )
-                match = match_trajectory(derivatives, start, target, images, pick.batches, float(state.step_size))
+                match = match_trajectory(start, target, images, pick.batches, float(state.step_size))
                 if not _finite(match):
                     checkpoint.save(state.tensors())
                     raise SeqmatchError(

@@ -11,8 +11,8 @@ from benchmarks import cases, plain
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
 from benchmarks.report import Measurement, write
 from seqmatch.data import normalization
-from seqmatch.matching.derivatives import Derivatives, classification_loss, eager
-from seqmatch.matching.trajectory import match_trajectory, unflatten
+from seqmatch.matching.derivatives import classification_loss
+from seqmatch.matching.trajectory import match_unrolled, unflatten
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 
@@ -43,8 +43,8 @@ def test_the_plain_match_is_the_same_match(monkeypatch):
     images, labels, rate = normal(6, 1, 8, 8, dtype=torch.float64), torch.arange(6) % 3, 2**-5
     with torch.random.fork_rng():
         loss, by_images, by_rate = plain.match(network, start, target, images, labels, 6, 3, rate)
-    ours = match_trajectory(
-        Derivatives(eager(classification_loss(network)), 6),
+    ours = match_unrolled(
+        classification_loss(network),
         unflatten(start, network),
         unflatten(target, network),
         images,

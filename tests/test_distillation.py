@@ -4,12 +4,13 @@ import pytest
 import torch
 from conftest import TINY, labelled, normal
 
-from seqmatch import config, distillation
+from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, fingerprint
-from seqmatch.distillation import distill, minibatches
+from seqmatch.distillation import _State, distill, minibatches
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, record_trajectory, save_shard
-from seqmatch.matching.derivatives import best_derivatives
+from seqmatch.matching.choice import best_match
+from seqmatch.matching.trajectory import Match
 from seqmatch.networks import build, structure
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.seeds import Seed
@@ -46,16 +47,23 @@ def initial(name="init"):
     return Subset(*labelled(per_class=1, name=name), step_size=0.05)
 
 
-def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, mode="never"):
+NETWORK = structure(TINY, (1, 8, 8), 3)
+
+
+def way(mode):
+    """How to match in `mode`."""
+    return best_match(NETWORK, mode, [256, 64], 3, 3, 1, torch.device("cpu"))
+
+
+def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, match=None):
     checkpoint = Checkpoint(folder, "work", seconds)
-    network = structure(TINY, (1, 8, 8), 3)
     with Trajectories([shard]) as trajectories:
         return distill(
             start or initial(),
             prefix,
             trajectories,
-            network,
-            best_derivatives(network, mode, [256, 64], 3, 1, torch.device("cpu")),
+            NETWORK,
+            match or way("never"),
             settings,
             ["color", "crop"],
             Seed("d"),
@@ -108,56 +116,53 @@ def test_equal_seeds_give_equal_bits(shard, tmp_path):
     assert same(run(shard, tmp_path / "a"), run(shard, tmp_path / "b"))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("after", [1, 3, 5])
-def test_an_interrupted_run_goes_on_bit_for_bit(shard, tmp_path, monkeypatch, optimizer, after):
-    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
-    whole = run(shard, tmp_path / "whole", settings)
+def interrupted(match, after):
+    """The same, until it is called once more than `after` times."""
+    calls = []
 
-    original, calls = distillation.match_trajectory, []
-
-    def stop_after(*arguments):
+    def call(*arguments):
         calls.append(None)
         if len(calls) > after:
             raise KeyboardInterrupt
-        return original(*arguments)
+        return match(*arguments)
 
-    monkeypatch.setattr(distillation, "match_trajectory", stop_after)
+    return call
+
+
+def recorded(match, matches):
+    """The same, with what it returns also in `matches`."""
+    return lambda *arguments: matches.append(match(*arguments)) or matches[-1]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_an_interrupted_run_goes_on_bit_for_bit(shard, tmp_path, optimizer, after):
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
+    whole = run(shard, tmp_path / "whole", settings)
     with pytest.raises(KeyboardInterrupt):
-        run(shard, tmp_path / "parts", settings, seconds=0)
-    calls.clear()
-    monkeypatch.setattr(distillation, "match_trajectory", lambda *a: calls.append(None) or original(*a))
-    resumed = run(shard, tmp_path / "parts", settings, seconds=0)
-    assert len(calls) == 6 - after
+        run(shard, tmp_path / "parts", settings, seconds=0, match=interrupted(way("never"), after))
+    matches = []
+    resumed = run(shard, tmp_path / "parts", settings, seconds=0, match=recorded(way("never"), matches))
+    assert len(matches) == 6 - after
     assert same(whole, resumed)
 
 
 @pytest.mark.slow
-def test_an_interrupted_compiled_run_goes_on_bit_for_bit(shard, tmp_path, monkeypatch):
+def test_an_interrupted_compiled_run_goes_on_bit_for_bit(shard, tmp_path):
     """Compiled anew in the second half, the code is the same."""
-    whole = run(shard, tmp_path / "whole", mode="always")
-    calls, original = [], distillation.match_trajectory
-
-    def stop_after_three(*arguments):
-        calls.append(None)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(distillation, "match_trajectory", stop_after_three)
-        run(shard, tmp_path / "parts", seconds=0, mode="always")
+    whole = run(shard, tmp_path / "whole", match=way("always"))
+    with pytest.raises(KeyboardInterrupt):
+        run(shard, tmp_path / "parts", seconds=0, match=interrupted(way("always"), 3))
     torch.compiler.reset()
-    assert same(whole, run(shard, tmp_path / "parts", seconds=0, mode="always"))
+    assert same(whole, run(shard, tmp_path / "parts", seconds=0, match=way("always")))
 
 
-def test_several_experts_a_step_average_their_gradients(shard, tmp_path, monkeypatch):
-    matches, original = [], distillation.match_trajectory
-    monkeypatch.setattr(distillation, "match_trajectory", lambda *a: matches.append(original(*a)) or matches[-1])
+def test_several_experts_a_step_average_their_gradients(shard, tmp_path):
+    matches = []
     settings = SETTINGS.model_copy(
         update={"iterations": 1, "snapshots": 1, "experts_per_step": 3, "optimizer": "sgd", "lr_images": 2.0}
     )
-    snapshots = run(shard, tmp_path, settings)
+    snapshots = run(shard, tmp_path, settings, match=recorded(way("never"), matches))
     assert len(matches) == 3 and len({match.loss for match in matches}) > 1
     mean = sum(match.image_gradient for match in matches) / 3
     assert torch.allclose(snapshots.images[1], snapshots.images[0] - 2.0 * mean, atol=1e-6)
@@ -179,9 +184,9 @@ def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
     settings = SETTINGS.model_copy(update={"optimizer": "sgd", "lr_images": 1e-3, "lr_step_size": 1e6})
     snapshots = run(shard, tmp_path, settings.model_copy(update={"iterations": 1}))
     assert (snapshots.step_sizes > 0).all()
-    falling = distillation._State(initial(), settings, torch.device("cpu"))
+    falling = _State(initial(), settings, torch.device("cpu"))
     for _ in range(5):
-        falling.update(distillation.Match(1.0, torch.zeros_like(falling.images), 1.0))
+        falling.update(Match(1.0, torch.zeros_like(falling.images), 1.0))
     assert 0 < float(falling.step_size) < 0.05
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -10,16 +11,11 @@ from conftest import TINY, normal
 from torch.func import functional_call
 
 from seqmatch import augment, config
-from seqmatch.matching.derivatives import (
-    Derivatives,
-    best_derivatives,
-    chunk_size,
-    classification_loss,
-    compiled,
-    eager,
-)
-from seqmatch.matching.trajectory import match_trajectory, unflatten
-from seqmatch.networks import build, structure
+from seqmatch.matching import choice
+from seqmatch.matching.choice import best_match, chunk_size, stride
+from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
+from seqmatch.matching.trajectory import match_adjoint, match_unrolled, unflatten
+from seqmatch.networks import activations, build, structure
 from seqmatch.seeds import Seed
 
 NETWORKS = [
@@ -53,9 +49,13 @@ def problem(spec, operation, dtype, steps, size=8, images=6):
     return network, start, target, pixels, batches
 
 
-def matched(network, *setting, chunk=3):
-    """By our own way, in chunks that do not divide the batch."""
-    return match_trajectory(Derivatives(eager(classification_loss(network)), chunk), *setting)
+def by_adjoint(network, *setting, chunk=3, stride=1):
+    """In chunks that do not divide the batch."""
+    return match_adjoint(Derivatives(eager(classification_loss(network)), chunk), stride, *setting)
+
+
+def by_unrolling(network, *setting):
+    return match_unrolled(classification_loss(network), *setting)
 
 
 def unrolled(network, start, target, images, batches, step_size):
@@ -95,7 +95,9 @@ def assert_equal(match, reference, tolerance):
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
 def test_gradient_is_exact_on_every_network_through_every_augmentation(spec, operation):
     setting = problem(spec, operation, torch.float64, steps=3, size=side(spec))
-    assert_equal(matched(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
+    reference = unrolled(*setting, 0.05)
+    assert_equal(by_adjoint(*setting, 0.05), reference, 1e-9)
+    assert_equal(by_unrolling(*setting, 0.05), reference, 1e-9)
 
 
 @pytest.mark.parametrize("operation", [None, "color", "scale"])
@@ -104,45 +106,56 @@ def test_gradient_in_single_precision_is_as_good_as_unrolling(spec, operation):
     """Below 1e-3 where rounding allows; deep networks with instance norm on tiny maps amplify it in either way."""
     single = problem(spec, operation, torch.float32, steps=4, size=side(spec))
     value, by_images, _ = unrolled(*problem(spec, operation, torch.float64, steps=4, size=side(spec)), 0.01)
-    match = matched(*single, 0.01, chunk=4)
-    error = relative(match.image_gradient.double(), by_images)
     of_unrolling = relative(unrolled(*single, 0.01)[1].double(), by_images)
-    assert abs(match.loss - value) < 1e-3 * value
-    assert error < max(1e-3, 3 * of_unrolling)
-    if spec.family in ("convnet", "alexnet"):
-        assert error < 1e-3
+    for match in by_adjoint(*single, 0.01, chunk=4), by_unrolling(*single, 0.01):
+        error = relative(match.image_gradient.double(), by_images)
+        assert abs(match.loss - value) < 1e-3 * value
+        assert error < max(1e-3, 3 * of_unrolling)
+        if spec.family in ("convnet", "alexnet"):
+            assert error < 1e-3
 
 
-def test_gradient_against_finite_differences_of_a_smooth_loss():
-    def loss(theta, x, y, weights):
-        return weights @ ((x.flatten(1) @ theta[0]).tanh() - y).square().mean(1)
+def smooth(theta, x, y, weights):
+    return weights @ ((x.flatten(1) @ theta[0]).tanh() - y).square().mean(1)
 
-    derivatives = Derivatives(eager(loss), chunk=2)
 
+@pytest.mark.parametrize(
+    "match",
+    [partial(match_adjoint, Derivatives(eager(smooth), chunk=2), 3), partial(match_unrolled, smooth)],
+    ids=["adjoint", "unrolled"],
+)
+def test_gradient_against_finite_differences_of_a_smooth_loss(match):
     start, target = [normal(4, 2, name="s", dtype=torch.float64)], [normal(4, 2, name="t", dtype=torch.float64)]
     images = normal(3, 1, 2, 2, dtype=torch.float64)
     batches = [(lambda x: x, normal(3, 2, name=f"y{i}", dtype=torch.float64)) for i in range(4)]
-    match = match_trajectory(derivatives, start, target, images, batches, 0.3)
+    found = match(start, target, images, batches, 0.3)
     step = 1e-6
     for position in range(images.numel()):
         shift = torch.zeros(images.numel(), dtype=torch.float64)
         shift[position] = step
         shift = shift.view_as(images)
-        ends = [
-            match_trajectory(derivatives, start, target, images + sign * shift, batches, 0.3).loss for sign in (1, -1)
-        ]
-        assert abs((ends[0] - ends[1]) / (2 * step) - match.image_gradient.flatten()[position]) < 1e-8
-    ends = [match_trajectory(derivatives, start, target, images, batches, 0.3 + sign * step).loss for sign in (1, -1)]
-    assert abs((ends[0] - ends[1]) / (2 * step) - match.step_size_gradient) < 1e-8
+        ends = [match(start, target, images + sign * shift, batches, 0.3).loss for sign in (1, -1)]
+        assert abs((ends[0] - ends[1]) / (2 * step) - found.image_gradient.flatten()[position]) < 1e-8
+    ends = [match(start, target, images, batches, 0.3 + sign * step).loss for sign in (1, -1)]
+    assert abs((ends[0] - ends[1]) / (2 * step) - found.step_size_gradient) < 1e-8
+
+
+@pytest.mark.parametrize("stride", [2, 3, 7, 100])
+def test_computing_parameters_twice_changes_no_bit(stride):
+    setting = problem(CONVNET, "crop", torch.float32, steps=7)
+    once, twice = by_adjoint(*setting, 0.01), by_adjoint(*setting, 0.01, stride=stride)
+    assert torch.equal(once.image_gradient, twice.image_gradient)
+    assert (once.loss, once.step_size_gradient) == (twice.loss, twice.step_size_gradient)
 
 
 def test_images_that_no_batch_uses_get_no_gradient():
     network, start, target, images, batches = problem(CONVNET, None, torch.float64, steps=2)
     used = batches[0][0](torch.arange(len(images), dtype=torch.float64).view(-1, 1, 1, 1)).flatten().long()
-    match = matched(network, start, target, images, batches[:1], 0.1)
     unused = [i for i in range(len(images)) if i not in used]
     assert len(unused) == 2
-    assert (match.image_gradient[unused] == 0).all()
+    for way in by_adjoint, by_unrolling:
+        match = way(network, start, target, images, batches[:1], 0.1)
+        assert (match.image_gradient[unused] == 0).all()
 
 
 def test_unflatten_inverts_flattening():
@@ -159,7 +172,7 @@ torch.set_num_threads(1)
 spec = config.Network(family="convnet", width=32, depth=2)
 setting = problem(spec, None, torch.float32, steps=int(sys.argv[1]), size=16, images=66)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-matched(*setting, 0.01, chunk=16)
+by_adjoint(*setting, 0.01, chunk=16)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
@@ -205,27 +218,59 @@ def test_compiled_derivatives_equal_eager_ones(spec):
     """The whole match, with minibatches that do not fill their chunks: in float64 as exact as unrolling."""
     network, *setting = problem(spec, "color", torch.float64, steps=2, size=side(spec))
     derivatives = Derivatives(compiled(classification_loss(network), 3, fall_back=False), 3)
-    assert_equal(match_trajectory(derivatives, *setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
+    assert_equal(match_adjoint(derivatives, 2, *setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
 
 
 @pytest.mark.slow
 def test_compiled_derivatives_in_single_precision():
     network, *setting = problem(CONVNET, "scale", torch.float32, steps=4)
     derivatives = Derivatives(compiled(classification_loss(network), 4, fall_back=False), 4)
-    match = match_trajectory(derivatives, *setting, 0.01)
+    match = match_adjoint(derivatives, 2, *setting, 0.01)
     value, by_images, _ = unrolled(*problem(CONVNET, "scale", torch.float64, steps=4), 0.01)
     assert abs(match.loss - value) < 1e-3 * value
     assert relative(match.image_gradient.double(), by_images) < 1e-3
-    again = match_trajectory(derivatives, *setting, 0.01)
+    again = match_adjoint(derivatives, 2, *setting, 0.01)
     assert torch.equal(match.image_gradient, again.image_gradient) and match.loss == again.loss
 
 
 def test_short_work_stays_eager_and_long_work_is_compiled(monkeypatch):
     made = []
-    monkeypatch.setattr("seqmatch.matching.derivatives.compiled", lambda *a, **k: made.append(k))
+    monkeypatch.setattr(choice, "compiled", lambda *a, **k: made.append(k))
     network, cpu = structure(TINY, (1, 8, 8), 3), torch.device("cpu")
-    for mode, steps, compiles in [("auto", 1000, 0), ("auto", 100_000, 1), ("never", 100_000, 0), ("always", 1, 1)]:
+    for mode, matches, compiles in [("auto", 100, 0), ("auto", 10_000, 1), ("never", 10_000, 0), ("always", 1, 1)]:
         made.clear()
-        best_derivatives(network, mode, [256, 64], 20, steps, cpu)
+        way = best_match(network, mode, [256, 64], 20, 10, matches, cpu)
         assert len(made) == compiles
         assert all(kwargs["fall_back"] == (mode == "auto") for kwargs in made)
+        assert way.func is (match_adjoint if compiles else match_unrolled)
+
+
+def test_one_graph_only_where_its_memory_is_small():
+    network, cpu = structure(TINY, (1, 8, 8), 3), torch.device("cpu")
+    ways = [best_match(network, "never", [2**17], 10, steps, 1, cpu).func for steps in (16, 18)]
+    assert ways == [match_unrolled, match_adjoint]  # 17 steps × 10 images × 3 MiB are 512 MiB
+
+
+def test_parameters_are_kept_sparsely_only_where_they_are_many():
+    cpu = torch.device("cpu")  # 64 MiB: 16 vectors of 2^20 numbers
+    assert [stride(steps, 2**20, cpu) for steps in (1, 16, 17, 30, 31, 64)] == [1, 1, 2, 2, 3, 6]
+    assert stride(30, 2**25, cpu) == 6  # no choice fits: the least memory
+
+
+@pytest.mark.parametrize("steps", [4, 8])
+def test_the_estimated_memory_of_one_graph_is_that_of_its_tensors(steps):
+    """What autograd saves for the backward pass, counted once a storage."""
+    spec = config.Network(family="convnet", width=16, depth=3)
+    network, *setting = problem(spec, None, torch.float32, steps=steps, size=16, images=34)
+    saved = {}
+
+    def note(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        held.append(tensor)
+        return tensor
+
+    held = []
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        by_unrolling(network, *setting, 0.01)
+    estimate = steps * 32 * sum(activations(spec, (3, 16, 16), 3)) * choice.GRAPH_NUMBERS * choice.NUMBER_BYTES
+    assert 0.5 < sum(saved.values()) / estimate < 1.5

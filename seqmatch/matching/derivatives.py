@@ -14,15 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, jvp
 
-from seqmatch.compilation import compile_function, pays
-from seqmatch.config import CompileMode
-
-CHUNK_ACTIVATIONS = {"cpu": 2**23, "cuda": 2**27}
-"""Numbers that the widest convolution may write for a chunk: 32 MiB on a CPU, half a GiB on a GPU."""
-
-SAVED_PER_STEP = 2e-3
-SAVED_PER_ACTIVATION = {"cpu": 1e-8, "cuda": 3e-11}
-"""Seconds that compiled code saves; measured for the CPU (docs/performance.md), for GPUs guessed from memory speed."""
+from seqmatch.compilation import compile_function
+from seqmatch.networks import channels_last
 
 Parameters = Sequence[Tensor]
 """One tensor a parameter of a network."""
@@ -68,37 +61,13 @@ class Derivatives:
         return value, by_theta, torch.cat(by_images)
 
     def _chunks(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        weights = images.new_full((len(images),), 1 / len(images))
-        split = (tensor.split(self.chunk) for tensor in (images, labels, weights))
+        split = (tensor.split(self.chunk) for tensor in (images, labels, even_weights(labels, images)))
         return zip(*split, strict=True)
 
 
-def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:
-    """Images to a chunk: the most even cut of `batch` images into pieces that the device's memory likes.
-
-    Args:
-        activations: numbers that each convolution writes for one image.
-    """
-    largest = max(CHUNK_ACTIVATIONS[device.type] // max(activations), 1)
-    pieces = -(-batch // largest)
-    return -(-batch // pieces)
-
-
-def best_derivatives(
-    network: nn.Module, mode: CompileMode, activations: Sequence[int], batch: int, steps: int, device: torch.device
-) -> Derivatives:
-    """Derivatives of the network's cross-entropy: compiled where that pays, else eager.
-
-    Args:
-        network: only its structure matters.
-        activations: numbers that each of its convolutions writes for one image.
-        batch: images a student step.
-        steps: student steps in the whole of the work.
-    """
-    saved = steps * (SAVED_PER_STEP + batch * sum(activations) * SAVED_PER_ACTIVATION[device.type])
-    loss, chunk = classification_loss(network), chunk_size(batch, activations, device)
-    kernel = compiled(loss, chunk, fall_back=mode == "auto") if pays(mode, saved) else eager(loss)
-    return Derivatives(kernel, chunk)
+def even_weights(labels: Tensor, like: Tensor) -> Tensor:
+    """The weights (n,) that make a mean of n losses, of the type of `like` and where it is."""
+    return like.new_full((len(labels),), 1 / len(labels))
 
 
 def classification_loss(network: nn.Module) -> Loss:
@@ -145,12 +114,12 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
     """
 
     def gradient(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> Parameters:
-        theta, images = [_channels_last(parameter) for parameter in theta], _channels_last(images)
+        theta, images = [channels_last(parameter) for parameter in theta], channels_last(images)
         return grad(loss)(theta, images, labels, weights)
 
     def slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
-        theta, images = [_channels_last(parameter) for parameter in theta], _channels_last(images)
-        direction = [_channels_last(parameter) for parameter in direction]
+        theta, images = [channels_last(parameter) for parameter in theta], channels_last(images)
+        direction = [channels_last(parameter) for parameter in direction]
 
         def along(theta: Parameters, images: Tensor) -> Tensor:
             return jvp(lambda moved: loss(moved, images, labels, weights), (theta,), (direction,))[1]
@@ -178,11 +147,6 @@ def _filled(images: Tensor, labels: Tensor, weights: Tensor, size: int) -> tuple
         return images, labels, weights
     again = torch.arange(size, device=images.device) % len(images)
     return images[again], labels[again], torch.cat([weights, weights.new_zeros(missing)])
-
-
-def _channels_last(tensor: Tensor) -> Tensor:
-    """The layout that compiled convolutions are fastest in."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
 def _total(pieces: Iterator[Parameters]) -> Parameters:

@@ -16,7 +16,7 @@ def alexnet(spec: config.Network, channels: int, size: int, classes: int) -> nn.
     for index, (multiple, kernel, pool) in enumerate(LAYERS):
         width = max(1, round(multiple * spec.width))
         padding = first_padding(channels, size, kernel) if index == 0 else kernel // 2
-        layers += [nn.Conv2d(channels, width, kernel, padding=padding), norm(width), nn.ReLU()]
+        layers += [nn.Conv2d(channels, width, kernel, padding=padding), norm(width), nn.ReLU(inplace=True)]
         channels, size = width, size + 2 * padding - kernel + 1
         if pool and size // 2 >= (smallest_map(spec.norm) if index + 1 < len(LAYERS) else 1):
             layers.append(nn.MaxPool2d(2))

@@ -17,7 +17,7 @@ def convnet(spec: config.Network, channels: int, size: int, classes: int) -> nn.
     blocks: list[nn.Module] = []
     for block in range(spec.depth):
         padding = first_padding(channels, size, 3) if block == 0 else 1
-        blocks += [nn.Conv2d(channels, spec.width, 3, padding=padding), norm(spec.width), nn.ReLU()]
+        blocks += [nn.Conv2d(channels, spec.width, 3, padding=padding), norm(spec.width), nn.ReLU(inplace=True)]
         channels, size = spec.width, size + 2 * padding - 2
         if size // 2 >= (smallest_map(spec.norm) if block + 1 < spec.depth else 1):
             blocks.append(AveragePool())

@@ -14,7 +14,7 @@ def resnet18(spec: config.Network, channels: int, size: int, classes: int) -> nn
 
     norm = norm_layer(spec.norm)
     width = spec.width
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False), norm(width), nn.ReLU()]
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False), norm(width), nn.ReLU(inplace=True)]
     for stage in range(4):
         planes = spec.width * 2**stage
         halved = (size + 1) // 2

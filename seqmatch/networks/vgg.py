@@ -17,7 +17,7 @@ def vgg11(spec: config.Network, channels: int, size: int, classes: int) -> nn.Se
         for multiple in multiples:
             padding = 1 if layers else first_padding(channels, size, 3)
             layers += [nn.Conv2d(channels, multiple * spec.width, 3, padding=padding)]
-            layers += [norm(multiple * spec.width), nn.ReLU()]
+            layers += [norm(multiple * spec.width), nn.ReLU(inplace=True)]
             channels, size = multiple * spec.width, size + 2 * padding - 2
         if size // 2 >= (smallest_map(spec.norm) if stage + 1 < len(STAGES) else 1):
             layers.append(nn.MaxPool2d(2))

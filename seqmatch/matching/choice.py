@@ -1,0 +1,79 @@
+"""Which way to match: by one graph where its memory is small, else by the adjoint; compiled where that pays."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import nn
+
+from seqmatch.compilation import pays
+from seqmatch.config import CompileMode
+from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
+from seqmatch.matching.trajectory import MatchTrajectory, match_adjoint, match_unrolled
+
+NUMBER_BYTES = 4
+
+GRAPH_BYTES = {"cpu": 2**29, "cuda": 2**33}
+"""What one graph through all steps may take."""
+
+GRAPH_NUMBERS = 6
+"""That graph's numbers for each one that a convolution writes; measured (docs/performance.md)."""
+
+CHUNK_BYTES = {"cpu": 2**25, "cuda": 2**29}
+"""What the widest convolution may write for a chunk."""
+
+KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
+"""What the parameter vectors θ_i of the adjoint may take, before some are computed twice."""
+
+SAVED_PER_STEP = 1.5e-3
+SAVED_PER_ACTIVATION = {"cpu": 1e-8, "cuda": 3e-11}
+"""Seconds that compiling saves; measured for the CPU (docs/performance.md), for GPUs guessed from memory speed."""
+
+
+def best_match(
+    network: nn.Module,
+    mode: CompileMode,
+    activations: Sequence[int],
+    batch: int,
+    steps: int,
+    matches: int,
+    device: torch.device,
+) -> MatchTrajectory:
+    """How to match trajectories of the network's cross-entropy.
+
+    Args:
+        network: only its structure matters.
+        activations: numbers that each of its convolutions writes for one image.
+        batch: images a student step.
+        steps: student steps a match.
+        matches: in the whole of the work.
+    """
+    loss, numbers = classification_loss(network), batch * sum(activations)
+    unrolled = steps * numbers * GRAPH_NUMBERS * NUMBER_BYTES <= GRAPH_BYTES[device.type]
+    saved_a_step = SAVED_PER_STEP + (0 if unrolled else numbers * SAVED_PER_ACTIVATION[device.type])
+    compiling = pays(mode, matches * steps * saved_a_step)
+    if unrolled and not compiling:
+        return partial(match_unrolled, loss)
+    chunk = chunk_size(batch, activations, device)
+    kernel = compiled(loss, chunk, fall_back=mode == "auto") if compiling else eager(loss)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return partial(match_adjoint, Derivatives(kernel, chunk), stride(steps, parameters, device))
+
+
+def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:
+    """Images to a chunk: the most even cut of `batch` images into pieces that the device's memory likes.
+
+    Args:
+        activations: numbers that each convolution writes for one image.
+    """
+    largest = max(CHUNK_BYTES[device.type] // (NUMBER_BYTES * max(activations)), 1)
+    pieces = -(-batch // largest)
+    return -(-batch // pieces)
+
+
+def stride(steps: int, parameters: int, device: torch.device) -> int:
+    """Keep every how many-th of `steps` vectors of `parameters` numbers: the fewest that memory allows, ≤ √steps."""
+    allowed = KEPT_BYTES[device.type] // (NUMBER_BYTES * parameters)
+    longest = math.ceil(math.sqrt(steps))
+    return next((s for s in range(1, longest) if -(-steps // s) + s - 1 <= allowed), longest)
