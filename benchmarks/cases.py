@@ -24,7 +24,7 @@ from seqmatch.experts import Trajectories, save_shard
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.trajectory import unflatten
 from seqmatch.seeds import Seed
-from seqmatch.training import Stage, accuracy, best_gradient, train
+from seqmatch.training import Phase, Stage, accuracy, best_gradient, train_through
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
@@ -116,8 +116,8 @@ def _epochs(way: str, setup: Setup, count: int, batch: int, epochs: int, compile
     settings = config.Training(batch_size=batch, momentum=0.9)
     if way == OURS:
         gradient = best_gradient(compile, setup.activations, count * epochs, setup.device)
-        stage = Stage(images, labels, 0.01)
-        return lambda: train(network, stage, epochs, settings, OPERATIONS, Seed("t"), gradient=gradient)
+        phase = Phase(Stage(images, labels, 0.01), epochs, settings, Seed("t"))
+        return lambda: train_through(network, [phase], OPERATIONS, gradient)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     loader = plain.loader(images, labels, batch)
     return lambda: [plain.train_epoch(network, loader, optimizer) for _ in range(epochs)]

@@ -5,6 +5,7 @@ each, and the matching loss and its gradient for the images are compared with th
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import torch
@@ -15,12 +16,13 @@ from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
 from seqmatch.device import prepare as prepare_device
 from seqmatch.distillation import picks
-from seqmatch.experts import record_trajectory
+from seqmatch.ensemble import Member
+from seqmatch.experts import record_trajectories
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.matching.trajectory import Match, match_unrolled, unflatten
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset
-from seqmatch.training import Stage
+from seqmatch.training import Phase, Stage
 
 EXPERTS, EPOCHS, PICKS, STEP_SIZE = 3, 16, 20, 0.05
 NETWORK = config.Network(family="convnet", width=16, depth=2)
@@ -39,11 +41,15 @@ def main() -> None:
     prepare_device(0, 1)
     data = prepare(digits(), config.Dataset(source="digits"), Seed("precision"))
     real, labels = data.split("train")
-    experts = []
-    for index in range(EXPERTS):
-        network = networks.build(NETWORK, data.shape, data.classes, Seed("precision", index))
-        stage = Stage(real, labels, RECIPE.learning_rate)
-        experts.append(record_trajectory(network, stage, EPOCHS, RECIPE, data.augmentation, Seed("real", index)))
+    stage = Stage(real, labels, RECIPE.learning_rate)
+    members = [
+        Member(
+            partial(networks.build, NETWORK, data.shape, data.classes, Seed("precision", index)),
+            [Phase(stage, EPOCHS, RECIPE, Seed("real", index))],
+        )
+        for index in range(EXPERTS)
+    ]
+    experts = record_trajectories(members, data.augmentation)
     subset = initial_subset(real, labels, 2, 1, 1, STEP_SIZE, Seed("precision", "images"))
     structure = networks.structure(NETWORK, data.shape, data.classes)
     loss = classification_loss(structure)

@@ -9,15 +9,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import BaseModel, ValidationError
 
-from seqmatch.config import CompileMode
 from seqmatch.errors import SeqmatchError
-from seqmatch.sources import sources_of
+from seqmatch.interruption import Interrupted, interruptible
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -26,18 +25,6 @@ def parser(description: str) -> argparse.ArgumentParser:
         description=description,
         epilog="The first line of a job's log shows a full command; put `uv run` before it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def add_compute(arguments: argparse.ArgumentParser) -> None:
-    """The options of scripts that compute with torch."""
-    arguments.add_argument("--gpu", type=int, default=0, metavar="N", help="GPUs this job may use; 0: CPU (default)")
-    arguments.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default 1)")
-    arguments.add_argument(
-        "--compile",
-        choices=get_args(CompileMode),
-        default="auto",
-        help="PyTorch's compiler: auto (default) uses it where the work repays compiling",
     )
 
 
@@ -57,7 +44,7 @@ def add_section(
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a file's provenance says of its making: every argument but paths and machinery."""
-    skipped = {"gpu", "threads"}
+    skipped = {"gpu", "threads", "save_every"}
     return {
         name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for name, value in sorted(vars(arguments).items())
@@ -65,20 +52,19 @@ def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def own_sources() -> list[Path]:
-    """The source files that this script runs."""
-    return sources_of(Path(sys.argv[0]).resolve())
-
-
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
     parsed = arguments.parse_args()
     print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
     try:
-        main(parsed)
+        with interruptible():
+            main(parsed)
     except (SeqmatchError, OSError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(1)
+    except Interrupted as request:
+        print(f"ended by {request}; the same command goes on from the last state saved", file=sys.stderr, flush=True)
+        sys.exit(request.status)
 
 
 def _section(model: type[BaseModel]) -> Callable[[str], BaseModel]:

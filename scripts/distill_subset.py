@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import command
+import compute
 
 from seqmatch import config
-from seqmatch.checkpoint import Checkpoint, fingerprint
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.distillation import distill, student_batch
@@ -32,9 +32,9 @@ def main(args):
     if args.settings.iterations and not args.experts:
         raise SeqmatchError("--experts: missing; only with 0 iterations there is nothing to match")
     device = prepare(args.gpu, args.threads)
-    dataset = load(args.data)
     header = provenance(command.parameters(args), [args.data, *args.prefix, *args.experts], device.type)
-    checkpoint = Checkpoint(args.checkpoints, fingerprint(header, command.own_sources()))
+    checkpoint = compute.open_checkpoint(args, header)
+    dataset = load(args.data)
     try:
         initial = initial_subset(
             *dataset.split("train"),
@@ -87,7 +87,6 @@ if __name__ == "__main__":
     arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
     arguments.add_argument("--subset", type=int, required=True, help="number of this subset, from 1")
     arguments.add_argument("--subsets", type=int, required=True, help="number of subsets (K)")
-    arguments.add_argument("--checkpoints", type=Path, required=True, help="folder for the saved state")
     arguments.add_argument("--out", type=Path, required=True, help="snapshots to write (.safetensors)")
-    command.add_compute(arguments)
+    compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -9,19 +9,19 @@ from functools import partial
 from pathlib import Path
 
 import command
-import pandas as pd
+import compute
 
 from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.errors import SeqmatchError
 from seqmatch.evaluation import choose_snapshot, evaluate
-from seqmatch.networks import activations, build
+from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.snapshots import load_snapshots
-from seqmatch.store import provenance, save_table
-from seqmatch.training import Stage, best_gradient, images_seen
+from seqmatch.store import load_table, provenance, save_table
+from seqmatch.training import Stage, images_seen, make_phases
 
 
 def main(args):
@@ -30,43 +30,41 @@ def main(args):
     if not args.subsets and args.evaluation.learning_rate is None:
         raise SeqmatchError("--evaluation: learning_rate is missing; without --subsets there is no learned step size")
     device = prepare(args.gpu, args.threads)
+    inputs = [args.data, *args.subsets, *(path for path in (args.snapshots, args.scores) if path)]
+    header = provenance(command.parameters(args), inputs, device.type)
+    checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
-    choices = [(name, [stage.to(device) for stage in curriculum]) for name, curriculum in curricula(args, dataset)]
-    gradient = best_gradient(
-        args.compile,
-        activations(args.network, dataset.shape, dataset.classes),
-        args.evaluation.networks * sum(images_seen(curriculum, args.evaluation.epochs) for _, curriculum in choices),
+    choices = {name: [stage.to(device) for stage in curriculum] for name, curriculum in curricula(args, dataset)}
+    seed = Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture)
+    gradient = compute.gradient(
+        args,
+        dataset,
+        args.evaluation.networks
+        * sum(images_seen(make_phases(curriculum, args.evaluation, seed)) for curriculum in choices.values()),
         device,
     )
-    rows = []
-    for selection, curriculum in choices:
-        trained = evaluate(
-            curriculum,
-            dataset.split("test", device),
-            partial(build, args.network, dataset.shape, dataset.classes, device=device),
-            args.evaluation,
-            dataset.augmentation,
-            Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture),
-            gradient,
-        )
-        rows += [
-            {
-                "dataset": args.dataset,
-                "method": args.method,
-                "K": len(args.subsets),
-                "ipc": args.ipc,
-                "matched_on": args.matched_on,
-                "architecture": args.architecture,
-                "seed": args.seed,
-                "selection": selection,
-                "network": index,
-                "accuracy": round(result.accuracy, 4),
-                "seconds": round(result.seconds, 3),
-            }
-            for index, result in enumerate(trained)
-        ]
-    inputs = [args.data, *args.subsets, *(path for path in (args.snapshots, args.scores) if path)]
-    save_table(args.out, pd.DataFrame(rows), provenance(command.parameters(args), inputs, device.type))
+    results = evaluate(
+        choices,
+        dataset.split("test", device),
+        partial(build, args.network, dataset.shape, dataset.classes, device=device),
+        args.evaluation,
+        dataset.augmentation,
+        seed,
+        gradient,
+        checkpoint,
+    )
+    about = {
+        "dataset": args.dataset,
+        "method": args.method,
+        "K": len(args.subsets),
+        "ipc": args.ipc,
+        "matched_on": args.matched_on,
+        "architecture": args.architecture,
+        "seed": args.seed,
+    }
+    table = results.assign(**about)[[*about, *results.columns]].round({"accuracy": 4, "seconds": 3})
+    save_table(args.out, table, header)
+    checkpoint.remove()
 
 
 def curricula(args, dataset):
@@ -78,7 +76,7 @@ def curricula(args, dataset):
     yield args.selection, make_curriculum(subsets, args.evaluation)
     for protocol in args.also:
         snapshots = load_snapshots(args.snapshots)
-        last = snapshots.subset(choose_snapshot(snapshots, pd.read_csv(args.scores), protocol))
+        last = snapshots.subset(choose_snapshot(snapshots, load_table(args.scores), protocol))
         yield protocol, make_curriculum([*subsets[:-1], last], args.evaluation)
 
 
@@ -111,5 +109,5 @@ if __name__ == "__main__":
     arguments.add_argument("--snapshots", type=Path, nargs="?", help="snapshots of the last subset")
     arguments.add_argument("--scores", type=Path, nargs="?", help="their scores")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
-    command.add_compute(arguments)
+    compute.add_arguments(arguments)
     command.run(main, arguments)

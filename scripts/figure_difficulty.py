@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import command
-import pandas as pd
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.figures import difficulty_figure, save
+from seqmatch.store import load_table
 
 
 def main(args):
-    table = pd.read_csv(args.difficulty, dtype={"ipc": str})
+    table = load_table(args.difficulty)
     rows = table[(table["dataset"] == args.dataset) & (table["ipc"] == args.ipc)]
     if rows.empty:
         raise SeqmatchError(f"{args.difficulty}: no rows for {args.dataset} at ipc {args.ipc}")

@@ -8,29 +8,30 @@ from functools import partial
 from pathlib import Path
 
 import command
+import compute
 
 from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.losses import record_losses
-from seqmatch.networks import activations, build
+from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.store import provenance
 from seqmatch.tensorfile import save_tensors
-from seqmatch.training import best_gradient, images_seen
+from seqmatch.training import images_seen, make_phases
 
 
 def main(args):
     device = prepare(args.gpu, args.threads)
+    header = provenance(command.parameters(args), [args.data, *args.subsets], device.type)
+    checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     subsets = [load_subset(path) for path in args.subsets]
     curriculum = [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)]
-    gradient = best_gradient(
-        args.compile,
-        activations(args.network, dataset.shape, dataset.classes),
-        args.difficulty.networks * images_seen(curriculum, args.evaluation.epochs),
-        device,
+    seed = Seed("record losses", args.dataset, args.method, args.ipc, args.seed)
+    gradient = compute.gradient(
+        args, dataset, args.difficulty.networks * images_seen(make_phases(curriculum, args.evaluation, seed)), device
     )
     record = record_losses(
         curriculum,
@@ -39,14 +40,12 @@ def main(args):
         args.evaluation,
         args.difficulty,
         dataset.augmentation,
-        Seed("record losses", args.dataset, args.method, args.ipc, args.seed),
+        seed,
         gradient,
+        checkpoint,
     )
-    save_tensors(
-        args.out,
-        asdict(record),
-        provenance(command.parameters(args), [args.data, *args.subsets], device.type),
-    )
+    save_tensors(args.out, asdict(record), header)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":
@@ -61,5 +60,5 @@ if __name__ == "__main__":
     arguments.add_argument("--ipc", required=True, help="images per class")
     arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
     arguments.add_argument("--out", type=Path, required=True, help="losses to write (.safetensors)")
-    command.add_compute(arguments)
+    compute.add_arguments(arguments)
     command.run(main, arguments)

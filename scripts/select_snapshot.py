@@ -12,22 +12,24 @@ from functools import partial
 from pathlib import Path
 
 import command
+import compute
 import pandas as pd
 
 from seqmatch import config
 from seqmatch.data.dataset import SPLITS, load
 from seqmatch.device import prepare
 from seqmatch.evaluation import choose_snapshot, score_snapshots
-from seqmatch.networks import activations, build
+from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, save_subset
 from seqmatch.snapshots import load_snapshots
 from seqmatch.store import load_header, provenance, save_table
-from seqmatch.training import best_gradient
 
 
 def main(args):
     device = prepare(args.gpu, args.threads)
+    header = provenance(command.parameters(args), [args.data, *args.prefix, args.snapshots], device.type)
+    checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     snapshots = load_snapshots(args.snapshots)
     splits = {name: dataset.split(name, device) for name in args.protocols if name in SPLITS}
@@ -35,11 +37,8 @@ def main(args):
     if splits:
         prefix = [load_subset(path) for path in args.prefix]
         per_snapshot = sum(len(labels) for labels in (*(subset.labels for subset in prefix), snapshots.labels))
-        gradient = best_gradient(
-            args.compile,
-            activations(args.network, dataset.shape, dataset.classes),
-            args.networks * args.evaluation.epochs * len(snapshots.iterations) * per_snapshot,
-            device,
+        gradient = compute.gradient(
+            args, dataset, args.networks * args.evaluation.epochs * len(snapshots.iterations) * per_snapshot, device
         )
         scores = score_snapshots(
             prefix,
@@ -51,10 +50,10 @@ def main(args):
             dataset.augmentation,
             Seed("score", *args.name.split("/")),
             gradient,
+            checkpoint,
         )
     chosen = choose_snapshot(snapshots, scores, args.protocols[0])
 
-    header = provenance(command.parameters(args), [args.data, *args.prefix, args.snapshots], device.type)
     save_table(args.scores, scores, header)
     about = {
         "distilled": load_header(args.snapshots)["parameters"],
@@ -63,6 +62,7 @@ def main(args):
         "augmentation": dataset.augmentation,
     }
     save_subset(args.out, snapshots.subset(chosen), dataset.normalization, header | about)
+    checkpoint.remove()
     print(f"{args.out}: the snapshot after {about['iteration']} iterations, chosen by {args.protocols[0]}")
 
 
@@ -84,5 +84,5 @@ if __name__ == "__main__":
     arguments.add_argument("--name", required=True, help="names the random draws, parts joined by /")
     arguments.add_argument("--scores", type=Path, required=True, help="table of scores to write (.csv)")
     arguments.add_argument("--out", type=Path, required=True, help="subset to write (.safetensors)")
-    command.add_compute(arguments)
+    compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -4,67 +4,48 @@ Experts of the first stage start from fresh networks. Those of stage k > 1 (teac
 S_1 … S_{k-1} exactly as evaluation does it, and are recorded from there on.
 """
 
+from functools import partial
 from pathlib import Path
 
 import command
+import compute
 
 from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
+from seqmatch.ensemble import Member
 from seqmatch.errors import SeqmatchError
-from seqmatch.experts import record_trajectory, save_shard
-from seqmatch.networks import activations, build
-from seqmatch.progress import Progress
+from seqmatch.experts import record_trajectories, save_shard
+from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
 from seqmatch.store import provenance
-from seqmatch.training import Stage, best_gradient, images_seen, is_finite, train_through
+from seqmatch.training import Phase, Stage, images_seen, make_phases
 
 
 def main(args):
     if args.prefix and args.evaluation is None:
         raise SeqmatchError("--prefix needs --evaluation: how networks are trained through the earlier stages")
     device = prepare(args.gpu, args.threads)
+    header = provenance(command.parameters(args), [args.data, *args.prefix], device.type)
+    checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     recipe = args.recipe
     real = Stage(*dataset.split("train", device), recipe.learning_rate)
     subsets = [load_subset(path) for path in args.prefix]
     earlier = [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)] if subsets else []
 
-    seen = images_seen([real], args.epochs) + (images_seen(earlier, args.evaluation.epochs) if earlier else 0)
-    gradient = best_gradient(
-        args.compile,
-        activations(args.network, dataset.shape, dataset.classes),
-        recipe.networks_per_shard * seen,
-        device,
-    )
-
-    trajectories = []
+    members = []
     first = args.shard * recipe.networks_per_shard
-    for index in Progress(range(first, first + recipe.networks_per_shard), desc="experts", unit="network"):
+    for index in range(first, first + recipe.networks_per_shard):
         seed = Seed("experts", *args.name.split("/")) / index
-        network = build(args.network, dataset.shape, dataset.classes, seed / "initial", device)
-        if earlier:
-            train_through(
-                network,
-                earlier,
-                args.evaluation.epochs,
-                args.evaluation,
-                dataset.augmentation,
-                seed / "earlier",
-                gradient=gradient,
-            )
-            if not is_finite(network):
-                rates = ", ".join(f"{stage.step_size:g}" for stage in earlier)
-                raise SeqmatchError(
-                    f"a teacher diverged on the earlier subsets, at step sizes {rates}; "
-                    "set evaluation.learning_rate, or distil them again with a lower lr_step_size"
-                )
-        trajectories.append(
-            record_trajectory(network, real, args.epochs, recipe, dataset.augmentation, seed / "real", gradient)
-        )
-    header = provenance(command.parameters(args), [args.data, *args.prefix], device.type)
+        before = make_phases(earlier, args.evaluation, seed / "earlier") if earlier else []
+        start = partial(build, args.network, dataset.shape, dataset.classes, seed / "initial", device)
+        members.append(Member(start, [*before, Phase(real, args.epochs, recipe, seed / "real")]))
+    gradient = compute.gradient(args, dataset, sum(images_seen(member.phases) for member in members), device)
+    trajectories = record_trajectories(members, dataset.augmentation, gradient, checkpoint)
     save_shard(args.out, trajectories, header, recipe.storage)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":
@@ -80,5 +61,5 @@ if __name__ == "__main__":
     arguments.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
     arguments.add_argument("--name", required=True, help="names these experts' random draws, parts joined by /")
     arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
-    command.add_compute(arguments)
+    compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -1,7 +1,7 @@
 """The outer loop of distillation: pick an expert, match a piece of its trajectory, update the images; snapshots out."""
 
+import copy
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def distill(
         checkpoint: where the state is kept; a state found there is taken up.
 
     Raises:
-        SeqmatchError: the experts are too short, or the loss is no longer finite (the state is saved first).
+        SeqmatchError: the experts are too short, or the loss is no longer finite.
     """
     if settings.iterations and trajectories is not None:
         _check_length(trajectories, settings)
@@ -68,9 +68,7 @@ def distill(
     state = _State.resume(initial, settings, checkpoint, device)
     experts = len(trajectories) if trajectories is not None else 0
 
-    if state.done:
-        print(f"resumed after {state.done} iterations from {checkpoint.path}", file=sys.stderr, flush=True)
-    with Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
+    with checkpoint, Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < settings.iterations:
             images = torch.cat([*frozen, state.images])
             matches = []
@@ -81,11 +79,10 @@ def distill(
                 )
                 match = match_trajectory(start, target, images, pick.batches, float(state.step_size))
                 if not _finite(match):
-                    checkpoint.save(state.tensors())
                     raise SeqmatchError(
                         f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, expert "
                         f"{pick.expert}, start epoch {pick.start_epoch}, step size {float(state.step_size):.6g}; "
-                        f"lower lr_images, lr_step_size or initial_step_size; state saved in {checkpoint.path}"
+                        "lower lr_images, lr_step_size or initial_step_size"
                     )
                 matches.append(match)
             match = _mean(matches)
@@ -97,8 +94,7 @@ def distill(
                 )
             bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{float(state.step_size):.5g}", refresh=False)
             bar.update()
-            if checkpoint.due() and state.done < settings.iterations:
-                checkpoint.save(state.tensors())
+            checkpoint.reached(state.copy)
     return state.snapshots()
 
 
@@ -161,6 +157,17 @@ class _State:
         )
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
         self._keep()
+
+    def copy(self) -> "_State":
+        """This moment, safe from further updates."""
+        twin = copy.copy(self)
+        twin.images, twin.step_size = self.images.clone(), self.step_size.clone()
+        twin.optimizer = {
+            parameter: {name: tensor.clone() for name, tensor in tensors.items()}
+            for parameter, tensors in self.optimizer.items()
+        }
+        twin.kept, twin.course = list(self.kept), list(self.course)
+        return twin
 
     def snapshots(self) -> Snapshots:
         iterations, images, step_sizes = zip(*self.kept, strict=True)

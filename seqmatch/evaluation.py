@@ -1,16 +1,17 @@
 """What a distilled set is worth: the accuracy of fresh networks trained on it, and which snapshot to take."""
 
-import copy
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from seqmatch import config
-from seqmatch.progress import Progress
+from seqmatch.checkpoint import Checkpoint, NoCheckpoint
+from seqmatch.ensemble import Member, Record, train_ensemble
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
 from seqmatch.snapshots import Snapshots
@@ -18,42 +19,52 @@ from seqmatch.training import (
     Gradient,
     Labelled,
     NewNetwork,
+    Phase,
+    Position,
     Stage,
     accuracy,
     is_finite,
     loss_gradient,
-    train,
-    train_through,
+    make_phases,
 )
 
 
-@dataclass(frozen=True)
-class Trained:
-    """One network trained through a curriculum."""
-
-    accuracy: float
-    """Of the last epoch, in percent."""
-    seconds: float
-
-
 def evaluate(
-    curriculum: Sequence[Stage],
+    curricula: Mapping[str, Sequence[Stage]],
     test: Labelled,
     new_network: NewNetwork,
     settings: config.Evaluation,
     augmentation: Sequence[str],
     seed: Seed,
     gradient: Gradient = loss_gradient,
-) -> list[Trained]:
-    """Train `settings.networks` fresh networks through the curriculum and test each after its last epoch."""
-    results = []
-    for index in Progress(range(settings.networks), desc="evaluate", unit="network"):
-        began = time.perf_counter()
-        network = new_network(seed / index / "initial")
-        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, gradient=gradient)
-        percent = _percent(network, test)
-        results.append(Trained(percent, time.perf_counter() - began))
-    return results
+    checkpoint: Checkpoint | None = None,
+) -> pd.DataFrame:
+    """Train `settings.networks` fresh networks through each curriculum and test each after its last epoch.
+
+    Networks of equal number share their random draws across curricula, so that these compare in pairs.
+
+    Args:
+        curricula: by the name of the choice that they stand for.
+
+    Returns:
+        One row a curriculum and network: `selection`, `network`, `accuracy` in percent, `seconds`.
+    """
+    choices = [(selection, index) for selection in curricula for index in range(settings.networks)]
+    members = [
+        Member(
+            partial(new_network, seed / index / "initial"), make_phases(curricula[selection], settings, seed / index)
+        )
+        for selection, index in choices
+    ]
+    trained = train_ensemble(
+        members, _accuracies([test]), augmentation, gradient, checkpoint or NoCheckpoint(), "evaluate"
+    )
+    return pd.DataFrame(
+        [
+            {"selection": selection, "network": index, "accuracy": float(member.records[0]), "seconds": member.seconds}
+            for (selection, index), member in zip(choices, trained, strict=True)
+        ]
+    )
 
 
 def score_snapshots(
@@ -66,6 +77,7 @@ def score_snapshots(
     augmentation: Sequence[str],
     seed: Seed,
     gradient: Gradient = loss_gradient,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Accuracy on each split of networks trained through S_1 … S_{k−1} and then on each snapshot of S_k.
 
@@ -73,40 +85,59 @@ def score_snapshots(
 
     Args:
         splits: by the name of the column that they fill, at least one.
+        new_network: one without running statistics.
 
     Returns:
         One row a network and snapshot: `network`, `snapshot`, `iteration`, `step_size`, and a column of
         percent for each of `splits`.
     """
+    checkpoint = checkpoint or NoCheckpoint()
     device = next(iter(splits.values()))[0].device
     earlier = [stage.to(device) for stage in make_curriculum(prefix, settings)]
-    rows = []
-    count = len(snapshots.iterations)
-    with Progress(total=networks * count, desc="score", unit="snapshot") as bar:
-        for index in range(networks):
-            prepared = new_network(seed / index / "initial")
-            train_through(prepared, earlier, settings.epochs, settings, augmentation, seed / index, gradient=gradient)
-            for snapshot in range(count):
-                stage = make_curriculum([*prefix, snapshots.subset(snapshot)], settings)[-1].to(device)
-                network = copy.deepcopy(prepared)
-                train(
-                    network,
-                    stage,
-                    settings.epochs,
-                    settings,
-                    augmentation,
-                    seed / index / len(prefix),
-                    gradient=gradient,
-                )
-                row = {
-                    "network": index,
-                    "snapshot": snapshot,
-                    "iteration": int(snapshots.iterations[snapshot]),
-                    "step_size": float(snapshots.step_sizes[snapshot]),
-                }
-                rows.append(row | {name: _percent(network, split) for name, split in splits.items()})
-                bar.update()
-    return pd.DataFrame(rows)
+    fresh = [
+        Member(partial(new_network, seed / index / "initial"), make_phases(earlier, settings, seed / index))
+        for index in range(networks)
+    ]
+    prepared = train_ensemble(fresh, _parameters, augmentation, gradient, checkpoint.part("earlier"), "earlier stages")
+
+    def start(index: int) -> nn.Module:
+        network = fresh[index].start()
+        if prefix:
+            vector_to_parameters(prepared[index].records[0].clone().to(device), network.parameters())
+        return network
+
+    def phase(index: int, snapshot: int) -> Phase:
+        stage = make_curriculum([*prefix, snapshots.subset(snapshot)], settings)[-1].to(device)
+        return Phase(stage, settings.epochs, settings, seed / index / len(prefix))
+
+    pairs = [(index, snapshot) for index in range(networks) for snapshot in range(len(snapshots.iterations))]
+    members = [Member(partial(start, index), [phase(index, snapshot)]) for index, snapshot in pairs]
+    trained = train_ensemble(members, _accuracies(splits.values()), augmentation, gradient, checkpoint, "score")
+    return pd.DataFrame(
+        [
+            {
+                "network": index,
+                "snapshot": snapshot,
+                "iteration": int(snapshots.iterations[snapshot]),
+                "step_size": float(snapshots.step_sizes[snapshot]),
+                **dict(zip(splits, member.records[0].tolist(), strict=True)),
+            }
+            for (index, snapshot), member in zip(pairs, trained, strict=True)
+        ]
+    )
+
+
+def _accuracies(tests: Iterable[Labelled]) -> Record:
+    """Percent on each of `tests`, at the end."""
+    tests = list(tests)
+    return lambda network, position: (
+        torch.tensor([_percent(network, test) for test in tests], dtype=torch.float64) if position.last else None
+    )
+
+
+def _parameters(network: nn.Module, position: Position) -> Tensor | None:
+    """All parameters as one vector, at the end."""
+    return parameters_to_vector(network.parameters()) if position.last else None
 
 
 def _percent(network: nn.Module, test: Labelled) -> float:

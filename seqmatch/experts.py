@@ -11,48 +11,55 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
-from seqmatch import config
+from seqmatch.checkpoint import Checkpoint, NoCheckpoint
+from seqmatch.ensemble import Member, train_ensemble
 from seqmatch.errors import SeqmatchError
-from seqmatch.seeds import Seed
 from seqmatch.store import open_tensors
 from seqmatch.tensorfile import save_tensors
-from seqmatch.training import Gradient, Stage, is_finite, loss_gradient, train
+from seqmatch.training import Gradient, Phase, Position, is_finite, loss_gradient
 
 
-def record_trajectory(
-    network: nn.Module,
-    real: Stage,
-    epochs: int,
-    settings: config.Experts,
+def record_trajectories(
+    members: Sequence[Member],
     augmentation: Sequence[str],
-    seed: Seed,
     gradient: Gradient = loss_gradient,
-) -> Tensor:
-    """Train `network` in place on `real` and return its P parameters at the start and after each epoch.
+    checkpoint: Checkpoint | None = None,
+) -> list[Tensor]:
+    """Train networks and record their P parameters through the last phase: at its start and after each epoch.
+
+    Args:
+        members: the last phase of each is on real data; those before it lead a teacher through earlier subsets.
 
     Returns:
-        float32 (epochs + 1, P) on the CPU: copies, never views of the live parameters.
+        float32 (epochs + 1, P) for each, on the CPU.
 
     Raises:
-        SeqmatchError: the training diverged.
+        SeqmatchError: the training of one diverged.
     """
-    trajectory = [_snapshot(network)]
-    train(
-        network,
-        real,
-        epochs,
-        settings,
-        augmentation,
-        seed,
-        lambda epoch: trajectory.append(_snapshot(network)),
-        gradient,
-    )
-    if not is_finite(network):
-        raise SeqmatchError(
-            f"an expert diverged: its parameters are not finite after {epochs} epochs at learning rate "
-            f"{real.step_size:g}; lower experts.*.learning_rate"
+
+    def record(network: nn.Module, position: Position) -> Tensor | None:
+        phases = members[0].phases
+        if position.phase + 1 < len(phases):
+            return None
+        if (position.epoch == 0 or position.last) and not is_finite(network):
+            raise SeqmatchError(_divergence(phases, position))
+        return parameters_to_vector(network.parameters()).detach().cpu().clone()
+
+    trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "experts")
+    return [torch.stack(member.records) for member in trained]
+
+
+def _divergence(phases: Sequence[Phase], position: Position) -> str:
+    if position.epoch == 0:
+        rates = ", ".join(f"{phase.stage.step_size:g}" for phase in phases[:-1])
+        return (
+            f"a teacher diverged on the earlier subsets, at step sizes {rates}; "
+            "set evaluation.learning_rate, or distil them again with a lower lr_step_size"
         )
-    return torch.stack(trajectory)
+    return (
+        f"an expert diverged: its parameters are not finite after {position.epoch} epochs at learning rate "
+        f"{phases[-1].stage.step_size:g}; lower experts.*.learning_rate"
+    )
 
 
 def save_shard(path: Path, trajectories: Sequence[Tensor], header: dict[str, Any], storage: str = "float32") -> None:
@@ -128,7 +135,3 @@ class _Shard:
     def parameters(self, row: int, epoch: int) -> Tensor:
         stored = self.rows[row : row + 1, epoch : epoch + 1].view(-1)
         return stored if self.starts is None else self.starts[row : row + 1].view(-1) + stored
-
-
-def _snapshot(network: nn.Module) -> Tensor:
-    return parameters_to_vector(network.parameters()).detach().cpu().clone()

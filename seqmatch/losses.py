@@ -2,23 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqmatch import config
+from seqmatch.checkpoint import Checkpoint, NoCheckpoint
+from seqmatch.ensemble import Member, train_ensemble
 from seqmatch.errors import SeqmatchError
-from seqmatch.progress import Progress
 from seqmatch.seeds import Seed
 from seqmatch.training import (
     Gradient,
     Labelled,
     NewNetwork,
+    Position,
     Stage,
     instance_losses,
     is_finite,
     loss_gradient,
-    train_through,
+    make_phases,
 )
 
 
@@ -49,6 +52,7 @@ def record_losses(
     augmentation: Sequence[str],
     seed: Seed,
     gradient: Gradient = loss_gradient,
+    checkpoint: Checkpoint | None = None,
 ) -> LossRecord:
     """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance.
 
@@ -59,21 +63,20 @@ def record_losses(
     when = [(1, 0)] + [
         (stage + 1, stage * settings.epochs + epoch) for stage in range(len(curriculum)) for epoch in sorted(moments)
     ]
-    networks = []
-    for index in Progress(range(difficulty.networks), desc="record losses", unit="network"):
-        network = new_network(seed / index / "initial")
-        losses = [instance_losses(network, *real)]
+    members = [
+        Member(partial(new_network, seed / index / "initial"), make_phases(curriculum, settings, seed / index))
+        for index in range(difficulty.networks)
+    ]
 
-        def record(stage: int, epoch: int, network=network, losses=losses) -> None:
-            if epoch in moments:
-                losses.append(instance_losses(network, *real))
-
-        train_through(network, curriculum, settings.epochs, settings, augmentation, seed / index, record, gradient)
-        if not is_finite(network):
+    def record(network: nn.Module, position: Position) -> Tensor | None:
+        if position.last and not is_finite(network):
             raise SeqmatchError(
-                f"network {index} diverged on the synthetic set, so that its losses say nothing; "
+                "a network diverged on the synthetic set, so that its losses say nothing; "
                 "set evaluation.learning_rate, or distil again with a lower lr_step_size"
             )
-        networks.append(torch.stack(losses))
+        at_start = (position.phase, position.epoch) == (0, 0)
+        return instance_losses(network, *real) if at_start or position.epoch in moments else None
+
+    trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "record losses")
     stages, epochs = torch.tensor(when).unbind(1)
-    return LossRecord(torch.stack(networks), epochs.clone(), stages.clone())
+    return LossRecord(torch.stack([torch.stack(member.records) for member in trained]), epochs.clone(), stages.clone())

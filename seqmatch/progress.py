@@ -1,30 +1,59 @@
-"""Progress of long loops: a bar on a terminal, a line now and then in a log."""
+"""Progress of long work: a bar on a terminal; in a log a line now and then, also while a single step takes long."""
 
 import sys
 from collections.abc import Iterable
+from threading import Event, Thread
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 15.0
+SECONDS_OF_SILENCE = 60.0
 
 
 class Progress(tqdm):
-    """tqdm that writes whole lines when its output is not a terminal."""
+    """tqdm that shows the peak memory, and writes whole lines when its output is not a terminal."""
 
     def __init__(self, iterable: Iterable | None = None, **options):
         self.on_terminal = sys.stderr.isatty()
+        self._ended, self._written = Event(), Event()
         pace = {} if self.on_terminal else {"mininterval": SECONDS_BETWEEN_LINES, "miniters": 1, "ascii": True}
         super().__init__(iterable, file=sys.stderr, dynamic_ncols=self.on_terminal, **pace, **options)
+        if not self.on_terminal:
+            Thread(target=self._break_silence, daemon=True).start()
+
+    @property
+    def format_dict(self) -> dict:
+        shown = super().format_dict
+        memory = _peak_memory()
+        return shown | {"postfix": ", ".join(part for part in (shown["postfix"], memory) if part)}
 
     def display(self, *arguments, **options):
         if self.on_terminal:
             return super().display(*arguments, **options)
+        self._written.set()
         self.fp.write(f"{self}\n")
         self.fp.flush()
         return True
 
     def close(self):
+        self._ended.set()
         if not self.on_terminal and not self.disable:
             self.display()
             self.disable = True
         super().close()
+
+    def _break_silence(self) -> None:
+        while not self._ended.wait(SECONDS_OF_SILENCE):
+            if not self._written.is_set():
+                self.display()
+            self._written.clear()
+
+
+def _peak_memory() -> str:
+    """The most memory that this process has used, in words; empty where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return ""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return f"peak memory={peak / 2**30:.2f}GiB"

@@ -7,7 +7,7 @@ repeats that figure alone; checkpoints take them into their fingerprint.
 import ast
 from pathlib import Path
 
-NOT_RESULTS = {"seqmatch.config", "seqmatch.errors", "seqmatch.progress"}
+NOT_RESULTS = {"seqmatch.config", "seqmatch.errors", "seqmatch.interruption", "seqmatch.progress"}
 """Modules that cannot change a result: settings reach the jobs as parameters, the others only speak."""
 
 

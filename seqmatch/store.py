@@ -1,14 +1,16 @@
-"""Files written whole or not at all, and their provenance. Imports neither torch nor pandas.
+"""Files written whole or not at all, with a checksum, and their provenance. Imports neither torch nor pandas.
 
 Tensors are in safetensors with their provenance as JSON in the file's own header; nothing is ever unpickled. A
 table is plain CSV with its provenance in a JSON file of the same name beside it, so that any reader of CSV can
-open it.
+open it. Readers compare the checksum, so that damage is an error and never a number.
 """
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+UNSEALED = "0" * 64
+CHECKSUM = re.compile(rb'\\"checksum\\": \\"([0-9a-f]{64})\\"')
+"""In the header of a tensor file, where the provenance is JSON within JSON."""
+
+LONGEST_HEADER = 2**27
+"""Bytes; safetensors itself allows no more than 100 MB."""
+
 RECORDED_VERSIONS = ("seqmatch", "torch", "numpy", "scikit-learn")
 
 
@@ -29,6 +38,9 @@ def provenance(parameters: dict[str, Any], inputs: Sequence[Path] = (), device: 
     """What a file was made from: resolved parameters, inputs by SHA-256, versions, device.
 
     Times and memory are left to Snakemake's benchmark files, so that equal runs write equal bytes.
+
+    Raises:
+        SeqmatchError: an input is missing.
     """
     return {
         "parameters": parameters,
@@ -39,35 +51,83 @@ def provenance(parameters: dict[str, Any], inputs: Sequence[Path] = (), device: 
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
+    """SHA-256 of a file, as hexadecimal digits.
+
+    Raises:
+        SeqmatchError: it is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise SeqmatchError(f"{path}: there is no such file") from None
+
+
+def seal(header: dict[str, Any], write: Callable[[str], None], path: Path) -> None:
+    """Have a tensor file written with `header` in its metadata, then put the checksum of the whole into its place.
+
+    Args:
+        write: writes the file, given the header as JSON.
+        path: the file.
+    """
+    write(json.dumps(header | {"checksum": UNSEALED}, sort_keys=True))
+    position, _, computed = _checksum(path)
+    with path.open("r+b") as file:
+        file.seek(position)
+        file.write(computed.encode())
+
+
+def _checksum(path: Path) -> tuple[int, str, str]:
+    """Where a tensor file's checksum stands, what it says, and what it should say.
+
+    It is the SHA-256 of the file with zeros in the place of the checksum.
+
+    Raises:
+        ValueError: there is none.
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.read(8)
+        length = int.from_bytes(size, "little")
+        head = file.read(length) if length < LONGEST_HEADER else b""
+        place = CHECKSUM.search(head)
+        if place is None:
+            raise ValueError("no checksum")
+        hashed = hashlib.sha256(size + head[: place.start(1)] + UNSEALED.encode() + head[place.end(1) :])
+        while piece := file.read(2**20):
+            hashed.update(piece)
+    return 8 + place.start(1), place[1].decode(), hashed.hexdigest()
 
 
 @contextmanager
 def open_tensors(path: Path, framework: str = "pt") -> Iterator[Any]:
     """A memory-mapped tensor file, for reading by slices as torch tensors, or as arrays of another framework.
 
+    It is read once in passing, for its checksum.
+
     Raises:
         SeqmatchError: the file is missing, damaged, or not one of ours.
     """
     try:
+        _, found, computed = _checksum(path)
+        if found != computed:
+            raise ValueError("its checksum does not fit")
         opened = safetensors.safe_open(path, framework=framework)
     except FileNotFoundError:
         raise SeqmatchError(f"{path}: there is no such file") from None
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise SeqmatchError(
-            f"{path}: cannot be read as a tensor file ({error}); if the workflow made it, delete it and run again"
+            f"{path}: damaged, or not a tensor file that seqmatch wrote ({error}); "
+            "if the workflow made it, delete it and run again"
         ) from None
     with opened as file:
-        if "seqmatch" not in (file.metadata() or {}):
-            raise SeqmatchError(f"{path}: not a file that seqmatch wrote; it has no provenance header")
         yield file
 
 
 def header_of(file: Any) -> dict[str, Any]:
     """The JSON header of an open tensor file."""
-    return json.loads(file.metadata()["seqmatch"])
+    header = json.loads(file.metadata()["seqmatch"])
+    del header["checksum"]
+    return header
 
 
 def load_header(path: Path) -> dict[str, Any]:
@@ -92,8 +152,32 @@ def load_arrays(path: Path) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:
 
 def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> None:
     """Write a table as CSV and its header as JSON beside it (the same name, ending in .json)."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    header = header | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
     save_text(path.with_suffix(".json"), json.dumps(header, indent=2, sort_keys=True) + "\n")
-    save_text(path, table.to_csv(index=False, lineterminator="\n"))
+    save_text(path, text)
+
+
+def load_table(path: Path) -> "pd.DataFrame":
+    """Read a table that `save_table` wrote; the column `ipc`, if there is one, as text.
+
+    Raises:
+        SeqmatchError: it is missing, or is not what was written.
+    """
+    import pandas as pd
+
+    beside = path.with_suffix(".json")
+    try:
+        content, header = path.read_bytes(), json.loads(beside.read_bytes())
+    except FileNotFoundError as error:
+        raise SeqmatchError(f"{error.filename}: there is no such file") from None
+    except ValueError as error:
+        raise SeqmatchError(f"{beside}: damaged ({error}); delete it and {path} and run again") from None
+    if not isinstance(header, dict) or header.get("checksum") != hashlib.sha256(content).hexdigest():
+        raise SeqmatchError(
+            f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
+        )
+    return pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
 
 
 def save_text(path: Path, text: str) -> None:
@@ -108,7 +192,10 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()
+        permissions = temporary.stat().st_mode  # as the umask has it; a library that writes may set its own
         yield temporary
+        temporary.chmod(permissions)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.store import load_table
 
 CELL = ["dataset", "ipc", "method"]
 ACCURACY_COLUMNS = [*CELL, "K", "matched_on", "architecture", "seed", "selection", "network", "accuracy", "seconds"]
@@ -21,10 +22,7 @@ def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
 
 
 def _read_accuracy(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype={"ipc": str})
-    except ValueError as error:
-        raise SeqmatchError(f"{path}: cannot be read as CSV ({error})") from None
+    table = load_table(path)
     missing = [column for column in ACCURACY_COLUMNS if column not in table]
     if missing:
         raise SeqmatchError(f"{path}: not a table of accuracies; it has no column {', '.join(missing)}")

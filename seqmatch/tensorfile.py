@@ -1,22 +1,29 @@
 """Tensor files as torch reads and writes them; the format is `seqmatch.store`'s."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.store import header_of, open_tensors, replacing
+from seqmatch.store import header_of, open_tensors, replacing, seal
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write named tensors and a JSON header, atomically."""
+    """Write named tensors and a JSON header, atomically.
+
+    Raises:
+        SeqmatchError, OSError: the file cannot be written; what was there before is still there.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata={"seqmatch": json.dumps(header, sort_keys=True)})
+        try:
+            seal(header, lambda text: save_file(contiguous, temporary, metadata={"seqmatch": text}), temporary)
+        except SafetensorError as error:
+            raise SeqmatchError(f"{path}: cannot be written: {error}") from None
 
 
 def load_tensors(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:

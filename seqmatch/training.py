@@ -1,6 +1,6 @@
 """The one loop that trains networks: experts, teachers, evaluation and loss records differ in what they record."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,10 +18,6 @@ TEST_BATCH = 128
 
 SAVED_PER_ACTIVATION = {"cpu": 4e-9, "cuda": 1e-11}
 """Seconds; measured for the CPU (docs/performance.md), for GPUs a guess from their memory's speed."""
-
-AfterEpoch = Callable[[int], None]
-"""Called with the number of epochs done, 1 … epochs."""
-
 
 NewNetwork = Callable[[Seed], nn.Module]
 """A seed to a freshly initialised network on the right device."""
@@ -46,6 +42,31 @@ class Stage:
 
     def to(self, device: torch.device) -> "Stage":
         return Stage(self.images.to(device), self.labels.to(device), self.step_size)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stage, and how networks train on it."""
+
+    stage: Stage
+    epochs: int
+    settings: config.Training
+    seed: Seed
+    """Epoch e draws order and augmentation from ``seed / e``."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far training has come."""
+
+    phase: int = 0
+    """Index of the phase, from 0."""
+    epoch: int = 0
+    """Its epochs that are done."""
+    velocities: tuple[Tensor, ...] = ()
+    """SGD's momentum, a tensor a parameter; live tensors, not copies."""
+    last: bool = False
+    """Whether the way ends here."""
 
 
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
@@ -86,45 +107,75 @@ def best_gradient(mode: config.CompileMode, activations: Sequence[int], images: 
     return compiled_gradient(fall_back=mode == "auto") if compilation.pays(mode, saved) else loss_gradient
 
 
-def images_seen(curriculum: Sequence[Stage], epochs: int) -> int:
-    """Images that a network trains on, counted anew each epoch, with `epochs` on each stage."""
-    return epochs * sum(len(stage.labels) for stage in curriculum)
+def images_seen(phases: Sequence[Phase]) -> int:
+    """Images that a network trains on, counted anew each epoch."""
+    return sum(phase.epochs * len(phase.stage.labels) for phase in phases)
 
 
 def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(network(images), labels)
 
 
+def make_phases(curriculum: Sequence[Stage], settings: config.Evaluation, seed: Seed) -> list[Phase]:
+    """`settings.epochs` on each stage of a curriculum; stage k, from 0, draws from ``seed / k``."""
+    return [Phase(stage, settings.epochs, settings, seed / index) for index, stage in enumerate(curriculum)]
+
+
 def train(
     network: nn.Module,
-    stage: Stage,
-    epochs: int,
-    settings: config.Training,
+    phases: Sequence[Phase],
     augmentation: Sequence[str],
-    seed: Seed,
-    after_epoch: AfterEpoch = lambda epoch: None,
     gradient: Gradient = loss_gradient,
-) -> None:
-    """Train `network` in place by SGD on cross-entropy; every batch gets its own DSA draw.
+    position: Position | None = None,
+) -> Iterator[Position]:
+    """Train `network` in place by SGD on cross-entropy, phase after phase; every batch gets its own DSA draw.
 
-    Epoch e shuffles and augments by ``seed / e``, so that a run can be taken up at any epoch. Whether training
-    diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad snapshot.
-    `gradient` sees batches of one size; a smaller one that is left over is computed eagerly.
+    Yields the position before the first epoch of each phase and after each epoch: there the caller records, or saves.
+    Given a position, with the network's tensors of that moment, the rest of the way is the same to the bit.
+
+    Whether training diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad
+    snapshot. `gradient` sees batches of one size; a smaller one that is left over is computed eagerly.
     """
+    resumed = position or Position(epoch=-1)
+    for index in range(resumed.phase, len(phases)):
+        phase = phases[index]
+        done = resumed.epoch if index == resumed.phase else -1
+        velocities = resumed.velocities if done >= 0 else tuple(map(torch.zeros_like, network.parameters()))
+        if done < 0:
+            yield Position(index, 0, velocities)
+        for epoch in range(max(done, 0), phase.epochs):
+            _train_epoch(network, phase, epoch, list(velocities), augmentation, gradient)
+            yield Position(index, epoch + 1, velocities, (index + 1, epoch + 1) == (len(phases), phase.epochs))
+
+
+def train_through(
+    network: nn.Module, phases: Sequence[Phase], augmentation: Sequence[str], gradient: Gradient = loss_gradient
+) -> None:
+    """All of `train` at once."""
+    for _ in train(network, phases, augmentation, gradient):
+        pass
+
+
+def _train_epoch(
+    network: nn.Module,
+    phase: Phase,
+    epoch: int,
+    velocities: list[Tensor],
+    augmentation: Sequence[str],
+    gradient: Gradient,
+) -> None:
+    stage, settings = phase.stage, phase.settings
     parameters = list(network.parameters())
-    velocities = [torch.zeros_like(parameter) for parameter in parameters]
     full = min(settings.batch_size, len(stage.labels))
-    for epoch in range(epochs):
-        network.train()
-        generator = (seed / epoch).generator()
-        order = torch.randperm(len(stage.labels), generator=generator).to(stage.labels.device)
-        rate = learning_rate(stage.step_size, settings, epoch, epochs)
-        for batch in batches(order, settings.batch_size):
-            drawn = augment.draw(augmentation, len(batch), generator)
-            compute = gradient if len(batch) == full else loss_gradient
-            gradients = compute(network, augment.apply(drawn, stage.images[batch]), stage.labels[batch])
-            _sgd_step(parameters, list(gradients), velocities, rate, settings)
-        after_epoch(epoch + 1)
+    network.train()
+    generator = (phase.seed / epoch).generator()
+    order = torch.randperm(len(stage.labels), generator=generator).to(stage.labels.device)
+    rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
+    for batch in batches(order, settings.batch_size):
+        drawn = augment.draw(augmentation, len(batch), generator)
+        compute = gradient if len(batch) == full else loss_gradient
+        gradients = compute(network, augment.apply(drawn, stage.images[batch]), stage.labels[batch])
+        _sgd_step(parameters, list(gradients), velocities, rate, settings)
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
@@ -167,28 +218,6 @@ def _sgd_step(
         nesterov=False,
         maximize=False,
     )
-
-
-def train_through(
-    network: nn.Module,
-    curriculum: Sequence[Stage],
-    epochs: int,
-    settings: config.Training,
-    augmentation: Sequence[str],
-    seed: Seed,
-    after_epoch: Callable[[int, int], None] = lambda stage, epoch: None,
-    gradient: Gradient = loss_gradient,
-) -> None:
-    """Train `network` in place through the stages in turn, `epochs` on each, with each stage's own step size.
-
-    `after_epoch` is called with the stage's index, from 0, and the number of its epochs done.
-    """
-    for index, stage in enumerate(curriculum):
-        train(network, stage, epochs, settings, augmentation, seed / index, _within(index, after_epoch), gradient)
-
-
-def _within(index: int, after_epoch: Callable[[int, int], None]) -> AfterEpoch:
-    return lambda epoch: after_epoch(index, epoch)
 
 
 @torch.inference_mode()

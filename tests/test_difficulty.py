@@ -11,7 +11,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.losses import record_losses, record_moments
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training import Stage, instance_losses, train_through
+from seqmatch.training import Stage, instance_losses, make_phases, train_through
 
 SETTINGS = config.Evaluation(epochs=6)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
@@ -57,13 +57,13 @@ def test_losses_are_recorded_along_exactly_the_evaluations_training():
     for index in range(2):
         network = NEW_NETWORK(Seed("r") / index / "initial")
         assert torch.equal(record.losses[index, 0], instance_losses(network, *real))
-        train_through(network, curriculum, 6, SETTINGS, ["crop"], Seed("r") / index)
+        train_through(network, make_phases(curriculum, SETTINGS, Seed("r") / index), ["crop"])
         assert torch.equal(record.losses[index, -1], instance_losses(network, *real))
 
 
 def test_a_network_that_diverges_is_an_error_that_says_what_to_do():
     new_network = partial(build, config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3)
-    with pytest.raises(SeqmatchError, match="network 0 diverged"):
+    with pytest.raises(SeqmatchError, match="network diverged"):
         record_losses([Stage(*labelled(), 1e30)], labelled(), new_network, SETTINGS, config.Difficulty(), [], Seed("r"))
 
 

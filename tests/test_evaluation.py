@@ -11,7 +11,7 @@ from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
 from seqmatch.snapshots import Snapshots
-from seqmatch.training import accuracy, train_through
+from seqmatch.training import accuracy, make_phases, train_through
 
 SETTINGS = config.Evaluation(networks=2, epochs=8)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
@@ -38,7 +38,7 @@ def test_scores_are_those_of_training_through_the_whole_curriculum():
     for row in scores.itertuples():
         network = NEW_NETWORK(Seed("s") / row.network / "initial")
         curriculum = make_curriculum([*prefix, snapshots().subset(row.snapshot)], SETTINGS)
-        train_through(network, curriculum, 8, SETTINGS, ["crop"], Seed("s") / row.network)
+        train_through(network, make_phases(curriculum, SETTINGS, Seed("s") / row.network), ["crop"])
         assert row.validation == pytest.approx(100 * accuracy(network, *splits["validation"]))
         assert row.test == pytest.approx(100 * accuracy(network, *splits["test"]))
 
@@ -46,24 +46,33 @@ def test_scores_are_those_of_training_through_the_whole_curriculum():
 def test_evaluation_trains_different_networks_and_repeats_itself():
     curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
     test = (normal(60, 1, 8, 8, name="t"), torch.arange(60) % 3)
-    first, again = (evaluate(curriculum, test, NEW_NETWORK, SETTINGS, [], Seed("e")) for _ in range(2))
-    assert [r.accuracy for r in first] == [r.accuracy for r in again]
-    assert first[0].accuracy != first[1].accuracy
-    assert all(0 <= r.accuracy <= 100 and r.seconds > 0 for r in first)
+    first, again = (evaluate({"last": curriculum}, test, NEW_NETWORK, SETTINGS, [], Seed("e")) for _ in range(2))
+    assert first["accuracy"].equals(again["accuracy"])
+    assert first["accuracy"][0] != first["accuracy"][1]
+    assert first["accuracy"].between(0, 100).all() and (first["seconds"] > 0).all()
+
+
+def test_choices_are_compared_on_equal_draws():
+    curricula = {name: make_curriculum([Subset(*labelled(name=name), step_size=0.05)], SETTINGS) for name in "ab"}
+    both = evaluate(curricula | {"again": curricula["a"]}, labelled(name="t"), NEW_NETWORK, SETTINGS, [], Seed("e"))
+    assert both["selection"].tolist() == ["a", "a", "b", "b", "again", "again"]
+    assert both["network"].tolist() == [0, 1] * 3
+    assert both["accuracy"].tolist()[:2] == both["accuracy"].tolist()[4:]
 
 
 def test_evaluation_learns_what_the_curriculum_teaches():
     curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
-    results = evaluate(curriculum, labelled(name="other"), NEW_NETWORK, config.Evaluation(epochs=40), [], Seed("e"))
-    assert min(r.accuracy for r in results) > 60
+    settings = config.Evaluation(epochs=40)
+    results = evaluate({"last": curriculum}, labelled(name="other"), NEW_NETWORK, settings, [], Seed("e"))
+    assert results["accuracy"].min() > 60
 
 
 def test_a_network_that_diverges_counts_as_nothing_right_and_is_told(capsys):
     unnormalised = config.Network(family="convnet", width=4, depth=2, norm="none")
     curriculum = make_curriculum([Subset(*labelled(), step_size=1e30)], SETTINGS)
     new_network = partial(build, unnormalised, (1, 8, 8), 3)
-    results = evaluate(curriculum, labelled(name="t"), new_network, SETTINGS, [], Seed("e"))
-    assert [r.accuracy for r in results] == [0.0, 0.0]
+    results = evaluate({"last": curriculum}, labelled(name="t"), new_network, SETTINGS, [], Seed("e"))
+    assert results["accuracy"].tolist() == [0.0, 0.0]
     assert "diverged" in capsys.readouterr().err
 
 

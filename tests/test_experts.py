@@ -1,13 +1,16 @@
+from functools import partial
+
 import pytest
 import torch
 from conftest import TINY, labelled
 
 from seqmatch import config
+from seqmatch.ensemble import Member
 from seqmatch.errors import SeqmatchError
-from seqmatch.experts import Trajectories, record_trajectory, save_shard
+from seqmatch.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training import Stage
+from seqmatch.training import Phase, Stage, train_through
 
 RECIPE = config.Experts(network="convnet", batch_size=4)
 
@@ -15,7 +18,8 @@ RECIPE = config.Experts(network="convnet", batch_size=4)
 def record(name, epochs=3):
     network = build(TINY, (1, 8, 8), 3, Seed(name))
     start = torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
-    trajectory = record_trajectory(network, Stage(*labelled(), 0.05), epochs, RECIPE, [], Seed(name))
+    phase = Phase(Stage(*labelled(), 0.05), epochs, RECIPE, Seed(name))
+    (trajectory,) = record_trajectories([Member(lambda: network, [phase])], [])
     return start, trajectory, torch.nn.utils.parameters_to_vector(network.parameters()).detach()
 
 
@@ -34,7 +38,27 @@ def test_a_longer_recording_begins_with_the_shorter_one():
 def test_an_expert_that_diverges_is_an_error_that_says_what_to_do():
     network = build(config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3, Seed("n"))
     with pytest.raises(SeqmatchError, match=r"learning rate 1e\+30; lower experts"):
-        record_trajectory(network, Stage(*labelled(), 1e30), 2, RECIPE, [], Seed("n"))
+        phase = Phase(Stage(*labelled(), 1e30), 2, RECIPE, Seed("n"))
+        record_trajectories([Member(lambda: network, [phase])], [])
+
+
+def test_a_teacher_is_recorded_from_where_the_earlier_stages_end():
+    earlier = Phase(Stage(*labelled(name="earlier"), 0.05), 3, config.Evaluation(), Seed("earlier"))
+    real = Phase(Stage(*labelled(), 0.05), 2, RECIPE, Seed("real"))
+    (teacher,) = record_trajectories([Member(partial(build, TINY, (1, 8, 8), 3, Seed("n")), [earlier, real])], [])
+    network = build(TINY, (1, 8, 8), 3, Seed("n"))
+    for row, phase in zip(teacher[[0, 2]], [earlier, real], strict=True):
+        train_through(network, [phase], [])
+        assert torch.equal(row, torch.nn.utils.parameters_to_vector(network.parameters()))
+    assert len(teacher) == 3
+
+
+def test_a_teacher_that_diverges_on_the_earlier_stages_is_an_error_that_says_so():
+    spec = config.Network(family="convnet", width=4, depth=2, norm="none")
+    earlier = Phase(Stage(*labelled(), 1e30), 2, config.Evaluation(), Seed("e"))
+    real = Phase(Stage(*labelled(), 0.05), 2, RECIPE, Seed("real"))
+    with pytest.raises(SeqmatchError, match=r"teacher diverged on the earlier subsets, at step sizes 1e\+30"):
+        record_trajectories([Member(partial(build, spec, (1, 8, 8), 3, Seed("n")), [earlier, real])], [])
 
 
 def test_shards_are_read_as_one_pool(tmp_path):

@@ -23,7 +23,7 @@ def test_figures_depend_on_little():
         "scripts/command.py",
         "scripts/figure_difficulty.py",
         "seqmatch/figures.py",
-        "seqmatch/sources.py",
+        "seqmatch/store.py",
     }
 
 

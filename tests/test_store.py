@@ -1,13 +1,18 @@
 import json
+import os
+import stat
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import ROOT
 from safetensors.torch import save_file
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.store import load_arrays, provenance, replacing, save_table
+from seqmatch.store import load_arrays, load_header, load_table, provenance, replacing, save_table, save_text
 from seqmatch.tensorfile import load_tensors, save_tensors
 
 
@@ -28,16 +33,82 @@ def test_equal_contents_give_equal_bytes(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
-def test_a_file_that_cannot_be_used_is_named(tmp_path, damage):
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SeqmatchError, match=r"file\.safetensors: there is no such file"):
+        load_tensors(tmp_path / "file.safetensors")
+
+
+def test_a_foreign_file_is_named(tmp_path):
     path = tmp_path / "file.safetensors"
-    if damage == "truncated":
-        save_tensors(path, {"a": torch.ones(100)}, {})
-        path.write_bytes(path.read_bytes()[:-10])
-    elif damage == "foreign":
-        save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(SeqmatchError, match=r"file\.safetensors"):
+    save_file({"a": torch.ones(1)}, path)
+    with pytest.raises(SeqmatchError, match=r"file\.safetensors: damaged, or not a tensor file that seqmatch wrote"):
         load_tensors(path)
+
+
+@pytest.mark.parametrize("reader", [load_tensors, load_arrays, load_header])
+def test_any_damage_is_an_error_that_says_what_to_do(tmp_path, reader):
+    """Every tenth byte flipped in one bit, and cuts of every length."""
+    path = tmp_path / "file.safetensors"
+    save_tensors(path, {"a": torch.arange(9.0), "b": torch.arange(3)}, {"parameters": {"checksum": "0" * 64}})
+    whole = path.read_bytes()
+    flipped = [whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :] for at in range(0, len(whole), 10)]
+    cut = [whole[:at] for at in range(0, len(whole), 25)]
+    for damaged in flipped + cut + [whole + b"0"]:
+        path.write_bytes(damaged)
+        with pytest.raises(SeqmatchError, match=r"file\.safetensors: damaged.*delete it and run again"):
+            reader(path)
+    path.write_bytes(whole)
+    reader(path)
+
+
+def test_permissions_are_those_of_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_tensors(tmp_path / "tensors", {"a": torch.ones(2)}, {})
+        save_text(tmp_path / "text", "a")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o640, 0o640]
+
+
+def test_a_table_comes_back_unless_it_was_changed(tmp_path):
+    path = tmp_path / "t.csv"
+    table = pd.DataFrame({"ipc": ["1"], "b": [0.1]})
+    save_table(path, table, {})
+    pd.testing.assert_frame_equal(load_table(path), table)
+    for change in (b"ipc,b\n1,0.2\n", b"ipc,b\n"):
+        path.write_bytes(change)
+        with pytest.raises(SeqmatchError, match=r"t\.csv: damaged, or edited by hand.*delete both and run again"):
+            load_table(path)
+    path.with_suffix(".json").write_text("{")
+    with pytest.raises(SeqmatchError, match=r"t\.json: damaged"):
+        load_table(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(SeqmatchError, match=r"t\.json: there is no such file"):
+        load_table(path)
+
+
+WRITE = """
+import resource, signal, sys, torch
+from pathlib import Path
+from seqmatch.tensorfile import save_tensors
+from seqmatch.errors import SeqmatchError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    save_tensors(Path(sys.argv[1]), {"a": torch.ones(1000)}, {})
+except (OSError, SeqmatchError) as error:
+    print(error)
+"""
+
+
+def test_a_write_that_fails_leaves_the_old_tensors(tmp_path):
+    path = tmp_path / "file.safetensors"
+    save_tensors(path, {"a": torch.zeros(2)}, {})
+    result = subprocess.run([sys.executable, "-c", WRITE, path], capture_output=True, text=True, cwd=ROOT)
+    assert "file.safetensors: cannot be written" in result.stdout and not result.stderr
+    assert torch.equal(load_tensors(path)[0]["a"], torch.zeros(2))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_of_another_kind_is_named(tmp_path):

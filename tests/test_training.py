@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,6 +9,8 @@ from seqmatch import augment, config
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.training import (
+    Phase,
+    Position,
     Stage,
     accuracy,
     batches,
@@ -17,6 +21,7 @@ from seqmatch.training import (
     is_finite,
     learning_rate,
     loss_gradient,
+    make_phases,
     train,
     train_through,
 )
@@ -32,11 +37,20 @@ def stage(step_size=0.05, name="x"):
     return Stage(*labelled(name=name), step_size)
 
 
+def learn(net, epochs, data=None, settings=SETTINGS, operations=(), seed="t", gradient=loss_gradient):
+    """Train on one stage."""
+    train_through(net, [Phase(data or stage(), epochs, settings, Seed(seed))], operations, gradient)
+
+
+def same(left, right):
+    return all(torch.equal(p, q) for p, q in zip(left.state_dict().values(), right.state_dict().values(), strict=True))
+
+
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 @pytest.mark.parametrize("operations", [[], ["crop", "color"]])
 def test_training_is_pytorchs_sgd_step_by_step(norm, operations):
     ours, theirs = network(norm), network(norm)
-    train(ours, stage(), 4, SETTINGS, operations, Seed("t"))
+    learn(ours, 4, operations=operations)
 
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2], gamma=0.1)
@@ -62,8 +76,9 @@ def test_compiled_training_is_eager_training_up_to_rounding(norm):
     gradient = compiled_gradient(fall_back=False)
     for name in ("first", "second"):
         eager, compiled = network(norm, name).double(), network(norm, name).double()
-        train_through(eager, curriculum, 2, SETTINGS, ["color"], Seed("t"))
-        train_through(compiled, curriculum, 2, SETTINGS, ["color"], Seed("t"), gradient=gradient)
+        way = [Phase(stage, 2, SETTINGS, Seed("t") / index) for index, stage in enumerate(curriculum)]
+        train_through(eager, way, ["color"])
+        train_through(compiled, way, ["color"], gradient)
         for left, right in zip(compiled.state_dict().values(), eager.state_dict().values(), strict=True):
             assert torch.allclose(left, right, rtol=1e-9, atol=1e-12)
 
@@ -76,15 +91,15 @@ def test_only_full_batches_reach_the_given_gradient():
         return loss_gradient(net, images, labels)
 
     plain, watched = network(), network()
-    train(plain, stage(), 2, SETTINGS, [], Seed("t"))
-    train(watched, stage(), 2, SETTINGS, [], Seed("t"), gradient=gradient)
+    learn(plain, 2)
+    learn(watched, 2, gradient=gradient)
     assert sizes == [5, 5, 5, 5]  # 12 images in batches of 5, 5 and 2
-    assert all(torch.equal(p, q) for p, q in zip(plain.parameters(), watched.parameters(), strict=True))
+    assert same(plain, watched)
 
 
 def test_training_is_compiled_where_the_work_is_long_enough():
     cpu = torch.device("cpu")
-    assert images_seen([stage(), stage()], 3) == 72
+    assert images_seen([Phase(stage(), 3, SETTINGS, Seed("t"))] * 2) == 72
     assert best_gradient("auto", [256, 64], 100_000, cpu) is loss_gradient
     assert best_gradient("auto", [2**17, 2**15, 2**13], 500_000, cpu) is not loss_gradient
     assert best_gradient("never", [2**17, 2**15, 2**13], 500_000, cpu) is loss_gradient
@@ -94,7 +109,7 @@ def test_training_is_compiled_where_the_work_is_long_enough():
 def test_training_learns():
     net = network()
     before = accuracy(net, *labelled())
-    train(net, stage(), 30, config.Training(momentum=0.9), [], Seed("t"))
+    learn(net, 30, settings=config.Training(momentum=0.9))
     assert accuracy(net, *labelled()) > max(before, 0.9)
 
 
@@ -102,7 +117,7 @@ def test_equal_seeds_train_to_equal_bits():
     results = []
     for name in ("a", "a", "b"):
         net = network()
-        train(net, stage(), 3, SETTINGS, ["scale", "cutout"], Seed(name))
+        learn(net, 3, operations=["scale", "cutout"], seed=name)
         results.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
@@ -126,24 +141,39 @@ def test_no_image_is_left_alone_in_a_batch():
     assert [len(batch) for batch in batches(torch.arange(12), 5)] == [5, 5, 2]
     assert torch.equal(torch.cat(batches(torch.arange(11), 5)), torch.arange(11))
     tiny_maps = build(config.Network(family="vgg11", width=2, norm="batch"), (1, 8, 8), 3, Seed("n"))
-    train(tiny_maps, stage(), 1, config.Training(batch_size=11), [], Seed("t"))
+    learn(tiny_maps, 1, settings=config.Training(batch_size=11))
 
 
 def test_a_curriculum_is_its_stages_in_turn():
     together, apart = network(), network()
     stages = [stage(0.05, "one"), stage(0.02, "two")]
-    calls = []
-    train_through(together, stages, 2, SETTINGS, ["crop"], Seed("t"), lambda s, e: calls.append((s, e)))
+    way = make_phases(stages, config.Evaluation(epochs=2), Seed("t"))
+    positions = list(train(together, way, ["crop"]))
     for index, part in enumerate(stages):
-        train(apart, part, 2, SETTINGS, ["crop"], Seed("t") / index)
-    assert all(torch.equal(p, q) for p, q in zip(together.parameters(), apart.parameters(), strict=True))
-    assert calls == [(0, 1), (0, 2), (1, 1), (1, 2)]
+        train_through(apart, [Phase(part, 2, config.Evaluation(epochs=2), Seed("t") / index)], ["crop"])
+    assert same(together, apart)
+    found = [(position.phase, position.epoch, position.last) for position in positions]
+    assert found == [(k, e, (k, e) == (1, 2)) for k in (0, 1) for e in (0, 1, 2)]
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_training_goes_on_from_any_position_bit_for_bit(norm):
+    way = [Phase(stage(0.05, name), 2, SETTINGS, Seed("t") / name) for name in ("one", "two")]
+    whole = network(norm)
+    moments = [(p, copy.deepcopy((p.velocities, whole.state_dict()))) for p in train(whole, way, ["color"])]
+    assert len(moments) == 6
+    for position, (velocities, tensors) in moments:
+        taken_up = network(norm, "other")
+        taken_up.load_state_dict(tensors)
+        rest = list(train(taken_up, way, ["color"], position=Position(position.phase, position.epoch, velocities)))
+        assert same(whole, taken_up)
+        assert len(rest) == 5 - [p for p, _ in moments].index(position)
 
 
 def test_divergence_is_noticed():
     net = network("none")
     assert is_finite(net)
-    train(net, stage(1e30), 3, SETTINGS, [], Seed("t"))
+    learn(net, 3, stage(1e30))
     assert not is_finite(net)
 
 
@@ -158,7 +188,7 @@ def test_accuracy_and_losses_against_one_image_at_a_time():
 
 def test_testing_uses_running_statistics_and_changes_none():
     net = network("batch")
-    train(net, stage(), 2, SETTINGS, [], Seed("t"))
+    learn(net, 2)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     images, labels = labelled(name="test")
     alone = [accuracy(net, images[i : i + 1], labels[i : i + 1]) for i in range(len(labels))]

@@ -26,7 +26,7 @@ rule distill_subset:
         "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --experts {input.experts}"
         " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
-        " --subset {wildcards.subset} --subsets {params.subsets} --checkpoints checkpoints --out {output}"
+        " --subset {wildcards.subset} --subsets {params.subsets} --out {output}"
         " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 

@@ -1,0 +1,46 @@
+"""A request to end, by SIGTERM or Ctrl-C, as an exception: what is under way can save itself.
+
+The exception is raised at once, wherever the main thread is. Where a library swallows it (in a callback from C),
+the next `check` raises it again.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_received: list[int] = []
+
+
+class Interrupted(BaseException):
+    """The process was asked to end; `status` is what it should exit with."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn the first signal into `Interrupted`, and ignore further ones while the process ends in order."""
+    before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _received.clear()
+
+
+def check() -> None:
+    """Raise `Interrupted` if a signal came."""
+    if _received:
+        raise Interrupted(_received[0])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    if len(_received) == 1:
+        raise Interrupted(number)
