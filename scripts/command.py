@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic import BaseModel, ValidationError
 
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, ran_out_of_memory
 from seqmatch.interruption import Interrupted, interruptible
+from seqmatch.progress import peak_memory
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -60,11 +61,23 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         with interruptible():
             main(parsed)
     except (SeqmatchError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        _fail(str(error))
     except Interrupted as request:
         print(f"ended by {request}; the same command goes on from the last state saved", file=sys.stderr, flush=True)
         sys.exit(request.status)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        _fail(
+            f"out of memory ({reason}), {peak_memory()} of main memory; give the job more (mem_mb, or a larger GPU), "
+            "or lower batch_size, synthetic_batch or the width of the network"
+        )
+
+
+def _fail(reason: str) -> None:
+    print(f"error: {reason}", file=sys.stderr, flush=True)
+    sys.exit(1)
 
 
 def _section(model: type[BaseModel]) -> Callable[[str], BaseModel]:

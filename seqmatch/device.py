@@ -1,10 +1,12 @@
 """Where tensors live, how many threads a process may use, and how it holds on to memory."""
 
 import ctypes
+import os
 import sys
 
 import torch
 
+from seqmatch import cards
 from seqmatch.errors import SeqmatchError
 
 MALLOPT = {-3: 2**30, -1: 2**31 - 1, -2: 2**28}
@@ -26,7 +28,8 @@ def keep_freed_memory() -> None:
 def prepare(gpus: int, threads: int) -> torch.device:
     """The device for a process that was given `gpus` GPUs and `threads` CPU threads; its memory allocator is tuned.
 
-    Convolutions choose deterministic algorithms, so that a run can be repeated.
+    Convolutions choose deterministic algorithms, so that a run can be repeated. A GPU is this process's alone among
+    those of this project, until it ends; in a SLURM job it is the one that SLURM gave.
 
     Raises:
         SeqmatchError: a GPU is demanded and PyTorch sees none.
@@ -39,7 +42,11 @@ def prepare(gpus: int, threads: int) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise SeqmatchError(
-            "a GPU is demanded (device: cuda, or --gpus 1) but PyTorch sees none; "
+            "a GPU is demanded (device: cuda, or --gpu 1) but PyTorch sees none; "
             "check the driver with nvidia-smi, or set device: cpu"
         )
-    return torch.device("cuda")
+    if "SLURM_JOB_ID" in os.environ:
+        return torch.device("cuda")
+    index = cards.claim(cards.visible(torch.cuda.device_count()))
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)

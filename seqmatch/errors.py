@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The one exception that is meant for the person at the keyboard, and the one that is about the machine."""
 
 
 class SeqmatchError(Exception):
@@ -6,3 +6,11 @@ class SeqmatchError(Exception):
 
     Scripts print the message alone, without a traceback, and exit with status 1.
     """
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a GPU or the machine had no memory left; knows PyTorch's errors by their texts."""
+    texts = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )

@@ -24,7 +24,7 @@ class Progress(tqdm):
     @property
     def format_dict(self) -> dict:
         shown = super().format_dict
-        memory = _peak_memory()
+        memory = peak_memory()
         return shown | {"postfix": ", ".join(part for part in (shown["postfix"], memory) if part)}
 
     def display(self, *arguments, **options):
@@ -49,11 +49,11 @@ class Progress(tqdm):
             self._written.clear()
 
 
-def _peak_memory() -> str:
+def peak_memory() -> str:
     """The most memory that this process has used, in words; empty where the system does not say."""
     try:
         import resource
     except ImportError:  # not a Unix
         return ""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f"peak memory={peak / 2**30:.2f}GiB"
+    return f"peak {peak / 2**30:.2f} GiB"

@@ -43,3 +43,13 @@ def labelled(classes=3, per_class=4, shape=(1, 8, 8), name="x"):
     images = normal(len(labels), *shape, name=name)
     images[torch.arange(len(labels)), :, 1 + 2 * labels] += 3
     return images, labels
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the project in which the tiny experiment has run; who changes it puts it back."""
+    from workflow import TINY, copy_project, run
+
+    folder = copy_project(tmp_path_factory.mktemp("finished"), TINY)
+    run(folder, "all")
+    return folder

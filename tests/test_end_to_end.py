@@ -3,31 +3,17 @@
 import copy
 import json
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
 from seqmatch.tensorfile import load_tensors
-from workflow import TINY, configure, copy_project, plan, snakemake
+from workflow import TINY, configure, copy_project, plan, run, snakemake
 
 pytestmark = pytest.mark.slow
 
 CHANCE = 10.0
-
-
-def run(folder: Path, *arguments: str) -> str:
-    result = snakemake(folder, "--cores", "2", *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = copy_project(tmp_path_factory.mktemp("first"), TINY)
-    run(folder, "all")
-    return folder
 
 
 @pytest.fixture

@@ -233,22 +233,52 @@ def test_compiled_derivatives_in_single_precision():
     assert torch.equal(match.image_gradient, again.image_gradient) and match.loss == again.loss
 
 
-def test_short_work_stays_eager_and_long_work_is_compiled(monkeypatch):
-    made = []
-    monkeypatch.setattr(choice, "compiled", lambda *a, **k: made.append(k))
-    network, cpu = structure(TINY, (1, 8, 8), 3), torch.device("cpu")
+@pytest.fixture
+def ways(monkeypatch):
+    """The ways that `best_match` would try, in order."""
+    monkeypatch.setattr(choice, "first_that_fits", list)
+    monkeypatch.setattr(choice, "compiled", lambda loss, chunk, fall_back: ("compiled", fall_back))
+    return lambda mode, steps, matches, batch=20, activations=(256, 64): best_match(
+        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, torch.device("cpu")
+    )
+
+
+def test_short_work_stays_eager_and_long_work_is_compiled(ways):
     for mode, matches, compiles in [("auto", 100, 0), ("auto", 10_000, 1), ("never", 10_000, 0), ("always", 1, 1)]:
-        made.clear()
-        way = best_match(network, mode, [256, 64], 20, 10, matches, cpu)
-        assert len(made) == compiles
-        assert all(kwargs["fall_back"] == (mode == "auto") for kwargs in made)
-        assert way.func is (match_adjoint if compiles else match_unrolled)
+        first = ways(mode, 10, matches)[0]
+        assert first.func is (match_adjoint if compiles else match_unrolled)
+        if compiles:
+            assert first.args[0].kernel == ("compiled", mode == "auto")
 
 
-def test_one_graph_only_where_its_memory_is_small():
-    network, cpu = structure(TINY, (1, 8, 8), 3), torch.device("cpu")
-    ways = [best_match(network, "never", [2**17], 10, steps, 1, cpu).func for steps in (16, 18)]
-    assert ways == [match_unrolled, match_adjoint]  # 17 steps × 10 images × 3 MiB are 512 MiB
+def test_one_graph_only_where_its_memory_is_small(ways):
+    first = [ways("never", steps, 1, batch=10, activations=[2**17])[0].func for steps in (16, 18)]
+    assert first == [match_unrolled, match_adjoint]  # 17 steps × 10 images × 3 MiB are 512 MiB
+
+
+def test_where_memory_is_not_enough_pieces_become_smaller(ways):
+    one_graph, *adjoint = ways("never", 10, 1)
+    assert one_graph.func is match_unrolled
+    assert [way.args[0].chunk for way in adjoint] == [20, 10, 5, 2, 1]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no memory")])
+def test_running_out_of_memory_changes_the_way_and_not_the_result(error, capsys):
+    network, *setting = problem(CONVNET, "color", torch.float64, steps=3)
+    plain = classification_loss(network)
+
+    def narrow(theta, images, labels, weights):
+        if len(images) > 2:
+            raise error
+        return plain(theta, images, labels, weights)
+
+    adjoint = [partial(match_adjoint, Derivatives(eager(narrow), chunk), 1) for chunk in (4, 2)]
+    match = choice.first_that_fits(iter([partial(match_unrolled, narrow), *adjoint]))
+    for _ in range(2):
+        assert_equal(match(*setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
+    assert capsys.readouterr().err.count("smaller pieces") == 2
+    with pytest.raises(type(error)):
+        choice.first_that_fits(iter(adjoint[:1]))(*setting, 0.05)
 
 
 def test_parameters_are_kept_sparsely_only_where_they_are_many():

@@ -58,9 +58,21 @@ def configure(folder: Path, configuration: dict) -> None:
 
 
 def snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", *arguments]
+    command, inherited = command_line(*arguments)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=inherited | environment)
+
+
+def command_line(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    """A call of Snakemake, and the environment in which its jobs find this Python."""
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | path | environment)
+    return [sys.executable, "-m", "snakemake", *arguments], os.environ | path
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> str:
+    """What Snakemake says of a run that succeeds."""
+    result = snakemake(folder, "--cores", "2", *arguments, **environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
 
 
 def plan(folder: Path, target: str = "all", **environment: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Which way to match: by one graph where its memory is small, else by the adjoint; compiled where that pays."""
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -9,8 +10,9 @@ from torch import nn
 
 from seqmatch.compilation import pays
 from seqmatch.config import CompileMode
+from seqmatch.errors import ran_out_of_memory
 from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
-from seqmatch.matching.trajectory import MatchTrajectory, match_adjoint, match_unrolled
+from seqmatch.matching.trajectory import Match, MatchTrajectory, match_adjoint, match_unrolled
 
 NUMBER_BYTES = 4
 
@@ -49,16 +51,47 @@ def best_match(
         steps: student steps a match.
         matches: in the whole of the work.
     """
-    loss, numbers = classification_loss(network), batch * sum(activations)
+    numbers = batch * sum(activations)
     unrolled = steps * numbers * GRAPH_NUMBERS * NUMBER_BYTES <= GRAPH_BYTES[device.type]
     saved_a_step = SAVED_PER_STEP + (0 if unrolled else numbers * SAVED_PER_ACTIVATION[device.type])
     compiling = pays(mode, matches * steps * saved_a_step)
-    if unrolled and not compiling:
-        return partial(match_unrolled, loss)
-    chunk = chunk_size(batch, activations, device)
-    kernel = compiled(loss, chunk, fall_back=mode == "auto") if compiling else eager(loss)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return partial(match_adjoint, Derivatives(kernel, chunk), stride(steps, parameters, device))
+    loss, parameters = classification_loss(network), sum(parameter.numel() for parameter in network.parameters())
+
+    def ways() -> Iterator[MatchTrajectory]:
+        if unrolled and not compiling:
+            yield partial(match_unrolled, loss)
+        chunk = chunk_size(batch, activations, device)
+        while chunk:
+            kernel = compiled(loss, chunk, fall_back=mode == "auto") if compiling else eager(loss)
+            yield partial(match_adjoint, Derivatives(kernel, chunk), stride(steps, parameters, device))
+            chunk //= 2
+
+    return first_that_fits(ways())
+
+
+def first_that_fits(ways: Iterator[MatchTrajectory]) -> MatchTrajectory:
+    """The first way, and where memory is not enough for it the next, and so on; all give the same up to rounding.
+
+    Args:
+        ways: each takes less memory than the one before it.
+    """
+    way = [next(ways)]
+
+    def match(*arguments) -> Match:
+        while True:
+            try:
+                return way[0](*arguments)
+            except (MemoryError, RuntimeError) as error:
+                following = next(ways, None) if ran_out_of_memory(error) else None
+                if following is None:
+                    raise
+                reason = str(error).splitlines()[0]
+            print(f"warning: matching goes on in smaller pieces ({reason})", file=sys.stderr, flush=True)
+            way[0] = following
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    return match
 
 
 def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:
