@@ -17,7 +17,7 @@ RANDOM_STATE = 0
 def main(args):
     tables = []
     for path in args.losses:
-        record, header = load_arrays(path)
+        record, header = load_arrays(path, ("losses", "epochs", "stages"))
         run = {name: header["parameters"][name] for name in ("dataset", "method", "ipc", "seed")}
         table = difficulty_table(**record, random_state=RANDOM_STATE)
         tables.append(pd.DataFrame([run] * len(table)).join(table))

@@ -11,7 +11,7 @@ from seqmatch.store import load_arrays
 def main(args):
     subsets, class_names = [], []
     for path in args.subsets:
-        arrays, header = load_arrays(path)
+        arrays, header = load_arrays(path, ("pixels", "labels"))
         subsets.append((arrays["pixels"], arrays["labels"]))
         class_names = header["class_names"]
     save(images_figure(subsets, class_names, args.title), args.out)

@@ -128,4 +128,4 @@ def load_normalization(path: Path) -> Normalization:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    return normalization.from_tensors(load_tensors(path)[0])
+    return normalization.from_tensors(load_tensors(path, ("pixels",))[0])

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -99,13 +99,13 @@ def _checksum(path: Path) -> tuple[int, str, str]:
 
 
 @contextmanager
-def open_tensors(path: Path, framework: str = "pt") -> Iterator[Any]:
+def open_tensors(path: Path, framework: str = "pt", needed: Iterable[str] = ()) -> Iterator[Any]:
     """A memory-mapped tensor file, for reading by slices as torch tensors, or as arrays of another framework.
 
     It is read once in passing, for its checksum.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, or not one of ours.
+        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
     """
     try:
         _, found, computed = _checksum(path)
@@ -120,6 +120,9 @@ def open_tensors(path: Path, framework: str = "pt") -> Iterator[Any]:
             "if the workflow made it, delete it and run again"
         ) from None
     with opened as file:
+        missing = sorted(set(needed) - set(file.keys()))
+        if missing:
+            raise SeqmatchError(f"{path}: another kind of file was expected; it has no {', '.join(missing)}")
         yield file
 
 
@@ -140,13 +143,13 @@ def load_header(path: Path) -> dict[str, Any]:
         return header_of(file)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:
+def load_arrays(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:
     """All tensors of a file as NumPy arrays, and its header.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, or not one of ours.
+        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
     """
-    with open_tensors(path, "np") as file:
+    with open_tensors(path, "np", needed) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, header_of(file)  # noqa: SIM118
 
 
