@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seqmatch import interruption
 from seqmatch.errors import SeqmatchError
-from seqmatch.store import digest
+from seqmatch.sources import digest_of
 from seqmatch.tensorfile import load_tensors, save_tensors
 
 SECONDS_BETWEEN_SAVES = 120.0
@@ -34,8 +34,7 @@ class State(Protocol):
 
 def fingerprint(header: dict[str, Any], sources: Iterable[Path]) -> str:
     """16 hexadecimal digits that name a piece of work: its provenance and the sources that it runs."""
-    code = [digest(path) for path in sources]
-    return hashlib.sha256(json.dumps([header, code], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([header, digest_of(sources)], sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Checkpoint:

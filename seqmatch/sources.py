@@ -1,10 +1,12 @@
 """Which files of this project a script runs: read from the imports, without running anything.
 
-Snakemake takes them as inputs, so that an edit to matching repeats distillation and an edit to a figure
+Snakemake takes their digest as a parameter, so that an edit to matching repeats distillation and an edit to a figure
 repeats that figure alone; checkpoints take them into their fingerprint.
 """
 
 import ast
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 NOT_RESULTS = {"seqmatch.config", "seqmatch.errors", "seqmatch.interruption", "seqmatch.progress"}
@@ -29,6 +31,12 @@ def sources_of(script: Path) -> list[Path]:
                 found.add(path)
                 waiting.append(path)
     return sorted(found)
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """16 hexadecimal digits that change with the content of any of the files."""
+    contents = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)
+    return hashlib.sha256(contents).hexdigest()[:16]
 
 
 def _imports(path: Path) -> set[str]:

@@ -1,6 +1,5 @@
 rule record_losses:
     input:
-        sources=sources("record_losses"),
         data=DATA,
         subsets=subsets_of,
     output:
@@ -18,11 +17,13 @@ rule record_losses:
         mem_mb=2000,
         runtime=240,
     params:
+        script=script("record_losses"),
+        sources=sources("record_losses"),
         network=as_json(matched_network),
         evaluation=as_json(evaluation_of),
         difficulty=CONFIG.difficulty.model_dump_json(),
     shell:
-        "python {input.sources[0]} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} --difficulty {params.difficulty:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output}"
         " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
@@ -30,7 +31,6 @@ rule record_losses:
 
 rule cluster_difficulty:
     input:
-        sources=sources("cluster_difficulty"),
         losses=of_every_run(f"{RUN}/losses.safetensors", distilled),
     output:
         table="results/difficulty.csv",
@@ -45,5 +45,8 @@ rule cluster_difficulty:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        script=script("cluster_difficulty"),
+        sources=sources("cluster_difficulty"),
     shell:
-        "python {input.sources[0]} {input.losses} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.losses} --out {output.table} > {log} 2>&1"

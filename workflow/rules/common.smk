@@ -1,6 +1,7 @@
 # The configuration as typed models, and the look-ups that rules share. Imports no torch.
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from shutil import which
 
@@ -9,7 +10,7 @@ sys.path.insert(0, str(ROOT))
 
 from seqmatch import config as vocabulary
 from seqmatch.errors import SeqmatchError
-from seqmatch.sources import sources_of
+from seqmatch.sources import digest_of, sources_of
 
 try:
     CONFIG = vocabulary.load(config)
@@ -44,11 +45,18 @@ wildcard_constraints:
     architecture=vocabulary.NAME,
 
 
+def script(rule_name):
+    """The command that a rule runs."""
+    return os.path.relpath(ROOT / "scripts" / f"{rule_name}.py")
+
+
+@cache
 def sources(rule_name):
-    """The rule's script first, then the modules it runs: an edit to one of them reruns the rule."""
-    script = ROOT / "scripts" / f"{rule_name}.py"
-    modules = [path for path in sources_of(script) if path != script]
-    return [os.path.relpath(path) for path in (script, *modules)]
+    """A fingerprint of the script and the modules it runs: as a parameter, so that an edit to one reruns the rule.
+
+    (As input files they would be some thirty more for every job to plan.)
+    """
+    return digest_of(sources_of(ROOT / "scripts" / f"{rule_name}.py"))
 
 
 def run_of(wildcards):

@@ -1,6 +1,4 @@
 rule prepare_dataset:
-    input:
-        sources=sources("prepare_dataset"),
     output:
         DATA,
     log:
@@ -14,9 +12,11 @@ rule prepare_dataset:
         mem_mb=1500,
         runtime=10,
     params:
+        script=script("prepare_dataset"),
+        sources=sources("prepare_dataset"),
         settings=lambda wildcards: defined(
             "datasets", wildcards.dataset
         ).model_dump_json(),
     shell:
-        "python {input.sources[0]} --dataset {wildcards.dataset} --settings {params.settings:q} --out {output}"
+        "python {params.script:q} --dataset {wildcards.dataset} --settings {params.settings:q} --out {output}"
         " > {log} 2>&1"

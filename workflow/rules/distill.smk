@@ -1,6 +1,5 @@
 rule distill_subset:
     input:
-        sources=sources("distill_subset"),
         data=DATA,
         prefix=prefix,
         experts=experts_of,
@@ -19,11 +18,13 @@ rule distill_subset:
         mem_mb=2000,
         runtime=720,
     params:
+        script=script("distill_subset"),
+        sources=sources("distill_subset"),
         settings=as_json(stage_of),
         network=as_json(matched_network),
         subsets=lambda wildcards: run_of(wildcards).subsets,
     shell:
-        "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --experts {input.experts}"
+        "python {params.script:q} --data {input.data} --prefix {input.prefix} --experts {input.experts}"
         " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subsets {params.subsets} --out {output}"
@@ -33,7 +34,6 @@ rule distill_subset:
 # Chooses the snapshot that later subsets are distilled after, and that users take.
 rule select_snapshot:
     input:
-        sources=sources("select_snapshot"),
         data=DATA,
         prefix=prefix,
         snapshots=f"{RUN}/snapshots{{subset}}.safetensors",
@@ -54,6 +54,8 @@ rule select_snapshot:
         mem_mb=2000,
         runtime=240,
     params:
+        script=script("select_snapshot"),
+        sources=sources("select_snapshot"),
         protocols=lambda wildcards: run_of(wildcards).protocols,
         network=as_json(matched_network),
         evaluation=as_json(evaluation_of),
@@ -62,7 +64,7 @@ rule select_snapshot:
             [*run_wildcards(wildcards).values(), wildcards.subset]
         ),
     shell:
-        "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
+        "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
         " --protocols {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"
         " --networks {params.networks} --name {params.name:q} --scores {output.scores} --out {output.subset}"
         " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"

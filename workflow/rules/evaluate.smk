@@ -1,6 +1,5 @@
 rule evaluate:
     input:
-        sources=sources("evaluate"),
         data=DATA,
         subsets=subsets_of,
         snapshots=if_other_choices(f"{RUN}/snapshots{{subset}}.safetensors"),
@@ -21,6 +20,8 @@ rule evaluate:
         mem_mb=2000,
         runtime=480,
     params:
+        script=script("evaluate"),
+        sources=sources("evaluate"),
         network=lambda wildcards: defined(
             "networks", wildcards.architecture
         ).model_dump_json(),
@@ -29,7 +30,7 @@ rule evaluate:
         selection=lambda wildcards: run_of(wildcards).protocols[0],
         also=other_choices,
     shell:
-        "python {input.sources[0]} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
@@ -39,7 +40,6 @@ rule evaluate:
 
 rule collect_accuracy:
     input:
-        sources=sources("collect_accuracy"),
         tables=unique(own_accuracies(CONFIG.seeds) + cross_accuracies()),
     output:
         table="results/accuracy.csv",
@@ -53,5 +53,8 @@ rule collect_accuracy:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        script=script("collect_accuracy"),
+        sources=sources("collect_accuracy"),
     shell:
-        "python {input.sources[0]} {input.tables} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"

@@ -1,6 +1,5 @@
 rule train_experts:
     input:
-        sources=sources("train_experts"),
         data=DATA,
         prefix=[],
     output:
@@ -18,6 +17,8 @@ rule train_experts:
         mem_mb=2000,
         runtime=240,
     params:
+        script=script("train_experts"),
+        sources=sources("train_experts"),
         recipe=lambda wildcards: defined("experts", wildcards.recipe).model_dump_json(),
         network=lambda wildcards: defined(
             "networks", defined("experts", wildcards.recipe).network
@@ -28,14 +29,13 @@ rule train_experts:
         through=[],
         name=lambda wildcards: f"{wildcards.dataset}/{wildcards.recipe}",
     shell:
-        "python {input.sources[0]} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
+        "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
         " --name {params.name:q} --out {output} --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 
 use rule train_experts as train_teachers with:
     input:
-        sources=sources("train_experts"),
         data=DATA,
         prefix=prefix,
     output:
@@ -45,6 +45,8 @@ use rule train_experts as train_teachers with:
     benchmark:
         "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.tsv"
     params:
+        script=script("train_experts"),
+        sources=sources("train_experts"),
         recipe=as_json(recipe_of),
         network=as_json(matched_network),
         epochs=lambda wildcards: vocabulary.epochs_needed(stage_of(wildcards)),

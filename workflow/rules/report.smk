@@ -1,6 +1,5 @@
 rule table1:
     input:
-        sources=sources("table1"),
         accuracies=own_accuracies(CONFIG.seeds),
     output:
         csv="results/table1.csv",
@@ -16,15 +15,16 @@ rule table1:
         mem_mb=500,
         runtime=10,
     params:
+        script=script("table1"),
+        sources=sources("table1"),
         methods=METHODS,
     shell:
-        "python {input.sources[0]} {input.accuracies} --methods {params.methods} --csv {output.csv}"
+        "python {params.script:q} {input.accuracies} --methods {params.methods} --csv {output.csv}"
         " --markdown {output.markdown} > {log} 2>&1"
 
 
 use rule table1 as table2 with:
     input:
-        sources=sources("table2"),
         accuracies=unique(own_accuracies(CROSS_SEEDS) + cross_accuracies()),
     output:
         csv="results/table2.csv",
@@ -32,11 +32,14 @@ use rule table1 as table2 with:
         markdown="results/table2.md",
     log:
         "logs/table2.log",
+    params:
+        script=script("table2"),
+        sources=sources("table2"),
+        methods=METHODS,
 
 
 rule figure_difficulty:
     input:
-        sources=sources("figure_difficulty"),
         difficulty="results/difficulty.csv",
     output:
         "results/figures/{dataset}/difficulty-ipc{ipc}.png",
@@ -50,14 +53,16 @@ rule figure_difficulty:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        script=script("figure_difficulty"),
+        sources=sources("figure_difficulty"),
     shell:
-        "python {input.sources[0]} {input.difficulty} --dataset {wildcards.dataset} --ipc {wildcards.ipc}"
+        "python {params.script:q} {input.difficulty} --dataset {wildcards.dataset} --ipc {wildcards.ipc}"
         " --out {output} > {log} 2>&1"
 
 
 rule figure_images:
     input:
-        sources=sources("figure_images"),
         subsets=subsets_of,
     output:
         "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.png",
@@ -72,6 +77,8 @@ rule figure_images:
         mem_mb=500,
         runtime=10,
     params:
+        script=script("figure_images"),
+        sources=sources("figure_images"),
         title="{dataset}, {method}, ipc {ipc}",
     shell:
-        "python {input.sources[0]} {input.subsets} --title {params.title:q} --out {output} > {log} 2>&1"
+        "python {params.script:q} {input.subsets} --title {params.title:q} --out {output} > {log} 2>&1"
