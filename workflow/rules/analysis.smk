@@ -14,8 +14,8 @@ rule record_losses:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         script=script("record_losses"),
         sources=sources("record_losses"),
@@ -43,8 +43,8 @@ rule cluster_difficulty:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         script=script("cluster_difficulty"),
         sources=sources("cluster_difficulty"),

@@ -95,6 +95,11 @@ def recipe_of(wildcards):
     return CONFIG.experts[stage_of(wildcards).experts]
 
 
+def growing(amount):
+    """A resource that a job asks for once more with each attempt: a retry after a time-out or for want of memory."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def as_json(find):
     """A rule's parameter: the section that `find` looks up, as JSON."""
     return lambda wildcards: find(wildcards).model_dump_json()

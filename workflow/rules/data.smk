@@ -9,8 +9,8 @@ rule prepare_dataset:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         script=script("prepare_dataset"),
         sources=sources("prepare_dataset"),

@@ -15,8 +15,8 @@ rule distill_subset:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=growing(2000),
+        runtime=growing(720),
     params:
         script=script("distill_subset"),
         sources=sources("distill_subset"),
@@ -51,8 +51,8 @@ rule select_snapshot:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         script=script("select_snapshot"),
         sources=sources("select_snapshot"),

@@ -17,8 +17,8 @@ rule evaluate:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=2000,
-        runtime=480,
+        mem_mb=growing(2000),
+        runtime=growing(480),
     params:
         script=script("evaluate"),
         sources=sources("evaluate"),
@@ -51,8 +51,8 @@ rule collect_accuracy:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         script=script("collect_accuracy"),
         sources=sources("collect_accuracy"),

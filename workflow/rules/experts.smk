@@ -14,8 +14,8 @@ rule train_experts:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         script=script("train_experts"),
         sources=sources("train_experts"),

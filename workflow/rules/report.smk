@@ -12,8 +12,8 @@ rule table1:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         script=script("table1"),
         sources=sources("table1"),
@@ -51,8 +51,8 @@ rule figure_difficulty:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         script=script("figure_difficulty"),
         sources=sources("figure_difficulty"),
@@ -74,8 +74,8 @@ rule figure_images:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         script=script("figure_images"),
         sources=sources("figure_images"),
