@@ -14,7 +14,8 @@ SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.stem n
 def test_environment_and_project_pin_the_same_versions():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    pinned = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    extras = project["project"]["optional-dependencies"]
+    pinned = project["project"]["dependencies"] + sum(extras.values(), []) + project["dependency-groups"]["dev"]
     assert sorted(environment["dependencies"][-1]["pip"]) == sorted(pinned)
     assert all("==" in requirement for requirement in pinned)
 
