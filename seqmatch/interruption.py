@@ -24,8 +24,12 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn the first signal into `Interrupted`, and ignore further ones while the process ends in order."""
-    before = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+    """Turn the first signal into `Interrupted`, and ignore further ones while the process ends in order.
+
+    A signal that the process was started to ignore (`nohup`, a script's background job) stays ignored.
+    """
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ import torch
 
 from seqmatch import checkpoint as checkpoints
 from seqmatch.checkpoint import Checkpoint, fingerprint
-from seqmatch.interruption import Interrupted, interruptible
+from seqmatch.interruption import SIGNALS, Interrupted, interruptible
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,16 @@ def test_work_goes_on_where_nothing_can_be_saved(tmp_path, capsys):
     assert capsys.readouterr().err.count("no checkpoint was saved") == 2
 
 
+@pytest.fixture
+def default_handlers():
+    """Whoever runs the tests may have chosen others."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("default_handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_work_at_once_with_its_state_saved(tmp_path, number):
     checkpoint = Checkpoint(tmp_path, "work", 1000)
@@ -116,6 +126,7 @@ def test_a_signal_ends_the_work_at_once_with_its_state_saved(tmp_path, number):
     assert request.value.status == 128 + number
 
 
+@pytest.mark.usefixtures("default_handlers")
 def test_a_signal_that_a_callback_swallows_is_raised_again_and_later_ones_wait(tmp_path):
     checkpoint = Checkpoint(tmp_path, "work", 1000)
     with pytest.raises(Interrupted), interruptible(), checkpoint:
@@ -126,4 +137,11 @@ def test_a_signal_that_a_callback_swallows_is_raised_again_and_later_ones_wait(t
             os.kill(os.getpid(), signal.SIGTERM)
         reach(checkpoint, 5)
     assert found(checkpoint) == 4
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert all(signal.getsignal(number) is signal.default_int_handler for number in SIGNALS)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(default_handlers):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

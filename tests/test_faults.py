@@ -85,7 +85,13 @@ def test_a_run_that_is_told_to_end_saves_and_goes_on(finished, tmp_path):
     command, environment = command_line("--cores", "1", target)
     log = folder / "logs/digits/mtt/ipc3/seed0/distill_subset1.log"
     process = subprocess.Popen(
-        command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
+        command,
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a terminal
     )
     while not (log.exists() and "distill:" in log.read_text()):
         assert process.poll() is None
