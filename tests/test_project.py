@@ -14,8 +14,8 @@ SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.stem n
 def test_environment_and_project_pin_the_same_versions():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    extras = project["project"]["optional-dependencies"]
-    pinned = project["project"]["dependencies"] + sum(extras.values(), []) + project["dependency-groups"]["dev"]
+    groups = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
+    pinned = [*project["project"]["dependencies"], *(requirement for group in groups for requirement in group)]
     assert sorted(environment["dependencies"][-1]["pip"]) == sorted(pinned)
     assert all("==" in requirement for requirement in pinned)
 
