@@ -19,6 +19,7 @@ from pathlib import Path
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 CARDS = CONFIGURATION.with_name("gres.conf")
 OURS = "# A test cluster of seqmatch's tests/cluster.py, removed when its test ends.\n"
+FOLDERS = f"{tempfile.gettempdir()}/seqmatch-slurm-"
 MARK = "SEQMATCH_TEST_CLUSTER"  # in the environment of all that belongs to the cluster
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 
@@ -116,7 +117,7 @@ def _path() -> str:
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     """A short path, as sockets need one; readable by munge's clients."""
-    with tempfile.TemporaryDirectory(prefix="seqmatch-slurm-") as name:
+    with tempfile.TemporaryDirectory(prefix=Path(FOLDERS).name) as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
@@ -151,7 +152,8 @@ def _commands(folder: Path) -> Iterator[list[str]]:
 
 def _start(command: list[str], folder: Path) -> subprocess.Popen:
     with (folder / f"{command[0]}.log").open("w") as log:
-        return subprocess.Popen(command, env=os.environ | {MARK: "1", "PATH": _path()}, stdout=log, stderr=log)
+        environment = os.environ | {MARK: "1", "PATH": _path()}
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
 def _wait_for_node(folder: Path) -> None:
@@ -165,7 +167,7 @@ def _wait_for_node(folder: Path) -> None:
 
 
 def _end_all() -> None:
-    """End each process that carries our mark: politely, then not."""
+    """End each process of ours by its number: politely, then not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in _ours():
             with contextlib.suppress(ProcessLookupError):
@@ -176,11 +178,12 @@ def _end_all() -> None:
 
 
 def _ours() -> list[int]:
-    """Living processes with our mark in their environment."""
+    """Living processes of a cluster and of its jobs: by the environment, or by the folder where that is overwritten."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             dead = process.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if not dead and f"{MARK}=1\0".encode() in process.joinpath("environ").read_bytes():
+            marked = f"{MARK}=1\0".encode() in process.joinpath("environ").read_bytes()
+            if not dead and (marked or os.readlink(process / "cwd").startswith(FOLDERS)):
                 found.append(int(process.name))
     return found
