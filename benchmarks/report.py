@@ -114,7 +114,7 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
     bars.axvline(1, color="black", linewidth=0.8)
     bars.margins(x=0.12)
     bars.set_xlabel("times faster")
-    bars.legend(fontsize=8, loc="upper right")
+    bars.legend(fontsize=8, loc="lower right")
     for axes, column, label in ((time, "seconds", "seconds an iteration"), (memory, "peak MB", "peak memory in MB")):
         for name, part in points.groupby("against", sort=False) if len(points) else ():
             axes.plot(part["value"], part[column], marker="o", label=LEGEND[str(name)])
