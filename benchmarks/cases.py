@@ -221,20 +221,13 @@ def least_flops(case: Case, way: str) -> float | None:
     if case.task not in ("matching", "training", "evaluation", "test pass"):
         return None
     setup = Setup(sizes["width"], sizes["pixels"], sizes["channels"], torch.device("cpu"))
-    first, rest = _forward_flops(setup)
+    first, rest, _ = networks.size(setup.spec, setup.shape, CLASSES)
     if case.task == "test pass":
         return sizes["images"] * (first + rest)
     if case.task == "matching":
         passes = (2 + 5) * first + (3 + 8) * rest if way == OURS else 6 * first + 9 * rest
         return sizes["B"] * sizes["T"] * sizes.get("experts", 1) * passes
     return sizes["images"] * sizes.get("epochs", 1) * (2 * first + 3 * rest)
-
-
-def _forward_flops(setup: Setup) -> tuple[float, float]:
-    """Operations of one image's forward pass: in the first convolution, and in all other layers."""
-    layers = [module for module in setup.network().modules() if isinstance(module, nn.Conv2d)]
-    sizes = [2.0 * written * layer.weight[0].numel() for written, layer in zip(setup.activations, layers, strict=True)]
-    return sizes[0], sum(sizes[1:])
 
 
 CIFAR = {"width": 128, "pixels": 32, "channels": 3}

@@ -15,6 +15,7 @@ from seqmatch.store import save_text
 SECTIONS = [
     ("", config.Config),
     ("datasets.*", config.Dataset),
+    ("data", config.Data),
     ("networks.*", config.Network),
     ("experts.*", config.Experts),
     ("matching", config.Matching),
@@ -32,6 +33,16 @@ INTRODUCTION = """\
 `config.yaml` at the top of the repository is the experiment that runs by default. A file given with
 `--configfile` is laid over it: dictionaries are merged key by key, lists (such as `cells` and `seeds`) are
 replaced. What is defined but asked for by no cell costs nothing.
+
+| file | what it runs |
+| --- | --- |
+| `cifar10.yaml` | CIFAR-10, ten images per class, the paper's hyperparameters, one GPU |
+| `paper.yaml` | every cell of the paper's Tables 1 to 3 |
+| `cifar10-cpu.yaml` | CIFAR-10 with a narrower network, a night on a laptop |
+| `fashion_mnist.yaml` | Fashion-MNIST at 14×14, some hours on a laptop |
+| `imagefolder.yaml` | a template for images of your own |
+
+`scripts/estimate.py --configfile config/paper.yaml` says what one of them will cost before anything runs.
 
 Settings are layered. For each stage of a method, the stage's own entry decides, then `matching` of its cell, then
 the general `matching`; evaluation settings likewise, from the method's `evaluation` to the cell's to the general

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic import ValidationError as PydanticError
 
+from seqmatch.data.catalog import NEED_PATH, SOURCES
 from seqmatch.errors import SeqmatchError
 
 NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
@@ -23,6 +24,9 @@ STANDARD_METHODS = {"random": "random", "mtt": "mtt", "seqmatch-mtt": "mtt", "wh
 
 RESERVED = {"datasets": {"benchmarks", "figures"}, "methods": {"experts"}}
 """Names that would be mistaken for other folders under results/."""
+
+DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
+"""Sources whose published files are fetched."""
 
 MATCHING_NORMS = ("instance", "none")
 """Normalisations without running statistics: the loss is then a pure function of the parameters."""
@@ -66,11 +70,24 @@ class Section(BaseModel):
 class Dataset(Section):
     """One data set, how it is split and normalised, and how its images may vary."""
 
-    source: Literal["digits"] = Field(description="where the images come from")
+    source: Literal["imagefolder", *SOURCES] = Field(description="where the images come from")
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of an `imagefolder` (`train/<class>/`, `test/<class>/`; or `<class>/` alone), or of "
+        "ImageNet-1k (`train/<wnid>/`, `val/<wnid>/`) for its subsets; other sources need none",
+    )
+    image_size: Annotated[int, Field(strict=True, ge=8, le=128)] | None = Field(
+        None,
+        description="pixels of a side: the short one is resized to it, the middle kept; by default images stay as they "
+        "are (ImageNet subsets: 128)",
+    )
+    channels: Literal[1, 3] = Field(3, description="of an `imagefolder`: 3 for colour, 1 for grey")
     test_fraction: OpenFraction = Field(
         0.25,
         description="share of the images held out as test data, where the source has no test split",
     )
+    split_seed: Whole = Field(0, description="another number holds out other images")
     validation_fraction: Fraction = Field(
         0.1,
         description="share of the training images held out to choose snapshots; "
@@ -217,6 +234,19 @@ class Cell(Section):
     methods: dict[Name, Method | None] = Field(description="by name; an empty value takes every default")
     matching: Matching = Field(Matching(), description="what differs from the general `matching`")
     evaluation: Evaluation = Field(Evaluation(), description="what differs from the general `evaluation`")
+    architectures: list[Name] | None = Field(
+        None, description="networks that this cell is evaluated on, instead of `cross_architecture.architectures`"
+    )
+
+
+class Data(Section):
+    """Where the files of data sets are looked for before they are downloaded."""
+
+    sources: dict[Literal[*DOWNLOADED], list[Annotated[str, Field(min_length=1)]]] = Field(
+        {},
+        description="for a source, folders on this machine or URLs of folders that hold its published files, tried in "
+        "this order before their authors' own",
+    )
 
 
 class Config(Section):
@@ -232,6 +262,7 @@ class Config(Section):
     )
     seeds: Annotated[list[Whole], Field(min_length=1)] = Field([0], description="distillation seeds")
     datasets: dict[Name, Dataset] = Field(description="data sets by name")
+    data: Data = Field(Data(), description="where their files come from")
     networks: dict[Name, Network] = Field(description="architectures by name")
     experts: dict[Name, Experts] = Field({}, description="recipes for expert trajectories by name")
     matching: Matching = Field(Matching(), description="settings of every stage, unless overridden")
@@ -255,6 +286,8 @@ class Run:
     stages: tuple[Matching, ...]
     """One entry a subset; empty for `whole`."""
     evaluation: Evaluation
+    architectures: tuple[str, ...]
+    """Other networks that its synthetic sets are evaluated on; none for `whole`."""
     protocols: tuple[Protocol, ...]
     """How snapshots are chosen, the headline first."""
     seeds: tuple[int, ...]
@@ -332,7 +365,18 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
         if evaluation.learning_rate is None:
             raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
         network = _matched_network(config, _layered(config.matching, cell.matching), key)
-        return Run(cell.dataset, method, "all", backbone, network, (), evaluation, ("last",), (config.seeds[0],))
+        return Run(
+            dataset=cell.dataset,
+            method=method,
+            ipc="all",
+            backbone=backbone,
+            network=network,
+            stages=(),
+            evaluation=evaluation,
+            architectures=(),
+            protocols=("last",),
+            seeds=(config.seeds[0],),
+        )
 
     if method == "mtt" and len(settings.stages) > 1:
         raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets; MTT has one, seqmatch-mtt any number")
@@ -359,9 +403,21 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     validated = config.datasets[cell.dataset].validation_fraction > 0
     distilled = any(stage.iterations for stage in stages)
     headline: Protocol = "validation" if validated and distilled else "last"
-    others = [protocol for protocol in dict.fromkeys(config.selection.also) if protocol != headline]
-    protocols = (headline, *others) if distilled else (headline,)
-    return Run(cell.dataset, method, cell.ipc, backbone, network, stages, evaluation, protocols, tuple(config.seeds))
+    also = [protocol for protocol in dict.fromkeys(config.selection.also) if protocol != headline]
+    protocols = (headline, *also) if distilled else (headline,)
+    others = config.cross_architecture.architectures if cell.architectures is None else cell.architectures
+    return Run(
+        dataset=cell.dataset,
+        method=method,
+        ipc=cell.ipc,
+        backbone=backbone,
+        network=network,
+        stages=stages,
+        evaluation=evaluation,
+        architectures=tuple(others),
+        protocols=protocols,
+        seeds=tuple(config.seeds),
+    )
 
 
 def _matched_network(config: Config, stage: Matching, key: str) -> str:
@@ -391,6 +447,14 @@ def _layered(*layers: T) -> T:
 def _check_references(config: Config) -> None:
     for name in RESERVED["datasets"] & set(config.datasets):
         raise SeqmatchError(f"datasets.{name}: this name is taken by a folder of results; choose another")
+    for name, dataset in config.datasets.items():
+        if dataset.source in NEED_PATH and dataset.path is None:
+            raise SeqmatchError(f"datasets.{name}.path: missing; {dataset.source} needs the folder of its images")
+        if dataset.source not in NEED_PATH and dataset.path is not None:
+            raise SeqmatchError(
+                f"datasets.{name}.path = {dataset.path}: {dataset.source} takes none; folders that have its files go "
+                "into `data.sources`"
+            )
     for name, experts in config.experts.items():
         _one_of(f"experts.{name}.network", experts.network, config.networks)
         norm = config.networks[experts.network].norm
@@ -401,6 +465,8 @@ def _check_references(config: Config) -> None:
             )
     for index, cell in enumerate(config.cells):
         _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
+        for place, name in enumerate(cell.architectures or []):
+            _one_of(f"cells[{index}].architectures[{place}]", name, config.networks)
     for index, name in enumerate(config.cross_architecture.architectures):
         _one_of(f"cross_architecture.architectures[{index}]", name, config.networks)
 

@@ -33,7 +33,11 @@ def test_the_default_configuration_is_valid():
 FAULTS = [
     ({"matching__iteration": 3}, "matching.iteration: unknown key; allowed: experts, iterations", "did you mean"),
     ({"cells__1__methods": {"mtt": {"stages": [{"steps": 1}]}}}, "cells[1].methods.mtt.stages[0].steps: unknown key",),
-    ({"datasets__digits__source": "mnist"}, "datasets.digits.source = 'mnist'", "'digits'"),
+    ({"datasets__digits__source": "minst"}, "datasets.digits.source = 'minst'", "'digits'"),
+    ({"datasets__digits__path": "x"}, "datasets.digits.path = x: digits takes none", "data.sources"),
+    ({"datasets__digits__source": "imagefolder"}, "datasets.digits.path: missing; imagefolder needs the folder"),
+    ({"datasets__digits__image_size": 4}, "datasets.digits.image_size = 4", "8"),
+    ({"data": {"sources": {"digits": ["x"]}}}, "data.sources.digits", "cifar10"),
     ({"cells__1__dataset": "digit"}, "cells[1].dataset = digit: not defined; allowed: digits", "did you mean digits"),
     ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "random, mtt, seqmatch-mtt, whole"),
     ({"cells__1__ipc": 1}, "cells[1].methods.seqmatch-mtt.stages: 2 subsets of ipc 1",),

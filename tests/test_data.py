@@ -7,8 +7,9 @@ from sklearn.datasets import load_digits
 from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.data.dataset import load, save
+from seqmatch.data.images import RawImages
 from seqmatch.data.prepare import prepare
-from seqmatch.data.sources import RawImages, digits
+from seqmatch.data.sources import digits
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 
@@ -109,7 +110,7 @@ def test_covariance_is_exact_over_several_chunks():
     """Integer arithmetic in NumPy, on more images than a chunk holds, more pixels than a block, extreme grey levels."""
     pixels = some_images(count=2500, channels=1, size=26).flatten(1)
     pixels[:, 0], pixels[::2, 1] = 0, 255
-    mean, covariance = normalization._moments(pixels)
+    mean, covariance = normalization._moments(pixels.split(normalization.CHUNK))
     levels = pixels.numpy().astype(np.int64)
     total = levels.sum(0)
     exact = (levels.T @ levels * 2500 - np.outer(total, total)) / (2500 * 2499 * 255**2)

@@ -3,12 +3,14 @@
 Both kinds offer `apply`, `invert` and `tensors`; `from_tensors` reads either back from a file.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+LEVELS = 256
 MIDDLE_LEVEL = 128
 CHUNK = 1024
 """Images at a time: 1024 · 128² = 2^24, the largest sum of squared levels that float32 holds exactly."""
@@ -32,7 +34,10 @@ class Standardization:
     def apply(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32 of the same shape."""
         mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
-        return (unit_interval(images) - mean) / std
+        scaled = torch.empty(images.shape, device=images.device)
+        for piece, out in zip(images.split(CHUNK), scaled.split(CHUNK), strict=True):
+            torch.div(unit_interval(piece) - mean, std, out=out)
+        return scaled
 
     def invert(self, images: Tensor) -> Tensor:
         """Normalised images (N, C, H, W) back to the scale on which real pixels lie in [0, 1]; not clipped."""
@@ -91,39 +96,61 @@ def identity(channels: int) -> Standardization:
     return Standardization(torch.zeros(channels), torch.ones(channels))
 
 
-def fit_standardization(images: Tensor) -> Standardization:
-    """Mean and standard deviation of each channel of uint8 images (N, C, H, W), over all pixels."""
-    pixels = unit_interval(images).double().transpose(0, 1).flatten(1)
-    std = pixels.std(dim=1, correction=0).clamp_min(SMALLEST_STD)
-    return Standardization(pixels.mean(dim=1).float(), std.float())
+def fit_standardization(images: Tensor, index: Tensor | None = None) -> Standardization:
+    """Mean and standard deviation of each channel over all pixels of the images at `index` (by default all).
+
+    Args:
+        images: uint8, (N, C, H, W).
+        index: int64, (n,).
+    """
+    counts = torch.zeros(images.shape[1], LEVELS, dtype=torch.int64)
+    for piece in _pieces(images, index):
+        for channel, pixels in enumerate(piece.transpose(0, 1).flatten(1)):
+            counts[channel] += torch.bincount(pixels, minlength=LEVELS)
+    level = torch.arange(LEVELS, dtype=torch.float64) / (LEVELS - 1)
+    share = counts / counts.sum(dim=1, keepdim=True).double()
+    mean = share @ level
+    std = (share * (level - mean[:, None]).square()).sum(dim=1).sqrt()
+    return Standardization(mean.float(), std.clamp_min(SMALLEST_STD).float())
 
 
-def fit_whitening(images: Tensor, regularization: float) -> Whitening:
-    """ZCA of uint8 images (N, C, H, W); the covariance divides by N − 1."""
-    mean, covariance = _moments(images.flatten(1))
+def fit_whitening(images: Tensor, regularization: float, index: Tensor | None = None) -> Whitening:
+    """ZCA of the images at `index` (by default all); the covariance divides by n − 1.
+
+    Args:
+        images: uint8, (N, C, H, W).
+        regularization: r, added to the eigenvalues.
+        index: int64, (n,).
+    """
+    mean, covariance = _moments(_pieces(images.flatten(1), index))
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     matrix = (vectors * (eigenvalues.clamp_min(0) + regularization).rsqrt()) @ vectors.T
     return Whitening(mean.float(), matrix.float())
 
 
-def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), in float64, of uint8 pixels (N, D), on the scale of [0, 1].
+def _moments(pieces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D), in float64, of pieces of uint8 pixels (≤ CHUNK, D), on the scale of [0, 1].
 
     Second moments about the middle grey level are whole numbers, and those of CHUNK images are below 2^24: single
     precision computes them without any rounding, at twice the speed of double.
     """
-    count, size = pixels.shape
-    first = torch.zeros(size, dtype=torch.float64)
-    second = torch.zeros(size, size, dtype=torch.float64)
-    for piece in pixels.split(CHUNK):
-        levels = piece.float() - MIDDLE_LEVEL
-        first += levels.sum(dim=0)
+    count, first, second = 0, 0.0, None
+    for piece in pieces:
+        levels, size = piece.float() - MIDDLE_LEVEL, piece.shape[1]
+        count += len(piece)
+        second = torch.zeros(size, size, dtype=torch.float64) if second is None else second
+        first = first + levels.sum(dim=0).double()
         for left in range(0, size, BLOCK):  # the blocks above the diagonal: half the work
             second[left : left + BLOCK, left:] += levels[:, left : left + BLOCK].T @ levels[:, left:]
     second = second.triu() + second.triu(1).T
     mean = first / count
     covariance = second.sub_(torch.outer(first, mean)).div_((count - 1) * 255**2)
     return (mean + MIDDLE_LEVEL) / 255, covariance
+
+
+def _pieces(images: Tensor, index: Tensor | None) -> Iterable[Tensor]:
+    """Images at `index`, or all, CHUNK at a time."""
+    return images.split(CHUNK) if index is None else (images[part] for part in index.split(CHUNK))
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> Normalization:

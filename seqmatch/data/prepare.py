@@ -7,24 +7,27 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.data.dataset import Dataset
-from seqmatch.data.sources import RawImages
+from seqmatch.data.images import RawImages
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 
 
 def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
-    """Split (stratified by class) and fit the normalisation.
+    """Split (stratified by class, unless the source has a test split of its own) and fit the normalisation.
 
     Raises:
         SeqmatchError: a class has too few images to stand in every split.
     """
-    rest, test = _split(torch.arange(len(raw.labels)), raw.labels, settings.test_fraction, seed / "test")
+    everything = torch.arange(len(raw.labels))
+    if raw.test is None:
+        rest, test = _split(everything, raw.labels, settings.test_fraction, seed / "test")
+    else:
+        rest, test = everything[~raw.test], everything[raw.test]
     train, validation = _split(rest, raw.labels, settings.validation_fraction, seed / "validation")
-    images = raw.images[train]
     fitted = {
-        "standardize": lambda: normalization.fit_standardization(images),
-        "zca": lambda: normalization.fit_whitening(images, settings.zca_regularization),
-        "none": lambda: normalization.identity(images.shape[1]),
+        "standardize": lambda: normalization.fit_standardization(raw.images, train),
+        "zca": lambda: normalization.fit_whitening(raw.images, settings.zca_regularization, train),
+        "none": lambda: normalization.identity(raw.images.shape[1]),
     }[settings.normalization]()
     return Dataset(
         images=raw.images,

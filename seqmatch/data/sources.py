@@ -1,22 +1,43 @@
-"""Where images come from: one function a source, each returning `RawImages`."""
+"""Where images come from: each source's reader, and the files that it needs fetched."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor
+
+from seqmatch import config
+from seqmatch.data import tiny_imagenet, torchvision_sets
+from seqmatch.data.catalog import IMAGENET_SUBSETS
+from seqmatch.data.download import PublishedFile
+from seqmatch.data.folders import read_imagefolder, read_imagenet_subset
+from seqmatch.data.images import RawImages, resized
 
 
-@dataclass(frozen=True)
-class RawImages:
-    """Images as their source has them."""
+def read(settings: config.Dataset, folder: Path | None = None) -> RawImages:
+    """The images of `settings.source`, of `settings.image_size`.
 
-    images: Tensor
-    """uint8, (N, C, H, W)."""
-    labels: Tensor
-    """int64, (N,), in 0 … classes − 1."""
-    class_names: tuple[str, ...]
+    Args:
+        folder: where its published files lie, for a source that has any.
+
+    Raises:
+        SeqmatchError: names the file or folder at fault.
+    """
+    if settings.source == "imagefolder":
+        return read_imagefolder(settings)
+    if settings.source in IMAGENET_SUBSETS:
+        return read_imagenet_subset(settings)
+    if settings.source == "digits":
+        raw = digits()
+    elif settings.source == "tiny-imagenet":
+        raw = tiny_imagenet.read_tiny_imagenet(folder)
+    else:
+        raw = torchvision_sets.read_torchvision(settings.source, folder)
+    return resized(raw, settings.image_size)
+
+
+def published_files(source: str) -> list[PublishedFile]:
+    """The files that a downloaded source consists of."""
+    return [tiny_imagenet.FILE] if source == "tiny-imagenet" else torchvision_sets.published_files(source)
 
 
 def digits() -> RawImages:
@@ -28,7 +49,3 @@ def digits() -> RawImages:
         labels=torch.from_numpy(bunch.target).long(),
         class_names=tuple(str(name) for name in bunch.target_names),
     )
-
-
-SOURCES: dict[str, Callable[[], RawImages]] = {"digits": digits}
-"""By the name that `datasets.*.source` gives."""

@@ -1,6 +1,6 @@
 """What learns: architectures for small square images, built from one description."""
 
-from seqmatch.networks.build import activations, build, initialize, structure
+from seqmatch.networks.build import activations, build, initialize, size, structure
 from seqmatch.networks.layers import channels_last
 
-__all__ = ["activations", "build", "channels_last", "initialize", "structure"]
+__all__ = ["activations", "build", "channels_last", "initialize", "size", "structure"]

@@ -9,6 +9,7 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 
 from seqmatch import config as vocabulary
+from seqmatch.data.catalog import pixels_of
 from seqmatch.errors import SeqmatchError
 from seqmatch.sources import digest_of, sources_of
 
@@ -43,6 +44,7 @@ wildcard_constraints:
     shard=r"\d+",
     recipe=vocabulary.NAME,
     architecture=vocabulary.NAME,
+    source=vocabulary.NAME,
 
 
 def script(rule_name):
@@ -91,6 +93,16 @@ def defined(section, name):
     return entries[name]
 
 
+def dataset_of(wildcards):
+    return defined("datasets", wildcards.dataset)
+
+
+def files_of_source(wildcards):
+    """The list of files that a data set is read from, if they are fetched."""
+    source = dataset_of(wildcards).source
+    return [f"data/{source}/files.json"] if source in vocabulary.DOWNLOADED else []
+
+
 def recipe_of(wildcards):
     return CONFIG.experts[stage_of(wildcards).experts]
 
@@ -98,6 +110,19 @@ def recipe_of(wildcards):
 def growing(amount):
     """A resource that a job asks for once more with each attempt: a retry after a time-out or for want of memory."""
     return lambda wildcards, attempt: amount * attempt
+
+
+def memory(amount, bytes_a_pixel=4):
+    """MB that a job needs, growing as above: an amount, and its data set at so many bytes a number."""
+    return lambda wildcards, attempt: attempt * (
+        amount + bytes_a_pixel * pixels(wildcards.dataset) // 1_000_000
+    )
+
+
+@cache
+def pixels(dataset):
+    """Numbers in all images of a data set, of which its size in memory follows."""
+    return pixels_of(defined("datasets", dataset))
 
 
 def as_json(find):
@@ -195,27 +220,32 @@ def distilled(run):
     return any(stage.iterations for stage in run.stages)
 
 
-def own_accuracies(seeds):
-    """Every run on the network that it was matched on."""
+def crosses(run):
+    return bool(run.architectures)
+
+
+def own_accuracies(seeds, wanted=lambda run: True):
+    """Every run that is `wanted` on the network that it was matched on."""
     return of_every_run(
         f"{RUN}/accuracy/{{architecture}}.csv",
+        wanted,
         architecture=lambda run: run.network,
         seed=lambda run: [seed for seed in run.seeds if seed in seeds],
     )
 
 
 def cross_accuracies():
-    """Every synthetic set on the networks of the second table."""
+    """Synthetic sets on the other networks of the second table."""
     return of_every_run(
         f"{RUN}/accuracy/{{architecture}}.csv",
-        lambda run: run.subsets,
-        architecture=lambda run: CONFIG.cross_architecture.architectures,
+        crosses,
+        architecture=lambda run: run.architectures,
         seed=lambda run: CROSS_SEEDS,
     )
 
 
 def tables():
-    cross = ["results/table2.csv"] if CONFIG.cross_architecture.architectures else []
+    cross = ["results/table2.csv"] if cross_accuracies() else []
     return ["results/accuracy.csv", "results/table1.csv", *cross]
 
 

@@ -15,7 +15,7 @@ rule distill_subset:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=growing(720),
     params:
         script=script("distill_subset"),
@@ -51,7 +51,7 @@ rule select_snapshot:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=growing(240),
     params:
         script=script("select_snapshot"),

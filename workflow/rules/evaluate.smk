@@ -17,7 +17,7 @@ rule evaluate:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=growing(480),
     params:
         script=script("evaluate"),

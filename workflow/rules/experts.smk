@@ -14,7 +14,7 @@ rule train_experts:
     resources:
         gpu=GPU,
         compile=CONFIG.compile,
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=growing(240),
     params:
         script=script("train_experts"),

@@ -25,7 +25,7 @@ rule table1:
 
 use rule table1 as table2 with:
     input:
-        accuracies=unique(own_accuracies(CROSS_SEEDS) + cross_accuracies()),
+        accuracies=unique(own_accuracies(CROSS_SEEDS, crosses) + cross_accuracies()),
     output:
         csv="results/table2.csv",
         provenance="results/table2.json",

@@ -1,0 +1,30 @@
+"""Fetch the published files of a source into one folder, and list them with their checksums there.
+
+Files that are there and have the right checksum are not fetched again. Needs the network, unless --places has them.
+"""
+
+import json
+from pathlib import Path
+
+import command
+
+from seqmatch.config import DOWNLOADED
+from seqmatch.data.download import fetch
+from seqmatch.data.sources import published_files
+from seqmatch.store import save_text
+
+
+def main(args):
+    found = fetch(published_files(args.source), args.out.parent, args.places)
+    save_text(args.out, json.dumps(found, indent=2, sort_keys=True) + "\n")
+    print(f"{args.source}: {len(found)} files in {args.out.parent}")
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--source", choices=DOWNLOADED, required=True, help="what to fetch")
+    arguments.add_argument(
+        "--places", nargs="*", default=[], help="folders or URLs of folders tried before the published ones"
+    )
+    arguments.add_argument("--out", type=Path, required=True, help="list to write (.json), beside the files")
+    command.run(main, arguments)

@@ -1,0 +1,156 @@
+"""What an experiment will cost: jobs, operations and disk, counted from its configuration before anything runs.
+
+Operations are those of convolutions and linear layers, a bound from below on the work; docs/scaling.md has the
+formulas.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+from seqmatch import config, networks
+from seqmatch.config import Config, Run
+from seqmatch.data.catalog import Source, pixels_of, size_of
+from seqmatch.sequence import subset_sizes
+
+NUMBER = 4
+"""Bytes of a float32."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Jobs of one rule for one data set."""
+
+    rule: str
+    dataset: str
+    jobs: int
+    operations: float = 0.0
+    """Floating-point operations of all of them."""
+    disk: float = 0.0
+    """Bytes that stay on the disk."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Operations of one image in one network."""
+
+    first: float
+    """The first layer's in a forward pass."""
+    rest: float
+    parameters: int
+
+    @property
+    def forward(self) -> float:
+        return self.first + self.rest
+
+    @property
+    def training(self) -> float:
+        """Forward and backward pass; nothing asks for the gradient of the images."""
+        return 2 * self.first + 3 * self.rest
+
+    @property
+    def matching(self) -> float:
+        """A student's step and its part of the exact gradient: 3 passes, and 8 for the directional derivative's."""
+        return (2 + 5) * self.first + (3 + 8) * self.rest
+
+
+@dataclass(frozen=True)
+class _Data:
+    """A data set, as far as costs depend on it."""
+
+    name: str
+    images: int
+    """Of the training split."""
+    tested: int
+    classes: int
+    pixels: int
+    """Numbers in an image."""
+    work: Callable[[str], _Work]
+    """By the name of a network."""
+
+
+def costs(settings: Config) -> list[Cost]:
+    """What every rule that computes costs, in the order of the work."""
+    runs = config.runs(settings).values()
+    found = []
+    for name in dict.fromkeys(run.dataset for run in runs):
+        found += _of_dataset(settings, name, [run for run in runs if run.dataset == name])
+    return found
+
+
+def _of_dataset(settings: Config, name: str, runs: list[Run]) -> Iterator[Cost]:
+    source = settings.datasets[name]
+    size = size_of(source)
+    pixels = size.shape[0] * size.shape[1] * size.shape[2]
+
+    @cache
+    def work(network: str) -> _Work:
+        return _Work(*networks.size(settings.networks[network], size.shape, max(size.classes, 2)))
+
+    data = _Data(name, _training_images(source, size), size.test, size.classes, pixels, work)
+    statistics = NUMBER * pixels**2 if source.normalization == "zca" else 0
+    yield Cost("prepare_dataset", name, 1, disk=pixels_of(source) + statistics)
+    for recipe in dict.fromkeys(run.stages[0].experts for run in runs if run.stages and run.stages[0].iterations):
+        epochs = config.recorded_epochs(settings, recipe, name)
+        yield _trajectories("train_experts", data, settings.experts[recipe], epochs, epochs * data.images)
+    for run in runs:
+        yield from _of_stages(settings, data, run)
+        yield from _of_measurements(settings, data, run)
+
+
+def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
+    """Teachers, distillation and choice of snapshots of every stage."""
+    seen, seeds = _seen(data, run), len(run.seeds)
+    matched = data.work(run.network)
+    for k, stage in enumerate(run.stages):
+        if k and stage.iterations:
+            epochs = config.epochs_needed(stage)
+            images_seen = run.evaluation.epochs * sum(seen[:k]) + epochs * data.images
+            one = _trajectories("train_teachers", data, settings.experts[stage.experts], epochs, images_seen)
+            yield replace(one, jobs=seeds * one.jobs, operations=seeds * one.operations, disk=seeds * one.disk)
+        new = seen[k] - (seen[k - 1] if k else 0)
+        kept = 1 + min(stage.snapshots, stage.iterations)
+        subset = NUMBER * new * data.pixels
+        steps = stage.iterations * stage.experts_per_step * stage.synthetic_steps
+        batch = min(stage.synthetic_batch or new, seen[k])
+        yield Cost("distill_subset", data.name, seeds, seeds * steps * batch * matched.matching, seeds * kept * subset)
+        scored = "validation" in run.protocols or "test" in run.protocols
+        trained = settings.selection.networks * kept * run.evaluation.epochs * sum(seen[: k + 1]) * scored
+        yield Cost("select_snapshot", data.name, seeds, seeds * trained * matched.training, seeds * subset)
+
+
+def _of_measurements(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
+    """Evaluation on every architecture, and loss records."""
+    seen, seeds = _seen(data, run), len(run.seeds)
+    through = run.evaluation.epochs * sum(seen)
+    others = len(settings.seeds[: settings.cross_architecture.seeds])
+    own = (run.network, seeds, len(run.protocols))
+    for network, jobs, choices in (own, *((other, others, 1) for other in run.architectures)):
+        work = data.work(network)
+        operations = run.evaluation.networks * choices * (through * work.training + data.tested * work.forward)
+        yield Cost("evaluate", data.name, jobs, jobs * operations)
+    if any(stage.iterations for stage in run.stages):
+        work, recorded = data.work(run.network), (settings.difficulty.records * run.subsets + 1) * data.images
+        operations = settings.difficulty.networks * (through * work.training + recorded * work.forward)
+        disk = NUMBER * settings.difficulty.networks * recorded
+        yield Cost("record_losses", data.name, seeds, seeds * operations, seeds * disk)
+
+
+def _seen(data: _Data, run: Run) -> list[int]:
+    """Images that each stage of the curriculum trains on."""
+    if not run.subsets:
+        return [data.images]
+    sizes = subset_sizes(run.ipc, run.subsets)
+    return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
+
+
+def _trajectories(rule: str, data: _Data, recipe: config.Experts, epochs: int, images_seen: int) -> Cost:
+    count, work = recipe.shards * recipe.networks_per_shard, data.work(recipe.network)
+    width = NUMBER // 2 if recipe.storage == "float16" else NUMBER
+    disk = count * (epochs + 1) * work.parameters * width
+    return Cost(rule, data.name, recipe.shards, count * images_seen * work.training, disk)
+
+
+def _training_images(source: config.Dataset, size: Source) -> int:
+    kept = size.train if size.test else size.train * (1 - source.test_fraction)
+    return round(kept * (1 - source.validation_fraction))

@@ -1,0 +1,86 @@
+"""Fetching the published files of a source: checksums, mirrors, retries with growing pauses."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+from requests import RequestException
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.store import digest, replacing
+
+ATTEMPTS = 4
+"""Of each URL, with pauses of 1, 2 and 3 seconds between them."""
+
+TIMEOUT = 30
+"""Seconds without an answer."""
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file of a data set as its authors publish it."""
+
+    name: str
+    md5: str
+    urls: tuple[str, ...]
+    """In the order in which they are tried."""
+
+
+def fetch(files: Sequence[PublishedFile], folder: Path, places: Sequence[str] = ()) -> dict[str, str]:
+    """Have `files` in `folder`; SHA-256 by name.
+
+    A file that is there with the right checksum stays. The others come from `places`, folders on this machine or URLs
+    of folders, then from where they are published; a file gets its name only when it is complete and its checksum
+    fits. A file from a folder of the user's own may differ from the published one (compressed anew, say); a note says
+    so.
+
+    Raises:
+        SeqmatchError: a file cannot be had; says what to download, the checksum, and where to put it.
+    """
+    return {file.name: digest(_fetch(file, folder, places)) for file in files}
+
+
+def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
+    target = folder / file.name
+    if target.is_file() and _md5(target) == file.md5:
+        return target
+    tried = []
+    for place in (*places, *file.urls):
+        url = place if place in file.urls else f"{place.rstrip('/')}/{file.name}"
+        try:
+            return _download(url, file, folder) if "://" in url else _copy(Path(url), file, target)
+        except (RequestException, OSError, ValueError) as error:
+            tried.append(f"  {url}: {' '.join(str(error).split())[:300]}")
+    raise SeqmatchError(
+        f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}, or name a "
+        "folder or URL that has it in `data.sources`. Tried:\n" + "\n".join(tried)
+    )
+
+
+def _download(url: str, file: PublishedFile, folder: Path) -> Path:
+    """Retries on broken connections and on wrong checksums; what arrives lands in a temporary file first."""
+    downloads = pooch.create(
+        path=folder,
+        base_url="",
+        registry={file.name: f"md5:{file.md5}"},
+        urls={file.name: url},
+        retry_if_failed=ATTEMPTS - 1,
+    )
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
+    return Path(downloads.fetch(file.name, downloader=downloader))
+
+
+def _copy(source: Path, file: PublishedFile, target: Path) -> Path:
+    found = _md5(source)
+    if found != file.md5:
+        print(f"note: {source} is not the published file (MD5 {found}, not {file.md5}); used as it is", file=sys.stderr)
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+    return target
+
+
+def _md5(path: Path) -> str:
+    return pooch.file_hash(str(path), alg="md5")
