@@ -133,3 +133,35 @@ def test_normalization_can_be_inverted(fit):
     assert (back - images / 255).abs().max() < 1e-4
     read = normalization.from_tensors(fitted.tensors())
     assert torch.equal(read.apply(images), fitted.apply(images))
+
+
+def test_whitening_against_kornia():
+    """Another project's ZCA, in float64: the same images, and the same way back."""
+    kornia = pytest.importorskip("kornia")
+    images = some_images(count=300, channels=3, size=6)
+    fitted = normalization.fit_whitening(images, 0.1)
+    theirs = kornia.enhance.ZCAWhitening(eps=0.1, unbiased=True, compute_inv=True).fit(images.double() / 255)
+    expected = theirs(images.double() / 255)
+    assert (fitted.apply(images) - expected).abs().max() < 1e-4
+    assert (fitted.invert(fitted.apply(images)) - theirs.inverse_transform(expected)).abs().max() < 1e-4
+
+
+def test_large_data_are_normalised_in_pieces():
+    images = some_images(count=2500, channels=3, size=8)
+    fitted = normalization.fit_standardization(images)
+    mean, std = fitted.mean.view(-1, 1, 1), fitted.std.view(-1, 1, 1)
+    assert torch.equal(fitted.apply(images), (images.float() / 255 - mean) / std)
+    index = torch.arange(0, 2500, 2)
+    assert torch.equal(
+        normalization.fit_standardization(images, index).mean, normalization.fit_standardization(images[index]).mean
+    )
+    whole, part = normalization.fit_whitening(images, 0.1, index), normalization.fit_whitening(images[index], 0.1)
+    assert torch.equal(whole.matrix, part.matrix)
+
+
+def test_a_source_keeps_its_own_test_split():
+    images, labels = some_images(40), torch.arange(40) % 2
+    test = torch.arange(40) >= 30
+    dataset = prepare(RawImages(images, labels, ("a", "b"), test), DIGITS, Seed("p"))
+    assert dataset.splits["test"].tolist() == list(range(30, 40))
+    assert len(dataset.splits["validation"]) == 3 and len(dataset.splits["train"]) == 27
