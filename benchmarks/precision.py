@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from seqmatch import config, networks
+from seqmatch.coresets import random_order
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
 from seqmatch.device import prepare as prepare_device
@@ -50,7 +51,7 @@ def main() -> None:
         for index in range(EXPERTS)
     ]
     experts = record_trajectories(members, data.augmentation)
-    subset = initial_subset(real, labels, 2, 1, 1, STEP_SIZE, Seed("precision", "images"))
+    subset = initial_subset(real, labels, 2, 1, 1, STEP_SIZE, random_order(Seed("precision", "images")))
     structure = networks.structure(NETWORK, data.shape, data.classes)
     loss = classification_loss(structure)
 

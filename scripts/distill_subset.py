@@ -1,6 +1,6 @@
 """Distil subset k of a synthetic set, with the subsets before it frozen; write snapshots along the way.
 
-Starts from random real training images. The state is saved in the checkpoint folder every few minutes, and
+Starts from real training images. The state is saved in the checkpoint folder every few minutes, and
 the same command takes it up again.
 """
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 import command
 import compute
+from torch.nn.utils import vector_to_parameters
 
 from seqmatch import config
+from seqmatch.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.distillation import distill, student_batch
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
 from seqmatch.matching.choice import best_match
-from seqmatch.networks import activations, structure
+from seqmatch.networks import activations, build, structure
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
 from seqmatch.snapshots import save_snapshots
@@ -29,24 +31,23 @@ def main(args):
         raise SeqmatchError(f"--subset {args.subset} of --subsets {args.subsets} at --ipc {args.ipc}: not possible")
     if len(args.prefix) != args.subset - 1:
         raise SeqmatchError(f"--prefix: {len(args.prefix)} files; subset {args.subset} needs {args.subset - 1}")
-    if args.settings.iterations and not args.experts:
-        raise SeqmatchError("--experts: missing; only with 0 iterations there is nothing to match")
+    if config.uses_experts(args.settings) and not args.experts:
+        raise SeqmatchError("--experts: missing; only with 0 iterations from random images there is nothing to match")
     device = prepare(args.gpu, args.threads)
     header = provenance(command.parameters(args), [args.data, *args.prefix, *args.experts], device.type)
     checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
+    settings = args.settings
+    images, labels = dataset.split("train")
+    if settings.initial == "random":
+        order = random_order(Seed("initial images", args.dataset, args.seed))
+    else:
+        features = embed(expert(args, dataset, device), images.to(device))
+        order = coreset_order(CHOICES[settings.initial], features, args.ipc)
     try:
-        initial = initial_subset(
-            *dataset.split("train"),
-            args.ipc,
-            args.subsets,
-            args.subset,
-            args.settings.initial_step_size,
-            Seed("initial images", args.dataset, args.seed),
-        )
+        initial = initial_subset(images, labels, args.ipc, args.subsets, args.subset, settings.initial_step_size, order)
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
-    settings = args.settings
     network = structure(args.network, dataset.shape, dataset.classes)
     match_trajectory = best_match(
         network,
@@ -72,6 +73,15 @@ def main(args):
         )
     save_snapshots(args.out, snapshots, header)
     checkpoint.remove()
+
+
+def expert(args, dataset, device):
+    """The network whose eyes choose the real images: one expert at the end of its way."""
+    network = build(args.network, dataset.shape, dataset.classes, Seed("expert"), device)
+    with Trajectories(args.experts) as trajectories:
+        number = args.seed % len(trajectories)
+        vector_to_parameters(trajectories.parameters(number, trajectories.epochs).to(device), network.parameters())
+    return network
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from seqmatch.experts import record_trajectories, save_shard
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
+from seqmatch.sharpness import sharpness_aware
 from seqmatch.store import provenance
 from seqmatch.training import Phase, Stage, images_seen, make_phases
 
@@ -41,11 +42,18 @@ def main(args):
         seed = Seed("experts", *args.name.split("/")) / index
         before = make_phases(earlier, args.evaluation, seed / "earlier") if earlier else []
         start = partial(build, args.network, dataset.shape, dataset.classes, seed / "initial", device)
-        members.append(Member(start, [*before, Phase(real, args.epochs, recipe, seed / "real")]))
+        members.append(Member(start, [*before, Phase(real, args.epochs, recipe, seed / "real", descent(recipe))]))
     gradient = compute.gradient(args, dataset, sum(images_seen(member.phases) for member in members), device)
     trajectories = record_trajectories(members, dataset.augmentation, gradient, checkpoint)
     save_shard(args.out, trajectories, header, recipe.storage)
     checkpoint.remove()
+
+
+def descent(recipe):
+    """How experts of this recipe go downhill."""
+    if recipe.rho == 0:
+        return lambda gradient: gradient
+    return partial(sharpness_aware, rho=recipe.rho, alpha=recipe.gsam_alpha)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,16 @@ from seqmatch.errors import SeqmatchError
 NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 """Names become parts of paths: lower-case letters and digits, joined by single hyphens or underscores."""
 
-STANDARD_METHODS = {"random": "random", "mtt": "mtt", "seqmatch-mtt": "mtt", "whole": "whole"}
+STANDARD_METHODS = {
+    "random": "random",
+    "herding": "herding",
+    "k-center": "k-center",
+    "mtt": "mtt",
+    "seqmatch-mtt": "mtt",
+    "ftd": "ftd",
+    "seqmatch-ftd": "ftd",
+    "whole": "whole",
+}
 """Method names that need no `backbone` key, and the backbone of each."""
 
 RESERVED = {"datasets": {"benchmarks", "figures"}, "methods": {"experts"}}
@@ -27,6 +36,12 @@ RESERVED = {"datasets": {"benchmarks", "figures"}, "methods": {"experts"}}
 
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
 """Sources whose published files are fetched."""
+
+CORESETS = ("random", "herding", "k-center")
+"""Backbones that choose real images and leave them as they are."""
+
+FTD_EMA = 0.999
+"""Decay of the average of FTD's images where no `ema` is set; published: 0.999 to 0.9999."""
 
 MATCHING_NORMS = ("instance", "none")
 """Normalisations without running statistics: the loss is then a pure function of the parameters."""
@@ -139,6 +154,12 @@ class Experts(Training):
     shards: Count = Field(1, description="files, and so jobs, the experts are spread over")
     networks_per_shard: Count = Field(10, description="experts in a file")
     learning_rate: Positive = Field(0.01, description="step size on real data")
+    rho: NotNegative = Field(
+        0.0, description="radius of sharpness-aware training (GSAM), which FTD needs; published: 0.01; 0: plain SGD"
+    )
+    gsam_alpha: NotNegative = Field(
+        0.3, description="with `rho`: how much the part of the gradient across the perturbed one counts against it"
+    )
     epochs: Count | None = Field(None, description="epochs recorded; by default as many as any first stage can match")
     storage: Literal["float32", "float16"] = Field(
         "float32",
@@ -150,6 +171,9 @@ class Matching(Section):
     """How one subset is distilled by trajectory matching."""
 
     experts: Name | None = Field(None, description="a key of `experts`; may be left out if there is just one")
+    initial: Literal["random", "herding", "k-center"] = Field(
+        "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
+    )
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     synthetic_steps: Count = Field(30, description="SGD steps of the student in an iteration")
@@ -163,6 +187,11 @@ class Matching(Section):
     )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
     momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
+    ema: Fraction = Field(
+        0.0,
+        description="decay of the exponential moving average of the images, which is what is kept; 0: the images "
+        f"themselves (`ftd`: {FTD_EMA} unless set)",
+    )
     lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
     initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
@@ -216,7 +245,7 @@ class Difficulty(Section):
 class Method(Section):
     """A method in a cell of the table; every key may be left out."""
 
-    backbone: Literal["random", "mtt", "whole"] | None = Field(
+    backbone: Literal["random", "herding", "k-center", "mtt", "ftd", "whole"] | None = Field(
         None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
     )
     stages: Annotated[list[Matching], Field(min_length=1)] = Field(
@@ -308,7 +337,7 @@ def load(raw: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(raw)
     except PydanticError as error:
-        raise SeqmatchError(_explain(error.errors())) from None
+        raise SeqmatchError(_explain(error.errors(), raw)) from None
     runs(config)
     return config
 
@@ -339,8 +368,13 @@ def recorded_epochs(config: Config, recipe: str, dataset: str) -> int:
     return config.experts[recipe].epochs or max(
         epochs_needed(run.stages[0])
         for run in runs(config).values()
-        if run.dataset == dataset and run.stages and run.stages[0].experts == recipe and run.stages[0].iterations
+        if run.dataset == dataset and run.stages and run.stages[0].experts == recipe and uses_experts(run.stages[0])
     )
+
+
+def uses_experts(stage: Matching) -> bool:
+    """Whether a stage needs trajectories: to match them, or to choose real images."""
+    return stage.iterations > 0 or stage.initial != "random"
 
 
 def epochs_needed(stage: Matching) -> int:
@@ -378,15 +412,18 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
             seeds=(config.seeds[0],),
         )
 
-    if method == "mtt" and len(settings.stages) > 1:
-        raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets; MTT has one, seqmatch-mtt any number")
+    if method in ("mtt", "ftd") and len(settings.stages) > 1:
+        raise SeqmatchError(
+            f"{key}.stages: {len(settings.stages)} subsets; {method} has one, seqmatch-{method} any number"
+        )
     if method.startswith("seqmatch-") and "stages" not in settings.model_fields_set:
         raise SeqmatchError(f"{key}.stages: missing; give one entry a subset, such as [{{}}, {{}}] for two")
     if len(settings.stages) > cell.ipc:
         raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets of ipc {cell.ipc}; use at most ipc subsets")
-    stages = tuple(_layered(config.matching, cell.matching, stage) for stage in settings.stages)
-    if backbone == "random":
-        stages = tuple(_layered(stage, Matching(iterations=0)) for stage in stages)
+    usual = Matching(ema=FTD_EMA) if backbone == "ftd" else Matching()
+    stages = tuple(_layered(usual, config.matching, cell.matching, stage) for stage in settings.stages)
+    if backbone in CORESETS:
+        stages = tuple(_layered(stage, Matching(iterations=0, initial=backbone)) for stage in stages)
     network = _matched_network(config, stages[0], key)
     stages = tuple(
         _layered(stage, Matching(experts=_recipe(config, stage, f"{key}.stages[{i}]")))
@@ -395,7 +432,13 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     if any(config.experts[stage.experts].network != network for stage in stages):
         raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
     recorded = config.experts[stages[0].experts].epochs
-    if backbone != "random" and recorded is not None and recorded < epochs_needed(stages[0]):
+    for stage in stages:
+        if backbone == "ftd" and stage.iterations and not config.experts[stage.experts].rho:
+            raise SeqmatchError(
+                f"experts.{stage.experts}.rho = 0: {key} matches sharpness-aware experts; set it (published: 0.01), or "
+                "name others with `experts`"
+            )
+    if uses_experts(stages[0]) and recorded is not None and recorded < epochs_needed(stages[0]):
         raise SeqmatchError(
             f"experts.{stages[0].experts}.epochs = {recorded}: {key} can match up to epoch {epochs_needed(stages[0])}; "
             "raise it, or leave it out"
@@ -481,11 +524,11 @@ def _allowed(value: str, names: Any) -> str:
     return f"allowed: {', '.join(names) or 'nothing'}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
-def _explain(faults: list[Any]) -> str:
+def _explain(faults: list[Any], raw: Any) -> str:
     """One line for each key at fault; what the branches of a union allow is joined."""
     lines: dict[str, list[str]] = {}
     for fault in faults:
-        path = [part for part in fault["loc"] if not _is_union_branch(part)]
+        path = _keys_of(fault, raw)
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
         if fault["type"] == "extra_forbidden":
             lines[key] = [f"unknown key; {_allowed(str(path[-1]), _keys(Config, path[:-1]))}"]
@@ -500,9 +543,14 @@ def _explain(faults: list[Any]) -> str:
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
 
 
-def _is_union_branch(part: str | int) -> bool:
-    """Pydantic names the tried branch of a union (`Method`, `constrained-int`, …) inside the location."""
-    return isinstance(part, str) and ("[" in part or part in {"Method", "Cell", "constrained-int", "int", "none"})
+def _keys_of(fault: Any, raw: Any) -> list[str | int]:
+    """The keys that lead to a fault in what was read, without pydantic's names for the branches of unions."""
+    node, path = raw, []
+    for part in fault["loc"]:
+        if (isinstance(node, dict) and part in node) or (isinstance(node, list) and isinstance(part, int)):
+            node = node[part]
+            path.append(part)
+    return [*path, fault["loc"][-1]] if fault["type"] == "missing" else path
 
 
 def _keys(annotation: Any, path: list[str | int]) -> list[str]:

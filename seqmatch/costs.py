@@ -90,9 +90,10 @@ def _of_dataset(settings: Config, name: str, runs: list[Run]) -> Iterator[Cost]:
     data = _Data(name, _training_images(source, size), size.test, size.classes, pixels, work)
     statistics = NUMBER * pixels**2 if source.normalization == "zca" else 0
     yield Cost("prepare_dataset", name, 1, disk=pixels_of(source) + statistics)
-    for recipe in dict.fromkeys(run.stages[0].experts for run in runs if run.stages and run.stages[0].iterations):
+    first_stages = [run.stages[0] for run in runs if run.stages]
+    for recipe in dict.fromkeys(stage.experts for stage in first_stages if config.uses_experts(stage)):
         epochs = config.recorded_epochs(settings, recipe, name)
-        yield _trajectories("train_experts", data, settings.experts[recipe], epochs, epochs * data.images)
+        yield _trajectories("train_experts", data, settings.experts[recipe], epochs)
     for run in runs:
         yield from _of_stages(settings, data, run)
         yield from _of_measurements(settings, data, run)
@@ -105,8 +106,8 @@ def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
     for k, stage in enumerate(run.stages):
         if k and stage.iterations:
             epochs = config.epochs_needed(stage)
-            images_seen = run.evaluation.epochs * sum(seen[:k]) + epochs * data.images
-            one = _trajectories("train_teachers", data, settings.experts[stage.experts], epochs, images_seen)
+            through = run.evaluation.epochs * sum(seen[:k])
+            one = _trajectories("train_teachers", data, settings.experts[stage.experts], epochs, through)
             yield replace(one, jobs=seeds * one.jobs, operations=seeds * one.operations, disk=seeds * one.disk)
         new = seen[k] - (seen[k - 1] if k else 0)
         kept = 1 + min(stage.snapshots, stage.iterations)
@@ -144,7 +145,9 @@ def _seen(data: _Data, run: Run) -> list[int]:
     return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
 
 
-def _trajectories(rule: str, data: _Data, recipe: config.Experts, epochs: int, images_seen: int) -> Cost:
+def _trajectories(rule: str, data: _Data, recipe: config.Experts, epochs: int, through: int = 0) -> Cost:
+    """Networks that see `through` synthetic images, then `epochs` of real ones."""
+    images_seen = through + epochs * data.images * (2 if recipe.rho else 1)
     count, work = recipe.shards * recipe.networks_per_shard, data.work(recipe.network)
     width = NUMBER // 2 if recipe.storage == "float16" else NUMBER
     disk = count * (epochs + 1) * work.parameters * width

@@ -112,12 +112,16 @@ def minibatches(total: int, batch_size: int, steps: int, generator: torch.Genera
 
 
 class _State:
-    """What changes along the way: images, step size, optimiser, and the record of it all."""
+    """What changes along the way: images and their moving average, step size, optimiser, and the record of it all.
+
+    Snapshots keep the average (Du et al. 2022, FTD); without decay it is the images themselves.
+    """
 
     def __init__(self, initial: Subset, settings: config.Matching, device: torch.device):
         self.settings = settings
         self.labels = initial.labels
         self.images = initial.images.to(device, copy=True)
+        self.average = self.images.clone()
         self.step_size = torch.tensor(initial.step_size, dtype=torch.float64)
         step, start = OPTIMIZERS[settings.optimizer]
         self._step = step
@@ -156,12 +160,13 @@ class _State:
             self.settings,
         )
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
+        self.average.lerp_(self.images, 1 - self.settings.ema)
         self._keep()
 
     def copy(self) -> "_State":
         """This moment, safe from further updates."""
         twin = copy.copy(self)
-        twin.images, twin.step_size = self.images.clone(), self.step_size.clone()
+        twin.images, twin.average, twin.step_size = self.images.clone(), self.average.clone(), self.step_size.clone()
         twin.optimizer = {
             parameter: {name: tensor.clone() for name, tensor in tensors.items()}
             for parameter, tensors in self.optimizer.items()
@@ -192,7 +197,8 @@ class _State:
             for parameter, tensors in self.optimizer.items()
             for name, tensor in tensors.items()
         }
-        return {"live.images": self.images, "live.step_size": self.step_size} | optimizer
+        live = {"live.images": self.images, "live.average": self.average, "live.step_size": self.step_size}
+        return live | optimizer
 
     def _restore(self, saved: dict[str, Tensor]) -> None:
         for name, tensor in self._live().items():
@@ -203,7 +209,7 @@ class _State:
 
     def _keep(self) -> None:
         if self.done in snapshot_iterations(self.settings):
-            self.kept.append((self.done, self.images.detach().cpu().clone(), float(self.step_size)))
+            self.kept.append((self.done, self.average.detach().cpu().clone(), float(self.step_size)))
 
 
 def picks(

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.coresets import Order
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization
-from seqmatch.seeds import Seed
 from seqmatch.tensorfile import load_tensors, save_tensors
 from seqmatch.training import Stage
 
@@ -43,15 +43,16 @@ def subset_sizes(ipc: int, subsets: int) -> list[int]:
 
 
 def initial_subset(
-    images: Tensor, labels: Tensor, ipc: int, subsets: int, subset: int, step_size: float, seed: Seed
+    images: Tensor, labels: Tensor, ipc: int, subsets: int, subset: int, step_size: float, order: Order
 ) -> Subset:
-    """Random real images to start S_k from, k = `subset` from 1; those of different k are distinct.
+    """Real images to start S_k from, k = `subset` from 1; those of different k are distinct.
 
-    The choice depends on `seed` alone, so that methods with equal seeds start from the same images.
+    The choice depends on `order` alone, so that methods that share it start from the same images.
 
     Args:
         images: normalised training images (N, C, H, W).
         labels: their classes (N,).
+        order: the images of each class in the order in which S_1, S_2 and so on take them.
 
     Raises:
         ValueError: a class has fewer than `ipc` images.
@@ -63,8 +64,7 @@ def initial_subset(
         members = (labels == label).nonzero().squeeze(1)
         if len(members) < ipc:
             raise ValueError(f"class {label} has {len(members)} training images, fewer than ipc {ipc}")
-        order = torch.randperm(len(members), generator=(seed / label).generator())
-        chosen.append(members[order[first : first + sizes[subset - 1]]])
+        chosen.append(order(members, label)[first : first + sizes[subset - 1]])
     index = torch.cat(chosen)
     return Subset(images[index].clone(), labels[index].clone(), step_size)
 

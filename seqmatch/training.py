@@ -53,6 +53,8 @@ class Phase:
     settings: config.Training
     seed: Seed
     """Epoch e draws order and augmentation from ``seed / e``."""
+    descent: Callable[[Gradient], Gradient] = lambda gradient: gradient
+    """From the gradient of the loss to the direction that is descended."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _train_epoch(
     rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
     for batch in batches(order, settings.batch_size):
         drawn = augment.draw(augmentation, len(batch), generator)
-        compute = gradient if len(batch) == full else loss_gradient
+        compute = phase.descent(gradient if len(batch) == full else loss_gradient)
         gradients = compute(network, augment.apply(drawn, stage.images[batch]), stage.labels[batch])
         _sgd_step(parameters, list(gradients), velocities, rate, settings)
 

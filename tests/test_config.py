@@ -31,7 +31,7 @@ def test_the_default_configuration_is_valid():
 
 
 FAULTS = [
-    ({"matching__iteration": 3}, "matching.iteration: unknown key; allowed: experts, iterations", "did you mean"),
+    ({"matching__iteration": 3}, "matching.iteration: unknown key; allowed: experts, initial,", "did you mean"),
     ({"cells__1__methods": {"mtt": {"stages": [{"steps": 1}]}}}, "cells[1].methods.mtt.stages[0].steps: unknown key",),
     ({"datasets__digits__source": "minst"}, "datasets.digits.source = 'minst'", "'digits'"),
     ({"datasets__digits__path": "x"}, "datasets.digits.path = x: digits takes none", "data.sources"),
@@ -39,11 +39,14 @@ FAULTS = [
     ({"datasets__digits__image_size": 4}, "datasets.digits.image_size = 4", "8"),
     ({"data": {"sources": {"digits": ["x"]}}}, "data.sources.digits", "cifar10"),
     ({"cells__1__dataset": "digit"}, "cells[1].dataset = digit: not defined; allowed: digits", "did you mean digits"),
-    ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "random, mtt, seqmatch-mtt, whole"),
+    ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "random, herding, k-center, mtt"),
     ({"cells__1__ipc": 1}, "cells[1].methods.seqmatch-mtt.stages: 2 subsets of ipc 1",),
     ({"cells__1__ipc": 0}, "cells[1].ipc = 0", "greater than or equal to 1", "'all'"),
     ({"cells__1__ipc": 2.5}, "cells[1].ipc = 2.5", "integer"),
-    ({"cells__1__methods": {"mtt": {"stages": [{}, {}]}}}, "MTT has one, seqmatch-mtt any number"),
+    ({"cells__1__methods": {"mtt": {"stages": [{}, {}]}}}, "mtt has one, seqmatch-mtt any number"),
+    ({"cells__1__methods": {"ftd": None}}, "experts.convnet.rho = 0: cells[1].methods.ftd matches sharpness-aware"),
+    ({"cells__1__methods": {"ftd": {"stages": [{}, {}]}}}, "ftd has one, seqmatch-ftd any number"),
+    ({"cells__1__methods": {"herding": {"backbone": "mtt"}}}, "herding has the backbone herding"),
     ({"cells__1__methods": {"mtt": {"stages": []}}}, "cells[1].methods.mtt.stages = []"),
     ({"cells__1__methods": {"mtt": {"backbone": "random"}}}, "cells[1].methods.mtt.backbone = random"),
     ({"cells__1__methods": {"whole": None}}, "`whole` goes with ipc `all`"),
@@ -51,6 +54,9 @@ FAULTS = [
     ({"cells__0__methods": {"whole": None}}, "cells[0].methods.whole.evaluation.learning_rate: missing"),
     ({"cells__0": DEFAULT["cells"][1]}, "stands in another cell too"),
     ({"cells": []}, "cells = []"),
+    ({"[": None}, "[: unknown key; allowed: device"),
+    ({"none": None}, "none: unknown key; allowed: device"),
+    ({"cells__1__Method": {}}, "cells[1].Method: unknown key; allowed: dataset"),
     ({"seeds": 3}, "seeds = 3", "list"),
     ({"seeds": [True]}, "seeds[0] = True", "integer"),
     ({"seeds": [-1]}, "seeds[0] = -1"),
@@ -148,3 +154,23 @@ def test_the_schema_accepts_the_default_and_refuses_an_unknown_key():
     jsonschema.validate(DEFAULT, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(changed(matching__iteration=3), schema)
+
+
+def test_ftd_averages_its_images_and_coresets_move_none():
+    raw = copy.deepcopy(DEFAULT)
+    raw["experts"]["flat"] = raw["experts"]["convnet"] | {"rho": 0.01}
+    raw["matching"]["experts"] = "convnet"
+    raw["cells"][1]["methods"] = {
+        "herding": None,
+        "k-center": None,
+        "mtt": None,
+        "ftd": {"stages": [{"experts": "flat"}]},
+        "seqmatch-ftd": {"stages": [{"experts": "flat", "ema": 0.9}, {"experts": "flat"}]},
+    }
+    runs = {name: run for (_, name, _), run in config.runs(config.load(raw)).items()}
+    assert [stage.ema for stage in runs["seqmatch-ftd"].stages] == [0.9, config.FTD_EMA]
+    assert runs["mtt"].stages[0].ema == 0 and runs["ftd"].stages[0].ema == config.FTD_EMA
+    for name in ("herding", "k-center"):
+        (stage,) = runs[name].stages
+        assert (stage.initial, stage.iterations) == (name, 0) and config.uses_experts(stage)
+    assert config.recorded_epochs(config.load(raw), "flat", "digits") == 15

@@ -249,3 +249,15 @@ def test_snapshots_come_back_from_their_file(shard, tmp_path):
     snapshots = run(shard, tmp_path)
     save_snapshots(tmp_path / "s.safetensors", snapshots, {})
     assert same(load_snapshots(tmp_path / "s.safetensors"), snapshots)
+
+
+def test_the_kept_images_are_their_moving_average(shard, tmp_path):
+    """Written out from the images themselves, which a run without averaging keeps."""
+    every = SETTINGS.model_copy(update={"snapshots": 6})
+    plain = run(shard, tmp_path / "plain", every).images
+    averaged = run(shard, tmp_path / "ema", every.model_copy(update={"ema": 0.9})).images
+    expected = [plain[0]]
+    for images in plain[1:]:
+        expected.append(0.9 * expected[-1] + 0.1 * images)
+    assert (averaged - torch.stack(expected)).abs().max() < 1e-6
+    assert not torch.equal(averaged[-1], plain[-1])

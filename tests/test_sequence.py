@@ -3,6 +3,7 @@ import torch
 from conftest import labelled, normal
 
 from seqmatch import config
+from seqmatch.coresets import random_order
 from seqmatch.data.normalization import Standardization
 from seqmatch.seeds import Seed
 from seqmatch.sequence import (
@@ -35,7 +36,7 @@ def test_impossible_divisions_are_refused(ipc, k):
 
 def test_initial_images_are_real_distinct_and_of_their_class():
     images, labels = labelled(classes=3, per_class=9)
-    parts = [initial_subset(images, labels, 5, 2, k, 0.1, Seed("i")) for k in (1, 2)]
+    parts = [initial_subset(images, labels, 5, 2, k, 0.1, random_order(Seed("i"))) for k in (1, 2)]
     assert [len(part.labels) for part in parts] == [9, 6]
     chosen = []
     for part in parts:
@@ -48,14 +49,14 @@ def test_initial_images_are_real_distinct_and_of_their_class():
 
 def test_the_whole_set_starts_from_the_same_images_for_every_k():
     images, labels = labelled(classes=3, per_class=9)
-    whole = initial_subset(images, labels, 4, 1, 1, 0.1, Seed("i")).images
-    parts = torch.cat([initial_subset(images, labels, 4, 2, k, 0.1, Seed("i")).images for k in (1, 2)])
+    whole = initial_subset(images, labels, 4, 1, 1, 0.1, random_order(Seed("i"))).images
+    parts = torch.cat([initial_subset(images, labels, 4, 2, k, 0.1, random_order(Seed("i"))).images for k in (1, 2)])
     assert torch.equal(whole.flatten(1).sort(0).values, parts.flatten(1).sort(0).values)
 
 
 def test_classes_that_are_too_small_are_refused():
     with pytest.raises(ValueError, match="class 0 has 4 training images"):
-        initial_subset(*labelled(per_class=4), 5, 1, 1, 0.1, Seed("i"))
+        initial_subset(*labelled(per_class=4), 5, 1, 1, 0.1, random_order(Seed("i")))
 
 
 def test_stage_k_is_the_union_of_the_first_k_subsets_at_its_own_step_size():

@@ -156,9 +156,9 @@ def run_wildcards(wildcards):
 def experts_of(wildcards):
     """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
     stage = stage_of(wildcards)
-    if stage.iterations == 0:
+    if not vocabulary.uses_experts(stage):
         return []
-    if wildcards.subset == "1":
+    if wildcards.subset == "1" or stage.iterations == 0:
         folder = f"results/{wildcards.dataset}/experts/{stage.experts}"
     else:
         folder = f"{RUN}/teachers{{subset}}"
