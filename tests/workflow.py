@@ -46,7 +46,7 @@ TINY = {
 
 def copy_project(folder: Path, configuration: dict) -> Path:
     """What the workflow needs, with a configuration of its own."""
-    for name in ("workflow", "scripts", "seqmatch"):
+    for name in ("workflow", "scripts", "seqmatch", "resources"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "environment.yml", folder)
     configure(folder, configuration)

@@ -1,4 +1,5 @@
 # The configuration as typed models, and the look-ups that rules share. Imports no torch.
+import json
 import os
 import sys
 from functools import cache
@@ -26,6 +27,7 @@ GPU = int(
     CONFIG.device == "cuda"
     or (CONFIG.device == "auto" and which("nvidia-smi") is not None)
 )
+PUBLISHED = os.path.relpath(ROOT / "resources/published_results.csv")
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 DATA = "results/{dataset}/data.safetensors"
 METHODS = list(
@@ -241,6 +243,18 @@ def cross_accuracies():
         crosses,
         architecture=lambda run: run.architectures,
         seed=lambda run: CROSS_SEEDS,
+    )
+
+
+def published_data():
+    """Data sets that hold a published one as it is, and which, as JSON."""
+    return json.dumps(
+        {
+            name: dataset.source
+            for name, dataset in CONFIG.datasets.items()
+            if dataset.image_size is None and dataset.source != "imagefolder"
+        },
+        sort_keys=True,
     )
 
 

@@ -1,9 +1,12 @@
 rule table1:
     input:
         accuracies=own_accuracies(CONFIG.seeds),
+        published=PUBLISHED,
     output:
         csv="results/table1.csv",
         provenance="results/table1.json",
+        compared="results/published.csv",
+        compared_provenance="results/published.json",
         markdown="results/table1.md",
     log:
         "logs/table1.log",
@@ -18,12 +21,14 @@ rule table1:
         script=script("table1"),
         sources=sources("table1"),
         methods=METHODS,
+        published_data=published_data(),
     shell:
-        "python {params.script:q} {input.accuracies} --methods {params.methods} --csv {output.csv}"
+        "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
+        " --sources {params.published_data:q} --compared {output.compared} --csv {output.csv}"
         " --markdown {output.markdown} > {log} 2>&1"
 
 
-use rule table1 as table2 with:
+rule table2:
     input:
         accuracies=unique(own_accuracies(CROSS_SEEDS, crosses) + cross_accuracies()),
     output:
@@ -32,10 +37,20 @@ use rule table1 as table2 with:
         markdown="results/table2.md",
     log:
         "logs/table2.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         script=script("table2"),
         sources=sources("table2"),
         methods=METHODS,
+    shell:
+        "python {params.script:q} {input.accuracies} --methods {params.methods} --csv {output.csv}"
+        " --markdown {output.markdown} > {log} 2>&1"
 
 
 rule figure_difficulty:

@@ -1,0 +1,61 @@
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.published import UNLISTED, beside, markdown_beside, read_published
+
+PATH = ROOT / "resources/published_results.csv"
+
+
+def ours(dataset="mine", methods=("mtt", "seqmatch-mtt", "herding"), ipc="10"):
+    rows = [
+        {"dataset": dataset, "ipc": ipc, "method": method, "accuracy_mean": 50.0 + index, "accuracy_std": 1.0}
+        for index, method in enumerate(methods)
+    ]
+    return pd.DataFrame(rows).assign(network="convnet")
+
+
+def test_every_published_number_has_a_source():
+    found = read_published(PATH)
+    assert len(found) > 100 and found["source"].str.len().min() > 5
+    assert found["accuracy_mean"].between(5, 100).all()
+    assert set(found["dataset"]) >= {"cifar10", "tiny-imagenet", "imagenette"}
+
+
+def test_published_and_own_numbers_stand_side_by_side():
+    published = read_published(PATH)
+    table = beside(ours(), published, {"mine": "cifar10"}, 1)
+    mtt = table[table["method"] == "mtt"]
+    listed = published.query("table == 1 and method == 'MTT' and dataset == 'cifar10' and ipc == '10'")
+    assert sorted(mtt["published_mean"]) == sorted(listed["accuracy_mean"]) and (mtt["run_mean"] == 50.0).all()
+    not_run = table[table["method"] == "haba"]
+    assert not_run["run_mean"].isna().all() and not_run["published_mean"].notna().all()
+    unlisted = table[table["method"] == "seqmatch-mtt"].iloc[0]
+    assert pd.isna(unlisted["published_mean"]) and unlisted["source"] == UNLISTED and unlisted["run_mean"] == 51.0
+    unknown = table[table["method"] == "herding"].iloc[0]
+    assert pd.isna(unknown["published_mean"]) and pd.isna(unknown["source"])
+    counted = published.query("table == 1 and dataset == 'cifar10' and ipc == '10'")
+    assert len(table) == len(counted) + 2  # ours that nobody has published
+
+
+def test_other_data_are_compared_with_nothing():
+    published = read_published(PATH)
+    assert beside(ours(), published, {}, 1).empty and markdown_beside(beside(ours(), published, {}, 1)) == ""
+    assert beside(ours(ipc="3"), published, {"mine": "cifar10"}, 1)["published_mean"].isna().all()
+
+
+def test_the_markdown_keeps_missing_numbers_empty():
+    text = markdown_beside(beside(ours(), read_published(PATH), {"mine": "cifar10"}, 1))
+    (row,) = [line for line in text.splitlines() if "| seqmatch-mtt" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["mine ipc 10", "seqmatch-mtt", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
+    assert "| 65.3 ± 0.7" in text and "nan" not in text
+
+
+def test_a_list_that_is_none_is_named(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SeqmatchError, match=r"x\.csv: not a list of published numbers; it has no column table"):
+        read_published(tmp_path / "x.csv")
+    with pytest.raises(SeqmatchError, match="cannot be read"):
+        read_published(tmp_path / "y.csv")
