@@ -14,16 +14,13 @@ from seqmatch.published import beside, markdown_beside, read_published
 from seqmatch.store import provenance, save_table, save_text
 from seqmatch.tables import markdown1, read_accuracies, table1
 
-NUMBER = 1
-
 
 def main(args):
     table = table1(read_accuracies(args.accuracies), args.methods)
-    save_table(args.csv, table.round(4), provenance(command.parameters(args), args.accuracies))
-    compared = beside(table, read_published(args.published), args.sources, NUMBER)
-    save_table(
-        args.compared, compared.round(4), provenance(command.parameters(args), [*args.accuracies, args.published])
-    )
+    compared = beside(table, read_published(args.published), args.sources)
+    header = provenance(command.parameters(args), [*args.accuracies, args.published])
+    save_table(args.csv, table.round(4), header)
+    save_table(args.compared, compared.round(4), header)
     save_text(args.markdown, markdown1(table) + markdown_beside(compared))
 
 

@@ -7,6 +7,9 @@ import pandas as pd
 from seqmatch.errors import SeqmatchError
 
 PUBLISHED_COLUMNS = ["table", "method", "dataset", "ipc", "network", "accuracy_mean", "accuracy_std", "source"]
+OTHER_ARCHITECTURES = 2
+"""The table of the paper whose numbers are not of the network that was matched."""
+
 UNLISTED = "fill from the paper"
 """Source of SeqMatch's own published numbers, which the list of them does not hold."""
 
@@ -27,14 +30,13 @@ def read_published(path: Path) -> pd.DataFrame:
     return found.assign(dataset=found["dataset"].replace("tinyimagenet", "tiny-imagenet"))
 
 
-def beside(table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str], number: int) -> pd.DataFrame:
+def beside(table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str]) -> pd.DataFrame:
     """Every published number of a cell that ran, and every row of this run, side by side.
 
     Args:
         table: Table 1 of this run.
         published: as `read_published` gives it.
         sources: data set of the run to its source, for those that hold a published data set as it is.
-        number: table of the paper.
 
     Returns:
         One row a published number, or a method that has none: `dataset`, `ipc`, `method`, `published_mean`,
@@ -43,19 +45,14 @@ def beside(table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str]
     ours = table[table["dataset"].isin(sources)]
     columns = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "network": "run_network"}
     ours = ours[["dataset", "ipc", "method", *columns]].rename(columns=columns)
-    theirs = published[published["table"] == number].rename(
+    theirs = published[published["table"] != OTHER_ARCHITECTURES].rename(
         columns={"accuracy_mean": "published_mean", "accuracy_std": "published_std", "network": "published_network"}
     )
     theirs = theirs.assign(key=theirs["method"].str.lower(), on=theirs["dataset"]).drop(columns=["method", "dataset"])
     cells = ours[["dataset", "ipc"]].drop_duplicates()
     cells = cells.assign(on=cells["dataset"].map(sources))
     listed = cells.merge(theirs, on=["on", "ipc"])
-    both = listed.merge(
-        ours.assign(key=ours["method"]),
-        how="outer",
-        left_on=["dataset", "ipc", "key"],
-        right_on=["dataset", "ipc", "key"],
-    )
+    both = listed.merge(ours.assign(key=ours["method"]), how="outer", on=["dataset", "ipc", "key"])
     both["method"] = both["method"].fillna(both["key"])
     unlisted = both["published_mean"].isna() & both["method"].str.startswith("seqmatch-")
     both.loc[unlisted, "source"] = UNLISTED
@@ -79,16 +76,16 @@ def markdown_beside(table: pd.DataFrame) -> str:
     """The same as a Markdown table; empty where there is nothing to compare."""
     if table.empty:
         return ""
+    published = zip(table["published_mean"], table["published_std"], strict=True)
+    own = zip(table["run_mean"], table["run_std"], strict=True)
     shown = pd.DataFrame(
         {
             "cell": table["dataset"] + " ipc " + table["ipc"],
             "method": table["method"],
-            "published": [
-                _mean_std(*pair) for pair in zip(table["published_mean"], table["published_std"], strict=True)
-            ],
+            "published": [_mean_std(*pair) for pair in published],
             "on": table["published_network"],
             "source": table["source"],
-            "this run": [_mean_std(*pair) for pair in zip(table["run_mean"], table["run_std"], strict=True)],
+            "this run": [_mean_std(*pair) for pair in own],
             "with": table["run_network"],
         }
     )

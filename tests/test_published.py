@@ -25,7 +25,7 @@ def test_every_published_number_has_a_source():
 
 def test_published_and_own_numbers_stand_side_by_side():
     published = read_published(PATH)
-    table = beside(ours(), published, {"mine": "cifar10"}, 1)
+    table = beside(ours(), published, {"mine": "cifar10"})
     mtt = table[table["method"] == "mtt"]
     listed = published.query("table == 1 and method == 'MTT' and dataset == 'cifar10' and ipc == '10'")
     assert sorted(mtt["published_mean"]) == sorted(listed["accuracy_mean"]) and (mtt["run_mean"] == 50.0).all()
@@ -41,12 +41,12 @@ def test_published_and_own_numbers_stand_side_by_side():
 
 def test_other_data_are_compared_with_nothing():
     published = read_published(PATH)
-    assert beside(ours(), published, {}, 1).empty and markdown_beside(beside(ours(), published, {}, 1)) == ""
-    assert beside(ours(ipc="3"), published, {"mine": "cifar10"}, 1)["published_mean"].isna().all()
+    assert beside(ours(), published, {}).empty and markdown_beside(beside(ours(), published, {})) == ""
+    assert beside(ours(ipc="3"), published, {"mine": "cifar10"})["published_mean"].isna().all()
 
 
 def test_the_markdown_keeps_missing_numbers_empty():
-    text = markdown_beside(beside(ours(), read_published(PATH), {"mine": "cifar10"}, 1))
+    text = markdown_beside(beside(ours(), read_published(PATH), {"mine": "cifar10"}))
     (row,) = [line for line in text.splitlines() if "| seqmatch-mtt" in line]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["mine ipc 10", "seqmatch-mtt", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
@@ -59,3 +59,8 @@ def test_a_list_that_is_none_is_named(tmp_path):
         read_published(tmp_path / "x.csv")
     with pytest.raises(SeqmatchError, match="cannot be read"):
         read_published(tmp_path / "y.csv")
+
+
+def test_imagenet_subsets_have_theirs_from_table_3():
+    table = beside(ours("nette", ("mtt",)), read_published(PATH), {"nette": "imagenette"})
+    assert table.set_index("method").loc["mtt", ["published_mean", "run_mean"]].tolist() == [63.0, 50.0]
