@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from benchmarks import plain
 from seqmatch import augment, config, networks
 from seqmatch.data import normalization
-from seqmatch.distillation import picks
 from seqmatch.experts import Trajectories, save_shard
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.trajectory import unflatten
+from seqmatch.objectives import picks
 from seqmatch.seeds import Seed
 from seqmatch.training import Phase, Stage, accuracy, best_gradient, train_through
 

@@ -16,11 +16,11 @@ from seqmatch.coresets import random_order
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
 from seqmatch.device import prepare as prepare_device
-from seqmatch.distillation import picks
 from seqmatch.ensemble import Member
 from seqmatch.experts import record_trajectories
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.matching.trajectory import Match, match_unrolled, unflatten
+from seqmatch.objectives import picks
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset
 from seqmatch.training import Phase, Stage

@@ -5,21 +5,24 @@ the same command takes it up again.
 """
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import command
 import compute
+import torch
 from torch.nn.utils import vector_to_parameters
 
 from seqmatch import config
 from seqmatch.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
-from seqmatch.distillation import distill, student_batch
+from seqmatch.distillation import distill
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
 from seqmatch.matching.choice import best_match
 from seqmatch.networks import activations, build, structure
+from seqmatch.objectives import distribution_step, student_batch, trajectory_step
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
 from seqmatch.snapshots import save_snapshots
@@ -38,16 +41,33 @@ def main(args):
     checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     settings = args.settings
-    images, labels = dataset.split("train")
+    real = dataset.split("train")
     if settings.initial == "random":
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:
-        features = embed(expert(args, dataset, device), images.to(device))
+        features = embed(expert(args, dataset, device), real[0].to(device))
         order = coreset_order(CHOICES[settings.initial], features, args.ipc)
     try:
-        initial = initial_subset(images, labels, args.ipc, args.subsets, args.subset, settings.initial_step_size, order)
+        initial = initial_subset(*real, args.ipc, args.subsets, args.subset, settings.initial_step_size, order)
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
+    prefix = [load_subset(path) for path in args.prefix]
+    with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
+        step = make_step(args, dataset, real, initial, prefix, trajectories, device) if settings.iterations else None
+        snapshots = distill(initial, prefix, step, settings, checkpoint, device)
+    save_snapshots(args.out, snapshots, header)
+    checkpoint.remove()
+
+
+def make_step(args, dataset, real, initial, prefix, trajectories, device):
+    """What this subset matches."""
+    settings = args.settings
+    seed = Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset)
+    labels = torch.cat([subset.labels for subset in (*prefix, initial)]).to(device)
+    if settings.objective == "distribution":
+        new_network = partial(build, args.network, dataset.shape, dataset.classes, device=device)
+        real = tuple(tensor.to(device) for tensor in real)
+        return distribution_step(real, new_network, labels, settings.real_batch, dataset.augmentation, seed)
     network = structure(args.network, dataset.shape, dataset.classes)
     match_trajectory = best_match(
         network,
@@ -58,21 +78,16 @@ def main(args):
         settings.iterations * settings.experts_per_step,
         device,
     )
-    with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
-        snapshots = distill(
-            initial,
-            [load_subset(path) for path in args.prefix],
-            trajectories,
-            network,
-            match_trajectory,
-            settings,
-            dataset.augmentation,
-            Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset),
-            checkpoint,
-            device,
-        )
-    save_snapshots(args.out, snapshots, header)
-    checkpoint.remove()
+    return trajectory_step(
+        trajectories,
+        network,
+        match_trajectory,
+        labels,
+        student_batch(initial, settings),
+        settings,
+        dataset.augmentation,
+        seed,
+    )
 
 
 def expert(args, dataset, device):

@@ -41,11 +41,11 @@ def draw(operations: Sequence[str], batch: int, generator: torch.Generator) -> D
 
 
 def apply(drawn: Draw | None, images: Tensor) -> Tensor:
-    """Augment images (B, C, H, W); the shape stays."""
+    """Augment images (B, C, H, W); the shape stays. A draw for one image is shared by all."""
     if drawn is None:
         return images
     drawn = drawn.to(images)
-    return OPERATIONS[drawn.operation][0](images, drawn.uniform)
+    return OPERATIONS[drawn.operation][0](images, drawn.uniform.expand(len(images), -1))
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:

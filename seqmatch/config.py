@@ -23,6 +23,7 @@ STANDARD_METHODS = {
     "random": "random",
     "herding": "herding",
     "k-center": "k-center",
+    "dm": "dm",
     "mtt": "mtt",
     "seqmatch-mtt": "mtt",
     "ftd": "ftd",
@@ -174,6 +175,12 @@ class Matching(Section):
     initial: Literal["random", "herding", "k-center"] = Field(
         "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
     )
+    objective: Literal["trajectory", "distribution"] = Field(
+        "trajectory",
+        description="what is matched: pieces of expert trajectories, or each class's mean features in random networks "
+        "(the method `dm` sets it)",
+    )
+    real_batch: Count = Field(256, description="with `distribution`: real images of each class in an iteration")
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     synthetic_steps: Count = Field(30, description="SGD steps of the student in an iteration")
@@ -245,7 +252,7 @@ class Difficulty(Section):
 class Method(Section):
     """A method in a cell of the table; every key may be left out."""
 
-    backbone: Literal["random", "herding", "k-center", "mtt", "ftd", "whole"] | None = Field(
+    backbone: Literal["random", "herding", "k-center", "dm", "mtt", "ftd", "whole"] | None = Field(
         None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
     )
     stages: Annotated[list[Matching], Field(min_length=1)] = Field(
@@ -374,7 +381,7 @@ def recorded_epochs(config: Config, recipe: str, dataset: str) -> int:
 
 def uses_experts(stage: Matching) -> bool:
     """Whether a stage needs trajectories: to match them, or to choose real images."""
-    return stage.iterations > 0 or stage.initial != "random"
+    return (stage.iterations > 0 and stage.objective == "trajectory") or stage.initial != "random"
 
 
 def epochs_needed(stage: Matching) -> int:
@@ -412,9 +419,9 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
             seeds=(config.seeds[0],),
         )
 
-    if method in ("mtt", "ftd") and len(settings.stages) > 1:
+    if method in ("dm", "mtt", "ftd") and len(settings.stages) > 1:
         raise SeqmatchError(
-            f"{key}.stages: {len(settings.stages)} subsets; {method} has one, seqmatch-{method} any number"
+            f"{key}.stages: {len(settings.stages)} subsets; {method} has one, a `seqmatch-…` method any number"
         )
     if method.startswith("seqmatch-") and "stages" not in settings.model_fields_set:
         raise SeqmatchError(f"{key}.stages: missing; give one entry a subset, such as [{{}}, {{}}] for two")
@@ -432,6 +439,8 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     if any(config.experts[stage.experts].network != network for stage in stages):
         raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
     recorded = config.experts[stages[0].experts].epochs
+    if backbone == "dm":
+        stages = tuple(_layered(stage, Matching(objective="distribution")) for stage in stages)
     for stage in stages:
         if backbone == "ftd" and stage.iterations and not config.experts[stage.experts].rho:
             raise SeqmatchError(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from seqmatch.networks import features
 from seqmatch.seeds import Seed
 from seqmatch.training import TEST_BATCH
 
@@ -17,14 +18,14 @@ def random_order(seed: Seed) -> Order:
     return lambda members, label: members[torch.randperm(len(members), generator=(seed / label).generator())]
 
 
-def coreset_order(choose: Callable[[Tensor, int], Tensor], features: Tensor, count: int) -> Order:
+def coreset_order(choose: Callable[[Tensor, int], Tensor], embedded: Tensor, count: int) -> Order:
     """The first `count` that `choose` takes of each class.
 
     Args:
         choose: `herding` or `k_center`.
-        features: of all images, (N, d).
+        embedded: all images, (N, d).
     """
-    return lambda members, label: members[choose(features[members], count)]
+    return lambda members, label: members[choose(embedded[members], count)]
 
 
 def herding(features: Tensor, count: int) -> Tensor:
@@ -70,11 +71,5 @@ CHOICES = {"herding": herding, "k-center": k_center}
 @torch.inference_mode()
 def embed(network: nn.Module, images: Tensor) -> Tensor:
     """What the last linear layer of `network` sees of normalised images (N, C, H, W): (N, d), on the CPU."""
-    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    seen: list[Tensor] = []
-    handle = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].cpu()))
     network.eval()
-    for batch in images.split(TEST_BATCH):
-        network(batch)
-    handle.remove()
-    return torch.cat(seen)
+    return torch.cat([features(network, batch).cpu() for batch in images.split(TEST_BATCH)])

@@ -104,7 +104,7 @@ def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
     seen, seeds = _seen(data, run), len(run.seeds)
     matched = data.work(run.network)
     for k, stage in enumerate(run.stages):
-        if k and stage.iterations:
+        if k and stage.iterations and config.uses_experts(stage):
             epochs = config.epochs_needed(stage)
             through = run.evaluation.epochs * sum(seen[:k])
             one = _trajectories("train_teachers", data, settings.experts[stage.experts], epochs, through)
@@ -112,12 +112,19 @@ def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
         new = seen[k] - (seen[k - 1] if k else 0)
         kept = 1 + min(stage.snapshots, stage.iterations)
         subset = NUMBER * new * data.pixels
-        steps = stage.iterations * stage.experts_per_step * stage.synthetic_steps
-        batch = min(stage.synthetic_batch or new, seen[k])
-        yield Cost("distill_subset", data.name, seeds, seeds * steps * batch * matched.matching, seeds * kept * subset)
+        operations = stage.iterations * _an_iteration(stage, data, matched, new, seen[k])
+        yield Cost("distill_subset", data.name, seeds, seeds * operations, seeds * kept * subset)
         scored = "validation" in run.protocols or "test" in run.protocols
         trained = settings.selection.networks * kept * run.evaluation.epochs * sum(seen[: k + 1]) * scored
         yield Cost("select_snapshot", data.name, seeds, seeds * trained * matched.training, seeds * subset)
+
+
+def _an_iteration(stage: config.Matching, data: _Data, work: _Work, new: int, union: int) -> float:
+    """Operations of one update of a subset of `new` images, the last part of a `union`."""
+    if stage.objective == "distribution":
+        return data.classes * stage.real_batch * work.forward + 3 * union * work.forward
+    batch = min(stage.synthetic_batch or new, union)
+    return stage.experts_per_step * stage.synthetic_steps * batch * work.matching
 
 
 def _of_measurements(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:

