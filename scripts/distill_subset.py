@@ -22,7 +22,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
 from seqmatch.matching.choice import best_match
 from seqmatch.networks import activations, build, structure
-from seqmatch.objectives import distribution_step, student_batch, trajectory_step
+from seqmatch.objectives import distribution_step, gradient_step, student_batch, trajectory_step
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
 from seqmatch.snapshots import save_snapshots
@@ -64,10 +64,11 @@ def make_step(args, dataset, real, initial, prefix, trajectories, device):
     settings = args.settings
     seed = Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset)
     labels = torch.cat([subset.labels for subset in (*prefix, initial)]).to(device)
-    if settings.objective == "distribution":
+    augmentation = dataset.augmentation if settings.augment_matching else ()
+    if settings.objective != "trajectory":
         new_network = partial(build, args.network, dataset.shape, dataset.classes, device=device)
-        real = tuple(tensor.to(device) for tensor in real)
-        return distribution_step(real, new_network, labels, settings.real_batch, dataset.augmentation, seed)
+        make = {"gradient": gradient_step, "distribution": distribution_step}[settings.objective]
+        return make(tuple(tensor.to(device) for tensor in real), new_network, labels, settings, augmentation, seed)
     network = structure(args.network, dataset.shape, dataset.classes)
     match_trajectory = best_match(
         network,
@@ -85,7 +86,7 @@ def make_step(args, dataset, real, initial, prefix, trajectories, device):
         labels,
         student_batch(initial, settings),
         settings,
-        dataset.augmentation,
+        augmentation,
         seed,
     )
 

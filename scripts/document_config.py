@@ -91,7 +91,7 @@ def kind(about, schema):
         return ", ".join(f"`{value}`" for value in about.get("enum", [about.get("const")]))
     if about["type"] == "array":
         return f"list of {kind(about['items'], schema)}"
-    names = {"integer": "integer", "number": "number", "string": "name"}
+    names = {"boolean": "`true` or `false`", "integer": "integer", "number": "number", "string": "name"}
     bounds = [
         f"{sign} {about[key]:g}"
         for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))

@@ -23,6 +23,8 @@ STANDARD_METHODS = {
     "random": "random",
     "herding": "herding",
     "k-center": "k-center",
+    "dc": "dc",
+    "dsa": "dsa",
     "dm": "dm",
     "mtt": "mtt",
     "seqmatch-mtt": "mtt",
@@ -175,12 +177,19 @@ class Matching(Section):
     initial: Literal["random", "herding", "k-center"] = Field(
         "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
     )
-    objective: Literal["trajectory", "distribution"] = Field(
+    objective: Literal["trajectory", "gradient", "distribution"] = Field(
         "trajectory",
-        description="what is matched: pieces of expert trajectories, or each class's mean features in random networks "
-        "(the method `dm` sets it)",
+        description="what is matched: pieces of expert trajectories, each class's gradient, or its mean features in "
+        "random networks (the methods `dc`, `dsa` and `dm` set it)",
     )
-    real_batch: Count = Field(256, description="with `distribution`: real images of each class in an iteration")
+    real_batch: Count = Field(256, description="but with `trajectory`: real images of each class in an iteration")
+    updates_per_network: Count = Field(
+        10, description="with `gradient`: iterations with one network; its state is not saved between them"
+    )
+    network_epochs: Count = Field(
+        50, description="with `gradient`: epochs on the synthetic images that the network learns between two iterations"
+    )
+    augment_matching: bool = Field(True, strict=True, description="whether what is matched is augmented (`dc`: not)")
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     synthetic_steps: Count = Field(30, description="SGD steps of the student in an iteration")
@@ -202,6 +211,14 @@ class Matching(Section):
     lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
     initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
+
+
+ONE_LEVEL = {
+    "dc": Matching(objective="gradient", augment_matching=False),
+    "dsa": Matching(objective="gradient"),
+    "dm": Matching(objective="distribution"),
+}
+"""What the methods without trajectories match."""
 
 
 class Evaluation(Training):
@@ -252,7 +269,7 @@ class Difficulty(Section):
 class Method(Section):
     """A method in a cell of the table; every key may be left out."""
 
-    backbone: Literal["random", "herding", "k-center", "dm", "mtt", "ftd", "whole"] | None = Field(
+    backbone: Literal["random", "herding", "k-center", "dc", "dsa", "dm", "mtt", "ftd", "whole"] | None = Field(
         None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
     )
     stages: Annotated[list[Matching], Field(min_length=1)] = Field(
@@ -419,7 +436,7 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
             seeds=(config.seeds[0],),
         )
 
-    if method in ("dm", "mtt", "ftd") and len(settings.stages) > 1:
+    if method in (*ONE_LEVEL, "mtt", "ftd") and len(settings.stages) > 1:
         raise SeqmatchError(
             f"{key}.stages: {len(settings.stages)} subsets; {method} has one, a `seqmatch-…` method any number"
         )
@@ -439,8 +456,8 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     if any(config.experts[stage.experts].network != network for stage in stages):
         raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
     recorded = config.experts[stages[0].experts].epochs
-    if backbone == "dm":
-        stages = tuple(_layered(stage, Matching(objective="distribution")) for stage in stages)
+    if backbone in ONE_LEVEL:
+        stages = tuple(_layered(stage, ONE_LEVEL[backbone]) for stage in stages)
     for stage in stages:
         if backbone == "ftd" and stage.iterations and not config.experts[stage.experts].rho:
             raise SeqmatchError(

@@ -121,8 +121,12 @@ def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
 
 def _an_iteration(stage: config.Matching, data: _Data, work: _Work, new: int, union: int) -> float:
     """Operations of one update of a subset of `new` images, the last part of a `union`."""
+    real = data.classes * stage.real_batch
     if stage.objective == "distribution":
-        return data.classes * stage.real_batch * work.forward + 3 * union * work.forward
+        return (real + 3 * union) * work.forward
+    if stage.objective == "gradient":
+        learning = stage.network_epochs * union * work.training
+        return (3 * real + 9 * union) * work.forward + learning * (1 - 1 / stage.updates_per_network)
     batch = min(stage.synthetic_batch or new, union)
     return stage.experts_per_step * stage.synthetic_steps * batch * work.matching
 

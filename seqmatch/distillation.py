@@ -39,6 +39,7 @@ def distill(
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
+    restart = settings.updates_per_network if settings.objective == "gradient" else 1
     frozen = [subset.images.to(device) for subset in prefix]
     state = _State.resume(initial, settings, checkpoint, device)
     with checkpoint, Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
@@ -52,7 +53,8 @@ def distill(
                 )
             bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{float(state.step_size):.5g}", refresh=False)
             bar.update()
-            checkpoint.reached(state.copy)
+            if state.done % restart == 0:
+                checkpoint.reached(state.copy)
     return state.snapshots()
 
 

@@ -39,7 +39,7 @@ FAULTS = [
     ({"datasets__digits__image_size": 4}, "datasets.digits.image_size = 4", "8"),
     ({"data": {"sources": {"digits": ["x"]}}}, "data.sources.digits", "cifar10"),
     ({"cells__1__dataset": "digit"}, "cells[1].dataset = digit: not defined; allowed: digits", "did you mean digits"),
-    ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "random, herding, k-center, dm, mtt"),
+    ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "dc, dsa, dm, mtt"),
     ({"cells__1__ipc": 1}, "cells[1].methods.seqmatch-mtt.stages: 2 subsets of ipc 1",),
     ({"cells__1__ipc": 0}, "cells[1].ipc = 0", "greater than or equal to 1", "'all'"),
     ({"cells__1__ipc": 2.5}, "cells[1].ipc = 2.5", "integer"),

@@ -5,11 +5,13 @@ import torch
 from conftest import TINY, labelled, normal
 from torch import nn
 
-from seqmatch import augment
+from seqmatch import augment, config
 from seqmatch.matching.distribution import match_distribution
 from seqmatch.networks import build, features
 from seqmatch.objectives import distribution_step
 from seqmatch.seeds import Seed
+
+SETTINGS = config.Matching(objective="distribution", real_batch=4)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_an_iteration_depends_on_its_number_alone():
         calls.append(seed)
         return build(TINY, (1, 8, 8), 3, seed)
 
-    step = distribution_step(real, new_network, torch.arange(3), 4, ["color", "crop"], Seed("d"))
+    step = distribution_step(real, new_network, torch.arange(3), SETTINGS, ["color", "crop"], Seed("d"))
     first, again, other = (step(images, 0.1, iteration) for iteration in (5, 5, 6))
     assert torch.equal(first.image_gradient, again.image_gradient)
     assert not torch.equal(first.image_gradient, other.image_gradient)
