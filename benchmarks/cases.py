@@ -21,6 +21,7 @@ from seqmatch import augment, config, networks
 from seqmatch.data import normalization
 from seqmatch.experts import Trajectories, save_shard
 from seqmatch.matching.choice import best_match
+from seqmatch.matching.gradient import match_gradient
 from seqmatch.matching.trajectory import unflatten
 from seqmatch.objectives import picks
 from seqmatch.seeds import Seed
@@ -99,6 +100,18 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
         match_trajectory(*ends, images, pick.batches, 0.01)
         for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
     ]
+
+
+def gradients(way: str, device: torch.device, real: int, ipc: int, **size: int) -> Work:
+    """One match of every class's gradient; plainly, class by class."""
+    setup = Setup(**size, device=device)
+    network = setup.network()
+    images = setup.data(CLASSES * (real + ipc))[0].unflatten(0, (CLASSES, real + ipc))
+    wanted, synthetic = images[:, :real], images[:, real:]
+    if way != OURS:
+        return lambda: plain.match_gradients(network, wanted, synthetic)
+    members = torch.arange(CLASSES * ipc, device=device).view(CLASSES, ipc)
+    return lambda: match_gradient(network, wanted, synthetic.flatten(0, 1), members, lambda x: x)
 
 
 def training(way: str, device: torch.device, images: int, batch: int, compile: str, **size: int) -> Work:
@@ -198,6 +211,7 @@ def gemm(way: str, device: torch.device, size: int) -> Work:
 
 TASKS = {
     "matching": matching,
+    "gradient matching": gradients,
     "training": training,
     "evaluation": evaluation,
     "test pass": testing,
@@ -241,6 +255,8 @@ FULL = [
     Case("matching", {"B": 100, "T": 10, **SMALL, "compile": "never"}),
     Case("matching", {"B": 20, "T": 10, **DIGITS, "compile": "never"}),
     Case("matching", {"B": 20, "T": 10, **DIGITS, "compile": "always"}, (OURS,)),
+    Case("gradient matching", {"real": 64, "ipc": 10, **CIFAR}, loops=1),
+    Case("gradient matching", {"real": 64, "ipc": 2, **DIGITS}),
     Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "always"}, loops=1),
     Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "never"}, (OURS,), loops=1),
     Case("training", {"images": 8192, "batch": 256, **SMALL, "compile": "always"}),

@@ -58,6 +58,24 @@ def match(
     return float(matching_loss.detach()), images.grad, float(step_size.grad)
 
 
+def match_gradients(network: nn.Module, real: Tensor, images: Tensor) -> tuple[float, Tensor]:
+    """Gradient matching class by class: the loss, and its gradient for the images; both (classes, m, C, H, W)."""
+    images = images.clone().requires_grad_()
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    total = torch.zeros(())
+    for label in range(len(real)):
+        wanted = torch.autograd.grad(_class_loss(network, real[label], label), weights)
+        found = torch.autograd.grad(_class_loss(network, images[label], label), weights, create_graph=True)
+        for one, other in zip(wanted, found, strict=True):
+            total = total + (1 - F.cosine_similarity(one.flatten(1), other.flatten(1), dim=1)).sum()
+    (gradient,) = torch.autograd.grad(total, images)
+    return float(total.detach()), gradient
+
+
+def _class_loss(network: nn.Module, images: Tensor, label: int) -> Tensor:
+    return F.cross_entropy(network(images), torch.full((len(images),), label, device=images.device))
+
+
 def train_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
     """One pass over the loader; returns the mean loss and the accuracy, as training scripts print them."""
     network.train()
