@@ -11,6 +11,12 @@ from matplotlib.figure import Figure
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 """Widths of a figure, in inches."""
 
+LARGEST_IMAGE, TALLEST, WIDEST = 0.42, 9.0, 12.0
+"""Of grids of images, in inches: the side of one, and the whole."""
+
+GAP, WHITE = 1, 255
+"""Pixels between images, and their level."""
+
 COLORS = {"easy": "#0072B2", "hard": "#D55E00"}
 """Okabe–Ito colours, which colour-blind readers can tell apart."""
 
@@ -59,31 +65,41 @@ def difficulty_figure(table: pd.DataFrame) -> Figure:
 def images_figure(subsets: Sequence[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], title: str) -> Figure:
     """The synthetic images, a row a class, a block of columns a subset (Fig. 3 of the paper).
 
+    However many classes and images there are, the figure stays within `TALLEST` and `WIDEST`.
+
     Args:
         subsets: for each S_k, uint8 pixels (n, C, H, W) and labels (n,).
         class_names: by label.
     """
-    columns = [int(np.bincount(labels).max()) for _, labels in subsets]
-    size = 0.42  # inches
-    width = size * sum(columns) + 0.25 * (len(subsets) - 1) + 0.9
+    rows, columns = len(class_names), [int(np.bincount(labels).max()) for _, labels in subsets]
+    side = min(LARGEST_IMAGE, TALLEST / rows, WIDEST / sum(columns))
+    width = side * sum(columns) + 0.25 * (len(subsets) - 1) + 0.9
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, size * len(class_names) + 0.55))
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)
-        blocks = figure.subfigures(1, len(subsets), width_ratios=columns, wspace=0.06, squeeze=False)[0]
-        for index, (block, (pixels, labels)) in enumerate(zip(blocks, subsets, strict=True)):
-            axes = block.subplots(len(class_names), columns[index], squeeze=False)
-            for label, row in enumerate(axes):
-                members = pixels[labels == label]
-                for column, panel in enumerate(row):
-                    panel.set(xticks=[], yticks=[])
-                    panel.spines[:].set_visible(False)
-                    if column < len(members):
-                        _show(panel, members[column])
-                if index == 0:
-                    row[0].set_ylabel(class_names[label], rotation=0, ha="right", va="center")
-            block.suptitle(f"$S_{index + 1}$", fontsize=8)
+        figure = Figure(figsize=(width, side * rows + 0.55))
+        panels = figure.subplots(1, len(subsets), width_ratios=columns, squeeze=False)[0]
+        for index, (panel, (pixels, labels)) in enumerate(zip(panels, subsets, strict=True)):
+            shown = mosaic(pixels, labels, rows)
+            panel.imshow(shown.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            panel.spines[:].set_visible(False)
+            panel.tick_params(length=0, labelsize=min(8, 60 * side))
+            height = pixels.shape[2] + GAP
+            panel.set(xticks=[], yticks=[], title=f"$S_{index + 1}$")
+            if index == 0:
+                panel.set_yticks(np.arange(rows) * height + height / 2 - GAP, class_names)
         figure.suptitle(title, fontsize=8)
     return figure
+
+
+def mosaic(pixels: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Images (n, C, H, W), uint8, as one (…, …, C): a row a class, white between them and where a row is shorter."""
+    _, channels, height, width = pixels.shape
+    columns = int(np.bincount(labels).max())
+    whole = np.full((classes * (height + GAP) - GAP, columns * (width + GAP) - GAP, channels), WHITE, np.uint8)
+    for label in range(classes):
+        for column, image in enumerate(pixels[labels == label]):
+            top, left = label * (height + GAP), column * (width + GAP)
+            whole[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return whole
 
 
 def save(figure: Figure, paths: Sequence[Path]) -> None:
@@ -101,14 +117,3 @@ def _band(panel, rows: pd.DataFrame, kind: str) -> None:
     panel.plot(spread.index, spread["mean"], color=COLORS[kind], linewidth=1.2, label=f"{kind} ({share:.0%})")
     low = (spread["mean"] - spread["std"]).clip(lower=spread["mean"] / 10)
     panel.fill_between(spread.index, low, spread["mean"] + spread["std"], color=COLORS[kind], alpha=0.2, linewidth=0)
-
-
-def _show(panel, pixels: np.ndarray) -> None:
-    image = pixels.transpose(1, 2, 0)
-    panel.imshow(
-        image.squeeze(),
-        cmap="gray" if image.shape[2] == 1 else None,
-        vmin=0,
-        vmax=255,
-        interpolation="nearest",
-    )

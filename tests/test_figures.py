@@ -32,13 +32,25 @@ def test_the_difficulty_figure_draws_both_kinds_for_each_method():
 
 
 def test_the_images_figure_shows_every_image_in_its_row():
-    labels = np.array([0, 0, 1, 1])
-    pixels = np.arange(4 * 64).reshape(4, 1, 8, 8).astype(np.uint8)
+    labels = np.array([0, 0, 1])
+    pixels = np.arange(3 * 64).reshape(3, 1, 8, 8).astype(np.uint8)
     figure = images_figure([(pixels, labels), (pixels[[0, 2]], labels[[0, 2]])], ["zero", "one"], "title")
-    shown = [panel.images[0].get_array() for panel in figure.axes if panel.images]
-    assert len(shown) == 6
-    assert any((image == pixels[3, 0]).all() for image in shown)
-    assert {panel.get_ylabel() for panel in figure.axes} == {"zero", "one", ""}
+    first, second = figure.axes
+    assert first.get_title() == "$S_1$" and second.get_title() == "$S_2$"
+    assert [text.get_text() for text in first.get_yticklabels()] == ["zero", "one"] and not second.get_yticklabels()
+    shown = np.asarray(first.images[0].get_array())
+    assert shown.shape == (17, 17)
+    assert (shown[:8, 9:] == pixels[1, 0]).all() and (shown[9:, :8] == pixels[2, 0]).all()
+    assert (shown[9:, 9:] == 255).all() and (shown[8] == 255).all()
+    for label, tick in enumerate(first.get_yticks()):
+        assert 9 * label <= tick < 9 * label + 8
+
+
+def test_a_grid_of_many_classes_and_images_stays_on_a_page():
+    labels = np.repeat(np.arange(200), 10)
+    pixels = np.zeros((2000, 3, 16, 16), np.uint8)
+    width, height = images_figure([(pixels, labels)], [str(label) for label in range(200)], "").get_size_inches()
+    assert width < 13 and height < 10
 
 
 @pytest.mark.parametrize("colours", [1, 3])
