@@ -10,9 +10,12 @@ from pathlib import Path
 
 import command
 
+from seqmatch.html import page
 from seqmatch.published import beside, markdown_beside, read_published
 from seqmatch.store import provenance, save_table, save_text
 from seqmatch.tables import markdown1, read_accuracies, table1
+
+TITLE = "Table 1: test accuracy in percent, by data set and images per class (ipc)"
 
 
 def main(args):
@@ -22,6 +25,8 @@ def main(args):
     save_table(args.csv, table.round(4), header)
     save_table(args.compared, compared.round(4), header)
     save_text(args.markdown, markdown1(table) + markdown_beside(compared))
+    save_text(args.html, page(table, TITLE))
+    save_text(args.compared_html, page(compared, "Published numbers beside this run's"))
 
 
 def sources(text):
@@ -43,4 +48,6 @@ if __name__ == "__main__":
     arguments.add_argument("--compared", type=Path, required=True, help="table of published and own numbers to write")
     arguments.add_argument("--csv", type=Path, required=True, help="table to write")
     arguments.add_argument("--markdown", type=Path, required=True, help="its Markdown form")
+    arguments.add_argument("--html", type=Path, required=True, help="its form for the report")
+    arguments.add_argument("--compared-html", type=Path, required=True, help="the same of --compared")
     command.run(main, arguments)

@@ -8,6 +8,18 @@ rule table1:
         compared="results/published.csv",
         compared_provenance="results/published.json",
         markdown="results/table1.md",
+        html=report(
+            "results/table1.html",
+            caption="../report/table1.rst",
+            category="Tables",
+            labels={"table": "1: methods"},
+        ),
+        compared_html=report(
+            "results/published.html",
+            caption="../report/published.rst",
+            category="Tables",
+            labels={"table": "published numbers"},
+        ),
     log:
         "logs/table1.log",
     localrule: True
@@ -25,7 +37,7 @@ rule table1:
     shell:
         "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
         " --sources {params.published_data:q} --compared {output.compared} --csv {output.csv}"
-        " --markdown {output.markdown} > {log} 2>&1"
+        " --markdown {output.markdown} --html {output.html} --compared-html {output.compared_html} > {log} 2>&1"
 
 
 rule table2:
@@ -35,6 +47,12 @@ rule table2:
         csv="results/table2.csv",
         provenance="results/table2.json",
         markdown="results/table2.md",
+        html=report(
+            "results/table2.html",
+            caption="../report/table2.rst",
+            category="Tables",
+            labels={"table": "2: other architectures"},
+        ),
     log:
         "logs/table2.log",
     localrule: True
@@ -50,14 +68,23 @@ rule table2:
         methods=METHODS,
     shell:
         "python {params.script:q} {input.accuracies} --methods {params.methods} --csv {output.csv}"
-        " --markdown {output.markdown} > {log} 2>&1"
+        " --markdown {output.markdown} --html {output.html} > {log} 2>&1"
 
 
 rule figure_difficulty:
     input:
         difficulty="results/difficulty.csv",
     output:
-        "results/figures/{dataset}/difficulty-ipc{ipc}.png",
+        report(
+            "results/figures/{dataset}/difficulty-ipc{ipc}.png",
+            caption="../report/difficulty.rst",
+            category="Figures",
+            labels={
+                "figure": "easy and hard images",
+                "data set": "{dataset}",
+                "ipc": "{ipc}",
+            },
+        ),
         "results/figures/{dataset}/difficulty-ipc{ipc}.pdf",
     log:
         "logs/{dataset}/figure_difficulty-ipc{ipc}.log",
@@ -80,7 +107,16 @@ rule figure_images:
     input:
         subsets=subsets_of,
     output:
-        "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.png",
+        report(
+            "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.png",
+            caption="../report/images.rst",
+            category="Figures",
+            labels={
+                "figure": "images of {method}, seed {seed}",
+                "data set": "{dataset}",
+                "ipc": "{ipc}",
+            },
+        ),
         "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.pdf",
     log:
         "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/figure_images.log",
