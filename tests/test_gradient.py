@@ -5,7 +5,7 @@ from conftest import TINY, labelled, normal
 
 from seqmatch import augment, config
 from seqmatch.matching.gradient import class_gradients, distance, match_gradient
-from seqmatch.networks import build
+from seqmatch.networks import build, pooling
 from seqmatch.objectives import gradient_step
 from seqmatch.seeds import Seed
 
@@ -44,6 +44,18 @@ def test_loss_and_gradient_against_class_by_class(problem):
     (gradient,) = torch.autograd.grad(loss, leaf)
     assert match.loss == pytest.approx(float(loss.detach()), rel=1e-9) and match.step_size_gradient == 0
     assert (match.image_gradient - gradient).abs().max() < 1e-9 * gradient.abs().max()
+
+
+def test_it_is_the_same_with_the_pooling_of_large_maps(problem, monkeypatch):
+    network, real, images, members = problem
+    expected = match_gradient(network, real, images, members, lambda x: x)
+    monkeypatch.setattr(pooling, "WORTHWHILE", 0)
+    found = match_gradient(network, real, images, members, lambda x: x)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert (found.image_gradient - expected.image_gradient).abs().max() < 1e-12
+    leaf = images.clone().requires_grad_()
+    loss = by_class(network, real, leaf, members)
+    assert (found.image_gradient - torch.autograd.grad(loss, leaf)[0]).abs().max() < 1e-9
 
 
 def test_gradient_against_finite_differences(problem):
