@@ -76,8 +76,10 @@ def test_subsets_have_their_sizes_statistics_and_provenance(finished):
 
 
 def test_distillation_changes_images_and_subsets_differ(finished):
-    random, mtt = (subset(finished, method)[0]["images"] for method in ("random", "mtt"))
-    assert (random - mtt).abs().max() > 0.01
+    folders = (finished / f"results/digits/{method}/ipc3/seed0" for method in ("random", "mtt"))
+    random, mtt = (load_tensors(folder / "snapshots1.safetensors")[0]["images"] for folder in folders)
+    assert len(random) == 1 and torch.equal(random[0], mtt[0])  # the choice may be the initial one
+    assert (mtt[0] - mtt[-1]).abs().max() > 0.01
     first, second = (subset(finished, "seqmatch-mtt", k)[0]["images"] for k in (1, 2))
     assert not any((first == image).flatten(1).all(1).any() for image in second)
 
