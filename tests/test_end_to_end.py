@@ -97,8 +97,8 @@ def test_two_runs_write_the_same_bytes(tmp_path, finished):
     run(folder, "all")
     for path in sorted((finished / "results").rglob("*")):
         name = path.relative_to(finished)
-        tables = ("table1.json", "table2.json", "published.json")
-        timed = "benchmarks" in name.parts or "accuracy" in str(name) or name.name in tables
+        naming_timed = ("table1.json", "table2.json", "published.json")
+        timed = "benchmarks" in name.parts or "accuracy" in str(name) or name.name in naming_timed
         if path.is_file() and not timed:
             assert path.read_bytes() == (folder / name).read_bytes(), name
     tables = [pd.read_csv(f / "results/accuracy.csv").drop(columns="seconds") for f in (finished, folder)]
