@@ -114,7 +114,9 @@ def test_a_stage_that_is_killed_again_and_again_ends_with_the_same_bytes(start, 
             os.kill(process.pid, draw.choice([signal.SIGTERM, signal.SIGKILL]))
             process.join()
             kills += process.exitcode != 0
-        assert process.exitcode in (0, 128 + signal.SIGTERM, -signal.SIGKILL), (tmp_path / "log").read_text()
+        # On a busy machine the signal may come before the script has begun to listen.
+        ended = (0, 128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL)
+        assert process.exitcode in ended, (tmp_path / "log").read_text()
         assert kills < 100
     log = (tmp_path / "log").read_text()
     assert kills >= 1 and "resumed from" in log, log
