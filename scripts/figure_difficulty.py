@@ -5,7 +5,8 @@ from pathlib import Path
 import command
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.figures import difficulty_figure, save
+from seqmatch.figures.difficulty import difficulty_figure
+from seqmatch.figures.style import save
 from seqmatch.store import load_table
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import command
 
-from seqmatch.figures import images_figure, save
+from seqmatch.figures.images import images_figure
+from seqmatch.figures.style import save
 from seqmatch.store import load_arrays
 
 

@@ -165,7 +165,7 @@ def test_another_last_stage_keeps_the_first_subset(edited):
 @pytest.mark.parametrize(
     ("module", "reruns", "spares"),
     [
-        ("figures", {"figure_images", "figure_difficulty"}, {"evaluate", "distill_subset", "table1"}),
+        ("figures/style", {"figure_images", "figure_difficulty"}, {"evaluate", "distill_subset", "table1"}),
         ("matching/trajectory", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
         ("difficulty", {"cluster_difficulty", "figure_difficulty"}, {"record_losses", "evaluate", "table1"}),
         ("training", {"train_experts", "distill_subset"}, {"prepare_dataset"}),

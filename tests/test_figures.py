@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqmatch.figures import difficulty_figure, images_figure, save
+from seqmatch.figures.difficulty import difficulty_figure
+from seqmatch.figures.images import images_figure
+from seqmatch.figures.style import save
 
 
 def difficulty(methods=("mtt", "seqmatch-mtt")):

@@ -11,7 +11,12 @@ def names(script):
 def test_distillation_runs_matching_and_no_figures():
     found = names("distill_subset")
     assert {"scripts/distill_subset.py", "scripts/command.py", "seqmatch/matching/trajectory.py"} <= found
-    assert not found & {"seqmatch/figures.py", "seqmatch/tables.py", "seqmatch/evaluation.py", "seqmatch/config.py"}
+    assert not found & {
+        "seqmatch/figures/images.py",
+        "seqmatch/tables.py",
+        "seqmatch/evaluation.py",
+        "seqmatch/config.py",
+    }
 
 
 def test_experts_do_not_depend_on_distillation():
@@ -22,7 +27,8 @@ def test_figures_depend_on_little():
     assert names("figure_difficulty") == {
         "scripts/command.py",
         "scripts/figure_difficulty.py",
-        "seqmatch/figures.py",
+        "seqmatch/figures/difficulty.py",
+        "seqmatch/figures/style.py",
         "seqmatch/store.py",
     }
 
