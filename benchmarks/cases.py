@@ -23,7 +23,7 @@ from seqmatch.experts import Trajectories, save_shard
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.gradient import match_gradient
 from seqmatch.matching.trajectory import unflatten
-from seqmatch.objectives import picks
+from seqmatch.objectives.trajectory import picks
 from seqmatch.seeds import Seed
 from seqmatch.training import Phase, Stage, accuracy, best_gradient, train_through
 

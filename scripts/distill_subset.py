@@ -22,7 +22,9 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
 from seqmatch.matching.choice import best_match
 from seqmatch.networks import activations, build, structure
-from seqmatch.objectives import distribution_step, gradient_step, student_batch, trajectory_step
+from seqmatch.objectives.distribution import distribution_step
+from seqmatch.objectives.gradient import gradient_step
+from seqmatch.objectives.trajectory import student_batch, trajectory_step
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
 from seqmatch.snapshots import save_snapshots

@@ -10,7 +10,7 @@ from seqmatch import config
 from seqmatch.checkpoint import Checkpoint
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.trajectory import Match
-from seqmatch.objectives import Step
+from seqmatch.objectives.step import Step
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.progress import Progress
 from seqmatch.sequence import Subset

@@ -14,7 +14,9 @@ from seqmatch.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.trajectory import Match
 from seqmatch.networks import build, structure
-from seqmatch.objectives import distribution_step, gradient_step, minibatches, student_batch, trajectory_step
+from seqmatch.objectives.distribution import distribution_step
+from seqmatch.objectives.gradient import gradient_step
+from seqmatch.objectives.trajectory import minibatches, student_batch, trajectory_step
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset

@@ -6,7 +6,7 @@ from conftest import TINY, labelled, normal
 from seqmatch import augment, config
 from seqmatch.matching.gradient import class_gradients, distance, match_gradient
 from seqmatch.networks import build, pooling
-from seqmatch.objectives import gradient_step
+from seqmatch.objectives.gradient import gradient_step
 from seqmatch.seeds import Seed
 
 SETTINGS = config.Matching(objective="gradient", real_batch=4, updates_per_network=3, network_epochs=2)
