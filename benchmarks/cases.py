@@ -21,7 +21,7 @@ from seqmatch import augment, config, networks
 from seqmatch.data import normalization
 from seqmatch.experts import Trajectories, save_shard
 from seqmatch.matching.choice import best_match
-from seqmatch.matching.gradient import match_gradient
+from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import unflatten
 from seqmatch.objectives.trajectory import picks
 from seqmatch.seeds import Seed
@@ -111,7 +111,7 @@ def gradients(way: str, device: torch.device, real: int, ipc: int, **size: int) 
     if way != OURS:
         return lambda: plain.match_gradients(network, wanted, synthetic)
     members = torch.arange(CLASSES * ipc, device=device).view(CLASSES, ipc)
-    return lambda: match_gradient(network, wanted, synthetic.flatten(0, 1), members, lambda x: x)
+    return lambda: match_gradient(network, wanted, synthetic.flatten(0, 1), members, lambda x: x, DIRECTIONS)
 
 
 def training(way: str, device: torch.device, images: int, batch: int, compile: str, **size: int) -> Work:

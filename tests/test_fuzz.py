@@ -90,7 +90,9 @@ def kinds(tmp_path_factory):
     statistics = fit_standardization(raw)
     data = dataset.Dataset(raw, labels, splits, ("a", "b", "c"), statistics, ("crop",))
     course = [normal(2, name=name, dtype=torch.float64) for name in "abc"]
-    snapshots = Snapshots(torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, *course[1:])
+    snapshots = Snapshots(
+        torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, torch.tensor(1), *course[1:]
+    )
     dataset.save(folder / "data", data, {})
     save_subset(folder / "subset", Subset(images, labels, 0.1), statistics, {})
     save_snapshots(folder / "snapshots", snapshots, {})

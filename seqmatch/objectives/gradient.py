@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seqmatch import augment, config
 from seqmatch.errors import SeqmatchError
-from seqmatch.matching.gradient import match_gradient
+from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import Match
 from seqmatch.objectives.step import Step, is_finite, some
 from seqmatch.seeds import Seed
@@ -24,6 +24,7 @@ def gradient_step(
     settings: config.Matching,
     augmentation: Sequence[str],
     seed: Seed,
+    together: int | None = None,
 ) -> Step:
     """Match each class's gradients (DC, Zhao et al. 2021; with augmentation DSA, Zhao & Bilen 2021).
 
@@ -34,6 +35,7 @@ def gradient_step(
     Args:
         real: training images and labels, on the device of the synthetic ones.
         labels: of all synthetic images.
+        together: classes to a batch, by default all.
     """
     images, real_labels = real
     classes = labels.unique(sorted=True)
@@ -52,7 +54,9 @@ def gradient_step(
         chosen = torch.stack([some(index, count, generator) for index in members])
         drawn = augment.draw(augmentation, 1, generator)
         seen = augment.apply(drawn, images[chosen.flatten()]).unflatten(0, chosen.shape)
-        match = match_gradient(learner[0], seen, synthetic, own, lambda synthetic: augment.apply(drawn, synthetic))
+        match = match_gradient(
+            learner[0], seen, synthetic, own, lambda synthetic: augment.apply(drawn, synthetic), DIRECTIONS, together
+        )
         if not is_finite(match):
             raise SeqmatchError(
                 f"matching loss {match.loss} is not finite at iteration {iteration}; lower lr_images or "

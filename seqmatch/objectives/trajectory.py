@@ -69,7 +69,7 @@ def trajectory_step(
 
 def student_batch(initial: Subset, settings: config.Matching) -> int:
     """Images a student step."""
-    return settings.synthetic_batch or len(initial.labels)
+    return settings.synthetic_batch or len(initial.decoded()[1])
 
 
 def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:

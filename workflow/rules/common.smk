@@ -158,12 +158,12 @@ def run_wildcards(wildcards):
 def experts_of(wildcards):
     """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
     stage = stage_of(wildcards)
-    if not vocabulary.uses_experts(stage):
-        return []
-    if wildcards.subset == "1" or stage.iterations == 0:
+    if wildcards.subset != "1" and vocabulary.uses_teachers(stage):
+        folder = f"{RUN}/teachers{{subset}}"
+    elif vocabulary.uses_experts(stage):
         folder = f"results/{wildcards.dataset}/experts/{stage.experts}"
     else:
-        folder = f"{RUN}/teachers{{subset}}"
+        return []
     return expand(
         f"{folder}/shard{{shard}}.safetensors",
         shard=range(CONFIG.experts[stage.experts].shards),

@@ -49,7 +49,7 @@ use rule train_experts as train_teachers with:
         sources=sources("train_experts"),
         recipe=as_json(recipe_of),
         network=as_json(matched_network),
-        epochs=lambda wildcards: vocabulary.epochs_needed(stage_of(wildcards)),
+        epochs=lambda wildcards: vocabulary.teacher_epochs(stage_of(wildcards)),
         through=lambda wildcards: [
             "--evaluation",
             evaluation_of(wildcards).model_dump_json(),
