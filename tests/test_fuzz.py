@@ -1,19 +1,24 @@
 """Loaders against thousands of broken configurations and files: a clear error or a result, never a traceback."""
 
+import contextlib
 import copy
+import gzip
 import re
 import shlex
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import ROOT, labelled, normal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_datasets import idx, noise, tiny_zip
 
 from seqmatch import config
-from seqmatch.data import dataset
+from seqmatch.data import dataset, tiny_imagenet
 from seqmatch.data.normalization import fit_standardization
+from seqmatch.data.sources import published_files, read
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, save_shard
 from seqmatch.sequence import Subset, load_normalization, load_subset, save_subset
@@ -142,6 +147,34 @@ def mutated(content, mutations):
         else:
             content = content + content[at:]
     return content
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "unpack", "pack"),
+    [
+        ("tiny-imagenet", tiny_imagenet.FILE.name, bytes, bytes),
+        ("mnist", "t10k-images-idx3-ubyte.gz", bytes, bytes),
+        ("mnist", "t10k-images-idx3-ubyte.gz", gzip.decompress, gzip.compress),
+    ],
+    ids=["zip", "gzip", "in a good gzip"],
+)
+def test_a_mutated_archive_is_told_of_or_read(tmp_path, source, name, unpack, pack):
+    if source == "mnist":
+        for file in published_files(source):
+            array = noise(5, 28, 28) if "images" in file.name else np.arange(5, dtype=np.uint8)
+            (tmp_path / file.name).write_bytes(gzip.compress(idx(array)))
+    else:
+        tiny_zip(tmp_path / name)
+    whole = unpack((tmp_path / name).read_bytes())
+
+    @settings(max_examples=200, **FUZZ)
+    @given(mutations=MUTATIONS)
+    def read_mutated(mutations):
+        (tmp_path / name).write_bytes(pack(mutated(whole, mutations)))
+        with contextlib.suppress(SeqmatchError):
+            read(config.Dataset(source=source), tmp_path)
+
+    read_mutated()
 
 
 @settings(max_examples=600, **FUZZ)
