@@ -1,5 +1,6 @@
 """What machines and people do to a run: the message is clear, and nothing is lost."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from test_datasets import encoded, noise
 
-from workflow import TINY, command_line, copy_project, run, snakemake
+from seqmatch.data.sources import published_files
+from workflow import TINY, command_line, configure, copy_project, run, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +126,23 @@ def test_strange_places_change_nothing(finished, tmp_path):
     for name in ("subset1.safetensors", "scores1.csv"):
         assert (real / MTT / name).read_bytes() == (finished / MTT / name).read_bytes()
     assert (real / "results/table1.csv").read_bytes() == (finished / "results/table1.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ['it\'s $(touch PWNED) "`touch PWNED`"; touch PWNED', "--out=PWNED {input} * \\"])
+def test_strange_places_in_the_configuration_are_read_and_never_run(tmp_path, name):
+    files = [file.name for file in published_files("mnist")]
+    folder = copy_project(tmp_path / "project", TINY)
+    place = folder / name
+    for path in (*files, *(f"{label}/{index}.png" for label in "ab" for index in range(20))):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(encoded(noise(8, 8), "PNG"))
+    mine = {"source": "imagefolder", "path": name, "channels": 1}
+    configure(
+        folder, TINY | {"datasets": {"digits": mine, "m": {"source": "mnist"}}, "data": {"sources": {"mnist": [name]}}}
+    )
+    run(folder, "data/mnist/files.json", "results/digits/data.safetensors")
+    assert sorted(json.loads((folder / "data/mnist/files.json").read_text())) == sorted(files)
+    assert not list(tmp_path.rglob("PWNED"))
 
 
 def test_times_of_files_that_make_no_sense_repeat_nothing_small(folder):

@@ -13,7 +13,8 @@ rule fetch_data:
     params:
         script=script("fetch_data"),
         places=lambda wildcards: [
-            f"--place={place}" for place in CONFIG.data.sources.get(wildcards.source, [])
+            f"--place={place}"
+            for place in CONFIG.data.sources.get(wildcards.source, [])
         ],
     shell:
         "python {params.script:q} --source {wildcards.source} {params.places:q} --out {output} > {log} 2>&1"
