@@ -65,6 +65,8 @@ def _ascending(values: list[float]) -> list[float]:
 
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A folder or a URL: no control characters, which no path of good will has, and which garble commands and messages."""
 Count = Annotated[int, Field(strict=True, ge=1)]
 BatchSize = Annotated[int, Field(strict=True, ge=2)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
@@ -91,9 +93,8 @@ class Dataset(Section):
     """One data set, how it is split and normalised, and how its images may vary."""
 
     source: Literal["imagefolder", *SOURCES] = Field(description="where the images come from")
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
-        min_length=1,
         description="folder of an `imagefolder` (`train/<class>/`, `test/<class>/`; or `<class>/` alone), or of "
         "ImageNet-1k (`train/<wnid>/`, `val/<wnid>/`) for its subsets; other sources need none",
     )
@@ -344,7 +345,7 @@ class Cell(Section):
 class Data(Section):
     """Where the files of data sets are looked for before they are downloaded."""
 
-    sources: dict[Literal[*DOWNLOADED], list[Annotated[str, Field(min_length=1)]]] = Field(
+    sources: dict[Literal[*DOWNLOADED], list[Place]] = Field(
         {},
         description="for a source, folders on this machine or URLs of folders that hold its published files, tried in "
         "this order before their authors' own",
@@ -640,7 +641,7 @@ def _explain(faults: list[Any], raw: Any) -> str:
     lines: dict[str, list[str]] = {}
     for fault in faults:
         path = _keys_of(fault, raw)
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{_printed(part)}" for part in path).lstrip(".")
         if fault["type"] == "extra_forbidden":
             lines[key] = [f"unknown key; {_allowed(str(path[-1]), _keys(Config, path[:-1]))}"]
         elif fault["type"] == "missing":
@@ -652,6 +653,10 @@ def _explain(faults: list[Any], raw: Any) -> str:
             message = "expected keys with values below it, or nothing at all" if section else fault["msg"]
             lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
+
+
+def _printed(key: str) -> str:
+    return key if key.isprintable() else repr(key)
 
 
 def _keys_of(fault: Any, raw: Any) -> list[str | int]:

@@ -85,6 +85,9 @@ FAULTS = [
     ({"cells__1__methods": {"experts": {"backbone": "mtt"}}}, "cells[1].methods.experts: this name is taken"),
     ({"datasets__figures": {"source": "digits"}}, "datasets.figures: this name is taken"),
     ({"datasets__Bad/Name": {"source": "digits"}}, "Bad/Name"),
+    ({"datasets__a\nb": {"source": "digits"}}, "datasets.'a\\nb'"),
+    ({"datasets__digits__path": "a\0b"}, "datasets.digits.path = 'a\\x00b'", "pattern"),
+    ({"data": {"sources": {"mnist": ["a\nb"]}}}, "data.sources.mnist[0] = 'a\\nb'", "pattern"),
 ]  # fmt: skip
 
 

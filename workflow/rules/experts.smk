@@ -23,9 +23,7 @@ rule train_experts:
         network=lambda wildcards: defined(
             "networks", defined("experts", wildcards.recipe).network
         ).model_dump_json(),
-        epochs=lambda wildcards: vocabulary.recorded_epochs(
-            CONFIG, wildcards.recipe, wildcards.dataset
-        ),
+        epochs=lambda wildcards: recorded_epochs(wildcards.recipe, wildcards.dataset),
         through=[],
         name=lambda wildcards: f"{wildcards.dataset}/{wildcards.recipe}",
     shell:
