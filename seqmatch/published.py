@@ -74,7 +74,7 @@ def _beside(
     """Published numbers of `cells`, outer-joined with this run's; `network`: columns that tell networks apart."""
     theirs = published.rename(columns=THEIRS | {"dataset": "holds"})
     theirs = theirs.assign(method=theirs["method"].str.lower())
-    holding = cells.assign(holds=cells["dataset"].map(sources))
+    holding = cells.assign(holds=[sources.get(name, "") for name in cells["dataset"]])
     listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in network if name in theirs)])
     run = ours[["dataset", "ipc", "method", *OURS.values()]].merge(listed[["dataset", "ipc"]].drop_duplicates())
     both = listed.merge(run, how="outer", on=["dataset", "ipc", "method", *(name for name in network if name in run)])
