@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import subprocess
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from shutil import which
@@ -59,12 +60,12 @@ def configured(configuration, runs):
 
 
 def as_yaml(settings):
-    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
 
 
 def experiment(configuration, runs):
     """What the configuration asked for, in words."""
-    cells = groupby(runs.values(), key=lambda run: f"{run.dataset}, {run.ipc} image(s) per class")
+    cells = groupby(runs.values(), key=lambda run: f"{run.dataset} ipc {run.ipc}")
     return {
         "data sets": ", ".join(
             f"{name} (source: {configuration.datasets[name].source}, {configuration.datasets[name].normalization})"
@@ -118,13 +119,11 @@ def times_table(folder, runs):
         if ours(name, runs):
             measured = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
             rows.append({"rule": rule(name), "seconds": measured["s"], "memory": measured["max_rss"] / 1024})
-    if not rows:
-        return pd.DataFrame(columns=["rule", "jobs", "hours in all", "longest, minutes", "largest memory, GiB"])
-    found = pd.DataFrame(rows).groupby("rule").agg({"seconds": ["size", "sum", "max"], "memory": "max"})
-    found.columns = ["jobs", "hours in all", "longest, minutes", "largest memory, GiB"]
-    found["hours in all"] /= 3600
-    found["longest, minutes"] /= 60
-    return found.sort_values("hours in all", ascending=False).reset_index()
+    found = pd.DataFrame(rows, columns=["rule", "seconds", "memory"])
+    found = found.groupby("rule").agg({"seconds": ["size", "sum", "max"], "memory": "max"})
+    found.columns = ["jobs", "minutes in all", "longest, minutes", "largest memory, GiB"]
+    found[["minutes in all", "longest, minutes"]] /= 60
+    return found.sort_values("minutes in all", ascending=False).reset_index()
 
 
 def ours(name, runs):
@@ -146,8 +145,9 @@ def rule(name):
 
 
 def total(times):
-    jobs, hours = int(times["jobs"].sum()), times["hours in all"].sum()
-    return f"{jobs} jobs that compute took {hours:.2f} hours in all, start-up included; some may have run side by side."
+    jobs, minutes = int(times["jobs"].sum()), times["minutes in all"].sum()
+    took = timedelta(seconds=round(60 * minutes))
+    return f"{jobs} jobs that compute took {took} (h:mm:ss) in all, start-up included; some may have run side by side."
 
 
 if __name__ == "__main__":

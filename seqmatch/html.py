@@ -68,7 +68,8 @@ def page(title: str, parts: Sequence[str]) -> str:
 
 def table(frame: pd.DataFrame) -> str:
     """A table that a click on a head sorts by its column; numbers to two decimals, missing ones empty and last."""
-    text = frame.to_html(index=False, na_rep="", float_format="{:.2f}".format, border=0, escape=True)
+    shown = frame.astype(object).where(frame.notna(), "")  # (na_rep does not reach every type's missing values)
+    text = shown.to_html(index=False, float_format="{:.2f}".format, border=0, escape=True)
     emphasized = BOLD.sub(r"<strong>\1</strong>", text)
     return f'<div class="wide">{emphasized}</div>'
 

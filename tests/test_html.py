@@ -5,8 +5,9 @@ from seqmatch.tables.text import Sheet
 
 
 def test_a_table_is_escaped_and_missing_numbers_are_empty():
-    text = table(pd.DataFrame({"method": ["mtt", "<b>"], "accuracy": [88.123, float("nan")]}))
-    assert "<td>88.12</td>" in text and "&lt;b&gt;" in text and ">NaN<" not in text
+    seeds = pd.Series([1, None], dtype="Int64")
+    text = table(pd.DataFrame({"method": ["mtt", "<b>"], "accuracy": [88.123, float("nan")], "seed": seeds}))
+    assert "<td>88.12</td>" in text and "<td>1</td>" in text and "&lt;b&gt;" in text and text.count("<td></td>") == 2
 
 
 def test_an_empty_table_is_one_too():
