@@ -267,6 +267,16 @@ CONTRASTS = [
 ]
 
 
+# Tables that the configuration has something for.
+METHOD_TABLES = [
+    f"results/{name}.csv"
+    for name, paths in (("table1", TABLE1), ("table3", TABLE3))
+    if paths
+]
+ARCHITECTURE_TABLES = ["results/table2.csv"] if cross_accuracies() else []
+COMPARISONS = ["results/comparison.csv"] if CONTRASTS else []
+
+
 def needed(paths, what):
     """An input; a target that the configuration gives none for is an error that says so."""
 
@@ -303,8 +313,10 @@ def published_networks():
 
 
 def configuration():
-    """What the configuration sets, as JSON; defaults are the models' own."""
-    return CONFIG.model_dump_json(exclude_unset=True)
+    """What the configuration sets, as JSON, but for what changes no result; defaults are the models' own."""
+    return CONFIG.model_dump_json(
+        exclude_unset=True, exclude={"device", "compile", "data"}
+    )
 
 
 def resolved():
@@ -312,20 +324,15 @@ def resolved():
     return hashlib.sha256(repr(RUNS).encode()).hexdigest()[:16]
 
 
-def numbered_tables():
-    """Tables 1 to 3, as far as the configuration has cells for them."""
-    made = {"table1": TABLE1, "table2": cross_accuracies(), "table3": TABLE3}
-    return [f"results/{name}.csv" for name, paths in made.items() if paths]
-
-
 def tables():
     """Every table; the overview goes with them."""
     return [
         "results/accuracy.csv",
-        *numbered_tables(),
+        *METHOD_TABLES,
+        *ARCHITECTURE_TABLES,
+        *COMPARISONS,
         "results/table4.csv",
         "results/published.csv",
-        *(["results/comparison.csv"] if CONTRASTS else []),
         "results/overview.html",
     ]
 

@@ -1,7 +1,4 @@
-# Tables are made where Snakemake itself runs, in a second or two each. What every script of them writes:
-FORMS = " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
-
-
+# Tables are made where Snakemake itself runs, in a second or two each.
 rule table1:
     input:
         accuracies=needed(TABLE1, "cell of Table 1"),
@@ -34,7 +31,8 @@ rule table1:
         published_data=published_data(),
     shell:
         "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods}"
-        " --published {input.published:q} --sources {params.published_data:q}" + FORMS
+        " --published {input.published:q} --sources {params.published_data:q}"
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 use rule table1 as table3 with:
@@ -94,7 +92,8 @@ rule table2:
         networks=published_networks(),
     shell:
         "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
-        " --sources {params.published_data:q} --networks {params.networks:q}" + FORMS
+        " --sources {params.published_data:q} --networks {params.networks:q}"
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 rule table4:
@@ -124,13 +123,14 @@ rule table4:
         configuration=configuration(),
         resolved=resolved(),
     shell:
-        "python {params.script:q} --configuration {params.configuration:q}" + FORMS
+        "python {params.script:q} --configuration {params.configuration:q}"
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 rule published:
     input:
-        methods=[path for path in numbered_tables() if not path.endswith("table2.csv")],
-        architectures=["results/table2.csv"] if cross_accuracies() else [],
+        methods=METHOD_TABLES,
+        architectures=ARCHITECTURE_TABLES,
         published=PUBLISHED,
     output:
         csv="results/published.csv",
@@ -160,7 +160,7 @@ rule published:
     shell:
         "python {params.script:q} --methods {input.methods} --architectures {input.architectures}"
         " --published {input.published:q} --sources {params.published_data:q} --networks {params.networks:q}"
-        + FORMS
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 rule comparison:
@@ -202,14 +202,14 @@ rule comparison:
         contrasts=json.dumps(CONTRASTS),
     shell:
         "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q}"
-        + FORMS
+        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 # The report's first page, and the whole configuration.
 rule overview:
     input:
-        tables=[path for path in numbered_tables() if not path.endswith("table2.csv")],
-        comparison=["results/comparison.csv"] if CONTRASTS else [],
+        tables=METHOD_TABLES,
+        comparison=COMPARISONS,
         accuracies=own_accuracies(CONFIG.seeds),
         published=PUBLISHED,
         after=figures(),  # so that all times are known
