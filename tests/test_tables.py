@@ -281,7 +281,7 @@ def test_rows_of_a_method_stand_together_and_what_shares_a_place_is_joined():
         return pd.DataFrame(entries, columns=["method", "row", "column", "text"])
 
     own = rows(("a", "a", "x", "1"), ("b", "b", "y", "2"))
-    published = rows(("c", "c, p", "x", "3"), ("a", "a, p", "x", "4"), ("a", "a, p", "x", "5"))
+    published = rows(("c", "c, p", "x", "3"), ("a", "a, p", "x", "4"), ("a", "a, p", "x", "5"), ("a", "a, p", "x", "5"))
     wide = grid(interleaved(own, published), ["y", "x"], corner="name")
     assert wide.to_numpy().tolist() == [["a", "", "1"], ["a, p", "", "4; 5"], ["b", "2", ""], ["c, p", "", "3"]]
     assert list(wide.columns) == ["name", "y", "x"]

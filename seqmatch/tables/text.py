@@ -46,11 +46,12 @@ def interleaved(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def grid(rows: pd.DataFrame, columns: Sequence[str], corner: str) -> pd.DataFrame:
-    """The texts in `rows` (`row`, `column`, `text`) by row and column; what shares a place is joined by `; `.
+    """The texts in `rows` (`row`, `column`, `text`) by row and column.
 
-    Rows are in the order of their first appearance.
+    Rows are in the order of their first appearance; different texts that share a place are joined by `; `.
     """
-    wide = rows.groupby(["row", "column"], sort=False)["text"].agg("; ".join).unstack()
+    places = rows.drop_duplicates(["row", "column", "text"]).groupby(["row", "column"], sort=False)
+    wide = places["text"].agg("; ".join).unstack()
     wide = wide.loc[rows["row"].unique(), list(columns)].fillna("")
     return wide.rename_axis(index=corner, columns=None).reset_index()
 
@@ -74,6 +75,7 @@ def to_latex(sheets: Sequence[Sheet], label: str) -> str:
     for index, sheet in enumerate(sheet for sheet in sheets if len(sheet.body)):
         tabular = sheet.body.to_markdown(index=False, disable_numparse=True, tablefmt="latex_booktabs")
         title = NUMBERED.sub("", sheet.title)  # LaTeX numbers tables itself
+        title = title[:1].upper() + title[1:]
         caption = ". ".join(escape(text.rstrip(".")) for text in (title, sheet.note) if text)
         name = f"{label}-{index + 1}" if index else label
         parts.append(
