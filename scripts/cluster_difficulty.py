@@ -1,35 +1,50 @@
 """Split the real training images of each run in hard and easy ones by k-means on their losses.
 
-Writes one row a run, network, moment and kind: share of the images and their mean loss.
+Writes one row a run, network, moment and kind: share of the images and their mean loss. A second table says how stable
+the split is: the adjusted Rand index of every two networks of a run, and of every two seeds.
 """
 
 from pathlib import Path
 
 import command
+import forms
 import pandas as pd
 
-from seqmatch.difficulty import difficulty_table
+from seqmatch.difficulty import agreement_table, difficulty_table, hard_instances
 from seqmatch.store import load_arrays, provenance, save_table
+from seqmatch.tables.stability import stability_sheets
 
 RANDOM_STATE = 0
+RUN = ["dataset", "method", "ipc"]
 
 
 def main(args):
-    tables = []
+    tables, agreements, splits = [], [], {}
     for path in args.losses:
         record, header = load_arrays(path, ("losses", "epochs", "stages"))
-        run = {name: header["parameters"][name] for name in ("dataset", "method", "ipc", "seed")}
-        table = difficulty_table(**record, random_state=RANDOM_STATE)
-        tables.append(pd.DataFrame([run] * len(table)).join(table))
-    save_table(
-        args.out,
-        pd.concat(tables, ignore_index=True).round(6),
-        provenance(command.parameters(args), args.losses),
-    )
+        run = {name: header["parameters"][name] for name in (*RUN, "seed")}
+        tables.append(of_run(run, difficulty_table(**record, random_state=RANDOM_STATE)))
+        networks = {index: hard_instances(losses, RANDOM_STATE) for index, losses in enumerate(record["losses"])}
+        agreements.append(of_run(run | {"between": "networks"}, agreement_table(networks)))
+        seeds = splits.setdefault(tuple(run[name] for name in RUN), {})
+        seeds[run["seed"]] = hard_instances(record["losses"].mean(0), RANDOM_STATE)
+    for run, seeds in splits.items():
+        agreements.append(of_run(dict(zip(RUN, run, strict=True)) | {"between": "seeds"}, agreement_table(seeds)))
+    header = provenance(command.parameters(args), args.losses)
+    save_table(args.out, pd.concat(tables, ignore_index=True).round(6), header)
+    columns = [*RUN, "between", "seed", "first", "second", "adjusted_rand_index"]
+    stability = pd.concat(agreements, ignore_index=True)[columns].astype({"seed": "Int64"})
+    forms.write(args, stability, header, stability_sheets(stability))
+
+
+def of_run(run, table):
+    """The table, with columns before it that say which run it is of."""
+    return pd.DataFrame([run] * len(table), columns=list(run)).join(table)
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("losses", type=Path, nargs="+", help="files that record_losses.py wrote")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    forms.add_forms(arguments)
     command.run(main, arguments)

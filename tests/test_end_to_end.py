@@ -97,7 +97,7 @@ def test_two_runs_write_the_same_bytes(tmp_path, finished):
     run(folder, "all")
     for path in sorted((finished / "results").rglob("*")):
         name = path.relative_to(finished)
-        naming_timed = ("table1.json", "table2.json", "published.json")
+        naming_timed = ("table1.json", "table2.json", "comparison.json", "overview.html")
         timed = "benchmarks" in name.parts or "accuracy" in str(name) or name.name in naming_timed
         if path.is_file() and not timed:
             assert path.read_bytes() == (folder / name).read_bytes(), name
@@ -182,7 +182,14 @@ def test_an_edit_to_settings_reruns_what_they_reach(edited):
     configuration = copy.deepcopy(TINY)
     configuration["difficulty"]["records"] = 5
     configure(edited, configuration)
-    assert set(plan(edited)) == {"record_losses", "cluster_difficulty", "figure_difficulty", "all"}
+    assert set(plan(edited)) == {
+        "record_losses",
+        "cluster_difficulty",
+        "figure_difficulty",
+        "table4",
+        "overview",
+        "all",
+    }
 
 
 def test_provenance_tells_how_a_table_was_made(finished):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-WITHOUT_OUTPUT = ("command", "compute", "estimate", "status")
+WITHOUT_OUTPUT = ("command", "compute", "estimate", "forms", "status")
 SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.stem not in WITHOUT_OUTPUT)
 
 
@@ -44,7 +44,8 @@ def test_every_rule_has_a_script_of_its_name():
 
 
 def test_the_library_draws_tables_and_figures_without_torch():
-    figures = [f"seqmatch.figures.{path.stem}" for path in (ROOT / "seqmatch/figures").glob("[a-z]*.py")]
-    modules = ["sys", "seqmatch.tables", "seqmatch.difficulty", "seqmatch.config", "seqmatch.sources", *figures]
+    drawn = [f"seqmatch.{folder}" for folder in ("figures", "tables")]
+    drawn = [f"{name}.{path.stem}" for name in drawn for path in (ROOT / name.replace(".", "/")).glob("[a-z]*.py")]
+    modules = ["sys", "seqmatch.html", "seqmatch.difficulty", "seqmatch.config", "seqmatch.sources", *drawn]
     code = f"import {', '.join(modules)}"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, cwd=ROOT)

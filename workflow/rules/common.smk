@@ -1,4 +1,5 @@
 # The configuration as typed models, and the look-ups that rules share. Imports no torch.
+import hashlib
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 
 from seqmatch import config as vocabulary
-from seqmatch.data.catalog import pixels_of
+from seqmatch.data.catalog import IMAGENET_SUBSETS, pixels_of
 from seqmatch.errors import SeqmatchError
 from seqmatch.sources import digest_of, sources_of
 
@@ -252,6 +253,47 @@ def cross_accuracies():
     )
 
 
+def of_imagenet(run):
+    """Whether a run belongs to Table 3 instead of Table 1."""
+    return CONFIG.datasets[run.dataset].source in IMAGENET_SUBSETS
+
+
+TABLE1 = own_accuracies(CONFIG.seeds, lambda run: not of_imagenet(run))
+TABLE2 = unique(own_accuracies(CROSS_SEEDS, crosses) + cross_accuracies())
+TABLE3 = own_accuracies(CONFIG.seeds, of_imagenet)
+# Each method of several subsets with those of one subset, the same backbone, and the same cell.
+CONTRASTS = [
+    (run.dataset, str(run.ipc), run.method, other.method)
+    for run in RUNS.values()
+    for other in RUNS.values()
+    if run.subsets > 1
+    and other.subsets == 1
+    and (run.dataset, run.ipc, run.backbone)
+    == (other.dataset, other.ipc, other.backbone)
+]
+
+
+# Tables that the configuration has something for.
+METHOD_TABLES = [
+    f"results/{name}.csv"
+    for name, paths in (("table1", TABLE1), ("table3", TABLE3))
+    if paths
+]
+ARCHITECTURE_TABLES = ["results/table2.csv"] if cross_accuracies() else []
+COMPARISONS = ["results/comparison.csv"] if CONTRASTS else []
+
+
+def needed(paths, what):
+    """An input; a target that the configuration gives none for is an error that says so."""
+
+    def find(wildcards):
+        if not paths:
+            raise WorkflowError(f"the configuration has no {what}")
+        return paths
+
+    return find
+
+
 def published_data():
     """Data sets that hold a published one as it is, and which, as JSON."""
     return json.dumps(
@@ -264,9 +306,41 @@ def published_data():
     )
 
 
+def published_networks():
+    """Architectures, and the names that publications have for them, as JSON."""
+    names = {"resnet18": "ResNet18", "vgg11": "VGG11", "alexnet": "AlexNet"}
+    return json.dumps(
+        {
+            name: names.get(network.family, f"ConvNet-{network.depth}")
+            for name, network in CONFIG.networks.items()
+        },
+        sort_keys=True,
+    )
+
+
+def configuration():
+    """What the configuration sets, as JSON, but for what changes no result; defaults are the models' own."""
+    return CONFIG.model_dump_json(
+        exclude_unset=True, exclude={"device", "compile", "data"}
+    )
+
+
+def resolved():
+    """A fingerprint of every setting of every run: as a parameter, so that another default reruns what shows them."""
+    return hashlib.sha256(repr(RUNS).encode()).hexdigest()[:16]
+
+
 def tables():
-    cross = ["results/table2.csv"] if cross_accuracies() else []
-    return ["results/accuracy.csv", "results/table1.csv", *cross]
+    """Every table; the overview goes with them."""
+    return [
+        "results/accuracy.csv",
+        *METHOD_TABLES,
+        *ARCHITECTURE_TABLES,
+        *COMPARISONS,
+        "results/table4.csv",
+        "results/published.csv",
+        "results/overview.html",
+    ]
 
 
 def figures():
