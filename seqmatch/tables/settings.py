@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from seqmatch.config import Matching, Run, Section, uses_experts
+from seqmatch.config import Matching, Run, Section, uses_experts, uses_teachers
 from seqmatch.tables.text import Sheet
 
 TITLE = "Table 4: hyperparameters"
@@ -17,18 +17,28 @@ MATTERS = {
         "max_start_epoch",
         "experts_per_step",
         "synthetic_batch",
+        "soft_labels",
         "lr_step_size",
     },
     "gradient": {"real_batch", "updates_per_network", "network_epochs", "augment_matching"},
     "distribution": {"real_batch", "augment_matching"},
+    "condensation": {
+        "real_batch",
+        "synthetic_batch",
+        "updates_per_network",
+        "network_images",
+        "distance",
+        "augment_matching",
+    },
 }
 """Settings of `Matching` that only some objectives look at; every other one matters to all."""
 
-UNTRAINED = {"experts", "initial", "iterations", "initial_step_size"}
+UNTRAINED = {"experts", "initial", "formation", "soft_labels", "iterations", "initial_step_size"}
 """What matters of a stage whose images stay as they are: which were chosen, and the step size they are learned with."""
 
-UNSET = {"synthetic_batch": "all", "learning_rate": "each stage's"}
-"""What it means that an optional setting is not set: all images of the subset; the stage's own step size."""
+UNSET = {"synthetic_batch": "all", "learning_rate": "each stage's", "augmentation": "the data's"}
+"""What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
+set's augmentation."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -50,11 +60,11 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
 
 def _relevant(stage: Matching) -> dict[str, str]:
     """The settings that a stage's images depend on."""
-    ignored = set() if uses_experts(stage) else {"experts"}
+    ignored = set() if uses_experts(stage) or uses_teachers(stage) else {"experts"}
     if stage.iterations == 0:
         ignored |= set(Matching.model_fields) - UNTRAINED
     else:
-        ignored |= set().union(*MATTERS.values()) - MATTERS.get(stage.objective, set())
+        ignored |= set().union(*MATTERS.values()) - MATTERS[stage.objective]
         ignored |= {"momentum"} if stage.optimizer == "adam" else set()
     return {name: value for name, value in _texts(stage).items() if name not in ignored}
 
