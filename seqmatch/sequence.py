@@ -30,6 +30,9 @@ class Subset:
     """int64, (classes · ipc_k,)."""
     step_size: float
 
+    def to(self, device: torch.device) -> "Subset":
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
 
 def subset_sizes(ipc: int, subsets: int) -> list[int]:
     """Images per class of each of K subsets: near-equal, the larger ones first (50 in 3: 17, 17, 16).
@@ -97,19 +100,27 @@ def make_curriculum(subsets: Sequence[Subset], settings: config.Evaluation) -> l
     return [replace(stage, step_size=settings.learning_rate) for stage in stages]
 
 
-def save_subset(path: Path, subset: Subset, normalization: Normalization, header: dict[str, Any]) -> None:
+def save_subset(
+    path: Path, subset: Subset, initial: Subset, normalization: Normalization, header: dict[str, Any]
+) -> None:
     """Write a subset with what its users need: the statistics of its normalisation, and pixels to look at.
 
-    `pixels` are the images with the normalisation inverted, clipped to uint8.
+    `pixels` are the images with the normalisation inverted, clipped to uint8; `initial_pixels` those of the real images
+    that `initial` holds, from which it was distilled.
     """
-    pixels = (normalization.invert(subset.images).clamp(0, 1) * 255).round().to(torch.uint8)
     tensors = {
         "images": subset.images,
         "labels": subset.labels,
         "step_size": torch.tensor(subset.step_size, dtype=torch.float64),
-        "pixels": pixels,
+        "pixels": _pixels(subset.images, normalization),
+        "initial_pixels": _pixels(initial.images, normalization),
     }
     save_tensors(path, tensors | normalization.tensors(), header)
+
+
+def _pixels(images: Tensor, normalization: Normalization) -> Tensor:
+    """Normalised images as uint8."""
+    return (normalization.invert(images).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def load_subset(path: Path) -> Subset:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import labelled, normal
@@ -84,10 +86,11 @@ def test_a_subset_comes_back_from_its_file_with_pixels_and_statistics(tmp_path):
     pixels = (normal(6, 1, 8, 8) * 60 + 120).clamp(0, 255).to(torch.uint8)
     subset = Subset(normalization.apply(pixels), torch.arange(6), 0.123456789)
     path = tmp_path / "s.safetensors"
-    save_subset(path, subset, normalization, {})
+    save_subset(path, subset, replace(subset, images=subset.images.flip(0)), normalization, {})
     loaded = load_subset(path)
     assert torch.equal(loaded.images, subset.images) and loaded.step_size == subset.step_size
     from seqmatch.tensorfile import load_tensors
 
     assert torch.equal(load_tensors(path)[0]["pixels"], pixels)
+    assert torch.equal(load_tensors(path)[0]["initial_pixels"], pixels.flip(0))
     assert (load_normalization(path).invert(loaded.images) * 255 - pixels).abs().max() < 1e-3
