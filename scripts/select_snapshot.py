@@ -5,7 +5,7 @@ out of the training data. `test`: the same on test data, the paper's protocol, k
 `last`: the last snapshot, which needs no scores.
 
 The subset's file holds the normalised images, labels, step size, the statistics of the normalisation, and pixels that
-a person can look at, of the initial images too; its header names classes and augmentation, so that it can be used alone.
+a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
 """
 
 from functools import partial
