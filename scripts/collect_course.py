@@ -1,6 +1,6 @@
 """Collect the course of distillation: matching loss, step size and validation accuracy against iterations.
 
-Losses and step sizes are means over windows of iterations (at most 100 a subset), so that the table stays small. Writes
+Losses and step sizes are means over windows of iterations (at most 50 a subset), so that the table stays small. Writes
 one row a run, subset, quantity and point.
 """
 

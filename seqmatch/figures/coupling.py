@@ -9,9 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from seqmatch.figures.style import ONE_COLUMN, STYLE, looks
+from seqmatch.figures.style import STYLE, TWO_COLUMNS, looks
 
 MARKERS = "osD^vP*X"
+LEGEND_LINE = 0.15
+"""Height of an entry of the legend, in inches."""
+
 RUN = ["method", "ipc", "seed"]
 
 
@@ -60,7 +63,7 @@ def coupling_figure(table: pd.DataFrame) -> Figure:
             fits through all points, and through those of each of several methods, where there are at least three.
     """
     points = coupling_points(table)
-    figure = Figure(figsize=(ONE_COLUMN * 1.4, 3.0))
+    figure = Figure()
     panel = figure.subplots()
     panel.axhline(0, color="0.7", linewidth=0.8)
     sizes = dict(zip(sorted(points["ipc"].unique(), key=int), MARKERS * len(points), strict=False))
@@ -77,7 +80,8 @@ def coupling_figure(table: pd.DataFrame) -> Figure:
         xlabel="amplification of an image: $S^{+}-S^{-}$",
         ylabel="test accuracy: $S^{+}-S^{-}$, points",
     )
-    figure.legend(loc="outside lower center", ncols=2 if len(panel.get_legend_handles_labels()[1]) > 3 else 1)
+    legend = figure.legend(loc="outside right upper")
+    figure.set_size_inches(TWO_COLUMNS, max(2.6, LEGEND_LINE * (len(legend.get_texts()) + 2)))
     return figure
 
 
@@ -86,5 +90,5 @@ def _draw_line(panel: Axes, points: pd.DataFrame, name: str, color: str) -> None
     if line is None:
         return
     ends = np.array([points["amplification"].min(), points["amplification"].max()])
-    label = f"{name}: slope {line.slope:.2g} (95 % CI {line.low:.2g} to {line.high:.2g})"
+    label = f"{name}: slope {line.slope:.2g} (95 % CI {line.low:.2g} to {line.high:.2g})".replace(" -", " −")
     panel.plot(ends, line.intercept + line.slope * ends, color=color, linestyle="--", linewidth=1, label=label)

@@ -12,6 +12,9 @@ QUANTITIES = {
     "validation": "validation accuracy, %",
 }
 
+DECADE = 10
+"""Losses that span more have a logarithmic axis."""
+
 
 @mpl.rc_context(STYLE)
 def course_figure(table: pd.DataFrame) -> Figure:
@@ -33,11 +36,11 @@ def course_figure(table: pd.DataFrame) -> Figure:
                 if (rows["method"] == method).any():
                     band(panel, rows[rows["method"] == method], "iteration", "value", label=method, **look)
             panel.set(title=f"$S_{stage}$: {QUANTITIES[quantity]}", xlabel="iteration")
-            if quantity == "matching_loss":
+            if quantity == "matching_loss" and rows["value"].max() > DECADE * rows["value"].min():
                 panel.set_yscale("log")
             panel.margins(x=0.02)
     largest = table["window"].max()
-    smoothed = f", means over {largest} iterations" if largest > 1 else ""
+    smoothed = f"; losses and step sizes are means over {largest} iterations" if largest > 1 else ""
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods),
-                  title=f"mean ± standard deviation over seeds{smoothed}")  # fmt: skip
+                  title=f"lines and bands: mean ± standard deviation over seeds{smoothed}")  # fmt: skip
     return figure

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seqmatch.figures.style import COLORS, STYLE, panels
 
-CURRICULA = {"union": "stage $k$ on $S_1 ∪ … ∪ S_k$", "subset": "stage $k$ on $S_k$ alone"}
+CURRICULA = {"union": r"stage $k$ on $S_1 \cup … \cup S_k$", "subset": "stage $k$ on $S_k$ alone"}
 
 
 @mpl.rc_context(STYLE)

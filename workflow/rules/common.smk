@@ -287,7 +287,7 @@ def of_every_dataset(pattern):
 
 
 def drawn(name, caption, **labels):
-    """A figure as its rule writes it: PNG, for the report, and PDF."""
+    """A figure in both formats: PNG, which the report shows, and PDF."""
     png = report(
         f"{FIGURES}/{name}.png",
         caption=f"../report/{caption}.rst",
@@ -339,7 +339,7 @@ def shards(recipe):
 
 @cache
 def jobs_on(dataset):
-    """Every job that computes for a data set: its rule, its benchmark file, and what it writes."""
+    """Every job that computes for a data set: the name of its rule, its benchmark file, and what it writes."""
     found = {}
     for rule_name, values in work_on(dataset):
         made = getattr(rules, rule_name)
