@@ -272,7 +272,9 @@ class Coupling(Section):
     networks: Count = Field(
         3, description="networks that the images' amplifications are averaged over, and that are trained on each half"
     )
-    records: Count = Field(4, description="moments a stage, besides the start, at which amplifications are estimated")
+    records: Count = Field(
+        4, description="moments of an image's own stage, besides its start, at which its amplification is estimated"
+    )
     draws: Count = Field(4, description="random directions of an estimate")
 
 

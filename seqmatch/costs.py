@@ -149,7 +149,7 @@ def _of_measurements(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
         yield Cost("record_losses", data.name, seeds, seeds * operations, seeds * disk)
         if run.ipc >= 2:
             coupling = settings.coupling
-            products = coupling.draws * (coupling.records * run.subsets + 1) * seen[-1] * work.matching
+            products = coupling.draws * (coupling.records + 1) * seen[-1] * work.matching
             tested = 2 * data.tested * work.forward
             operations = coupling.networks * (2 * through * work.training + products + tested)
             yield Cost("measure_coupling", data.name, seeds, seeds * operations)

@@ -25,15 +25,7 @@ from seqmatch.losses import check_finite, record_moments
 from seqmatch.matching.derivatives import Loss, Parameters, classification_loss, eager
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
-from seqmatch.training import (
-    Gradient,
-    Labelled,
-    NewNetwork,
-    Position,
-    Stage,
-    loss_gradient,
-    make_phases,
-)
+from seqmatch.training import Gradient, Labelled, NewNetwork, Position, Stage, loss_gradient, make_phases
 
 
 def measure_coupling(
@@ -67,10 +59,8 @@ def measure_coupling(
     """
     checkpoint = checkpoint or NoCheckpoint()
     settings = settings.model_copy(update={"networks": coupling.networks})
-    images, labels = (torch.cat([getattr(subset, name) for subset in subsets]) for name in ("images", "labels"))
     amplified = amplification(
-        make_curriculum(subsets, settings),
-        (images, labels),
+        subsets,
         new_network,
         settings,
         coupling,
@@ -80,7 +70,8 @@ def measure_coupling(
         gradient,
         checkpoint.part("amplification"),
     )
-    kept = dict(zip(("larger", "smaller"), halves(amplified, labels.cpu()), strict=True))
+    labels = torch.cat([subset.labels for subset in subsets]).cpu()
+    kept = dict(zip(("larger", "smaller"), halves(amplified, labels), strict=True))
     curricula = {name: restricted_curriculum(subsets, half, settings) for name, half in kept.items()}
     results = evaluate(curricula, test, new_network, settings, augmentation, seed / "halves", gradient, checkpoint)
     about = pd.DataFrame(
@@ -94,8 +85,7 @@ def measure_coupling(
 
 
 def amplification(
-    curriculum: Sequence[Stage],
-    images: Labelled,
+    subsets: Sequence[Subset],
     new_network: NewNetwork,
     settings: config.Evaluation,
     coupling: config.Coupling,
@@ -105,31 +95,37 @@ def amplification(
     gradient: Gradient = loss_gradient,
     checkpoint: Checkpoint | None = None,
 ) -> Tensor:
-    """‖A_θ(x_i)‖_F of each image, as the root of a mean square over θ and draws: float32 (N,), on the CPU.
+    """‖A_θ(x_i)‖_F of each image of S_1 ∪ … ∪ S_K, as the root of a mean square over θ and draws.
 
-    θ are the parameters of `settings.networks` networks at the start and along an evaluation's training. The images
-    are not augmented.
+    For an image of S_k, θ are the parameters of `settings.networks` networks at the start and along stage k of an
+    evaluation's training: where S_k was distilled. The images are not augmented.
+
+    Returns:
+        float32 (N,), on the CPU.
 
     Raises:
         SeqmatchError: a network diverged.
     """
-    moments = record_moments(settings.epochs, coupling.records)
+    moments = {0} | record_moments(settings.epochs, coupling.records)
 
     def record(network: nn.Module, position: Position) -> Tensor | None:
-        if position.epoch not in moments and (position.phase, position.epoch) != (0, 0):
+        if position.epoch not in moments:
             return None
         check_finite(network)
-        theta = list(network.parameters())
+        theta, own = list(network.parameters()), subsets[position.phase]
         here = seed / "directions" / position.phase / position.epoch
         directions = (random_direction(theta, here / draw) for draw in range(coupling.draws))
-        return squared_amplification(classification_loss(network), theta, *images, directions, chunk)
+        found = squared_amplification(classification_loss(network), theta, own.images, own.labels, directions, chunk)
+        return torch.cat([found if subset is own else torch.zeros(len(subset.labels)).to(found) for subset in subsets])
 
+    phases = partial(make_phases, make_curriculum(subsets, settings), settings)
     members = [
-        Member(partial(new_network, seed / index / "initial"), make_phases(curriculum, settings, seed / index))
+        Member(partial(new_network, seed / index / "initial"), phases(seed / index))
         for index in range(settings.networks)
     ]
     trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "amplification")
-    return torch.stack([found for member in trained for found in member.records]).mean(0).sqrt()
+    total = torch.stack([found for member in trained for found in member.records]).sum(0)
+    return (total / (settings.networks * len(moments))).sqrt()
 
 
 def squared_amplification(

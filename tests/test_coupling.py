@@ -22,7 +22,7 @@ from seqmatch.matching.derivatives import classification_loss
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
-from seqmatch.training import Stage, make_phases, train
+from seqmatch.training import make_phases, train
 
 SETTINGS = config.Evaluation(epochs=6)
 SETTINGS_OF_TWO = SETTINGS.model_copy(update={"networks": 2})
@@ -93,21 +93,24 @@ def test_the_mean_of_draws_converges_to_the_squared_norm(case):
     assert (error < 0.15 * exact).all()
 
 
-def test_amplification_is_averaged_over_networks_and_moments_of_evaluations_training():
-    curriculum = [Stage(*labelled(name=name), 0.05) for name in "ab"]
-    images = labelled(per_class=1, name="x")
-    found = amplification(curriculum, images, NEW_NETWORK, SETTINGS_OF_TWO, COUPLING, ["crop"], Seed("s"), 3)
-    squares = []
+def test_amplification_is_averaged_over_networks_and_moments_of_the_images_own_stage():
+    subsets = [Subset(*labelled(per_class=count, name=name), 0.05) for count, name in ((2, "a"), (1, "b"))]
+    found = amplification(subsets, NEW_NETWORK, SETTINGS_OF_TWO, COUPLING, ["crop"], Seed("s"), 3)
+    squares = [[], []]
     for index in range(2):
         network = NEW_NETWORK(Seed("s") / index / "initial")
-        phases = make_phases(curriculum, SETTINGS, Seed("s") / index)
+        phases = make_phases(make_curriculum(subsets, SETTINGS), SETTINGS, Seed("s") / index)
         for position in train(network, phases, ["crop"]):
-            if (position.phase, position.epoch) in [(0, 0), (0, 3), (0, 6), (1, 3), (1, 6)]:
-                theta = list(network.parameters())
+            if position.epoch in (0, 3, 6):
+                theta, own = list(network.parameters()), subsets[position.phase]
                 here = Seed("s") / "directions" / position.phase / position.epoch
                 directions = [random_direction(theta, here / draw) for draw in range(3)]
-                squares.append(squared_amplification(classification_loss(network), theta, *images, directions, 3))
-    torch.testing.assert_close(found, torch.stack(squares).mean(0).sqrt())
+                loss = classification_loss(network)
+                squares[position.phase].append(
+                    squared_amplification(loss, theta, own.images, own.labels, directions, 3)
+                )
+    expected = torch.cat([torch.stack(of_stage).mean(0).sqrt() for of_stage in squares])
+    torch.testing.assert_close(found, expected)
 
 
 def test_halves_have_every_class_and_leave_out_the_middle():
@@ -138,10 +141,9 @@ def test_the_table_holds_the_accuracies_that_evaluation_gives_the_halves():
     test = normal(60, 1, 8, 8, name="t"), torch.arange(60) % 3
     table = measure_coupling(subsets, test, NEW_NETWORK, SETTINGS, COUPLING, ["crop"], Seed("c"), 12)
     assert table["half"].tolist() == ["larger"] * 2 + ["smaller"] * 2 and (table["images"] == 6).all()
-    union = tuple(torch.cat([getattr(subset, name) for subset in subsets]) for name in ("images", "labels"))
-    whole = make_curriculum(subsets, SETTINGS)
-    amplified = amplification(whole, union, NEW_NETWORK, SETTINGS_OF_TWO, COUPLING, ["crop"], Seed("c") / "whole", 12)
-    kept = dict(zip(("larger", "smaller"), halves(amplified, union[1]), strict=True))
+    amplified = amplification(subsets, NEW_NETWORK, SETTINGS_OF_TWO, COUPLING, ["crop"], Seed("c") / "whole", 12)
+    labels = torch.cat([subset.labels for subset in subsets])
+    kept = dict(zip(("larger", "smaller"), halves(amplified, labels), strict=True))
     curricula = {name: restricted_curriculum(subsets, half, SETTINGS) for name, half in kept.items()}
     expected = evaluate(curricula, test, NEW_NETWORK, SETTINGS_OF_TWO, ["crop"], Seed("c") / "halves")
     assert table["accuracy"].tolist() == expected["accuracy"].tolist()
