@@ -180,7 +180,7 @@ def load_table(path: Path) -> "pd.DataFrame":
         raise SeqmatchError(
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
-    return pd.read_csv(io.BytesIO(content), dtype={"ipc": str}, float_precision="round_trip")
+    return pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
 
 
 def save_text(path: Path, text: str) -> None:
