@@ -17,6 +17,17 @@ for method in ("mtt", "seqmatch-mtt"):
     print(f"{method} over random: {gain:.1f}, larger standard deviation {spread:.1f}")
     assert gain > 2 * spread
 
+for name in ("table1", "table2", "table4", "comparison", "published", "difficulty_stability"):
+    for form in ("csv", "md", "tex", "html"):
+        assert Path(f"results/{name}.{form}").stat().st_size > 0
+(comparison,) = pd.read_csv("results/comparison.csv").itertuples()
+means = table["accuracy_mean"]
+assert abs(comparison.difference - (means["seqmatch-mtt"] - means["mtt"])) < 1e-3
+assert (comparison.unit, comparison.seeds, comparison.pairs) == ("seeds", 2, 10)
+assert comparison.low < comparison.difference < comparison.high
+stability = pd.read_csv("results/difficulty_stability.csv")
+assert stability["adjusted_rand_index"].between(-0.5, 1).all() and len(stability) == 2 * (2 * 3 + 1)
+
 difficulty = pd.read_csv("results/difficulty.csv")
 shares = difficulty.groupby(["method", "seed", "network", "epoch"])["share"].sum()
 assert (shares - 1).abs().max() < 1e-4

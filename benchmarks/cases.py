@@ -10,20 +10,25 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import vjp
 
 from benchmarks import plain
 from seqmatch import augment, config, networks
 from seqmatch.data import normalization
 from seqmatch.experts import Trajectories, save_shard
-from seqmatch.matching.choice import best_match
-from seqmatch.matching.gradient import match_gradient
+from seqmatch.formation import decode
+from seqmatch.matching.choice import best_match, classes_at_once
+from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import unflatten
-from seqmatch.objectives import picks
+from seqmatch.objectives.condensation import condensation_step
+from seqmatch.objectives.trajectory import picks
 from seqmatch.seeds import Seed
 from seqmatch.training import Phase, Stage, accuracy, best_gradient, train_through
 
@@ -111,7 +116,40 @@ def gradients(way: str, device: torch.device, real: int, ipc: int, **size: int) 
     if way != OURS:
         return lambda: plain.match_gradients(network, wanted, synthetic)
     members = torch.arange(CLASSES * ipc, device=device).view(CLASSES, ipc)
-    return lambda: match_gradient(network, wanted, synthetic.flatten(0, 1), members, lambda x: x)
+    return lambda: match_gradient(network, wanted, synthetic.flatten(0, 1), members, lambda x: x, DIRECTIONS)
+
+
+def condensation(way: str, device: torch.device, real: int, ipc: int, learned: int, **size: int) -> Work:
+    """An outer step of IDC: one match of every class's gradient, and a pass of the network over real images."""
+    setup = Setup(**size, device=device)
+    images, labels = setup.data(max(learned, CLASSES * real))
+    stored, own = setup.data(CLASSES * ipc)
+    if way == OURS:
+        settings = config.Matching(updates_per_network=2**20, real_batch=real, network_images=learned)
+        together = classes_at_once(real, 4 * ipc, setup.activations, device)
+        step = condensation_step(
+            (images, labels), lambda seed: setup.network(), own.repeat_interleave(4), settings, OPERATIONS,
+            Seed("condensation"), together,
+        )  # fmt: skip
+        numbers = count()
+
+        def work() -> None:
+            decoded, pull_back = vjp(partial(decode, factor=2), stored)
+            pull_back(step(decoded, 0.01, next(numbers)).image_gradient)
+
+        return work
+    network = setup.network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    loader = plain.loader(images, labels, 64)
+    by_class = [(labels == label).nonzero().squeeze(1) for label in range(CLASSES)]
+    grouped = torch.stack([stored[own == label] for label in range(CLASSES)])
+
+    def plainly() -> None:
+        chosen = torch.stack([images[index[torch.randperm(len(index))[:real]]] for index in by_class])
+        plain.match_convolutions(network, plain.augment(chosen.flatten(0, 1)).view_as(chosen), grouped)
+        plain.cut_and_mix(network, loader, optimizer, learned)
+
+    return plainly
 
 
 def training(way: str, device: torch.device, images: int, batch: int, compile: str, **size: int) -> Work:
@@ -212,6 +250,7 @@ def gemm(way: str, device: torch.device, size: int) -> Work:
 TASKS = {
     "matching": matching,
     "gradient matching": gradients,
+    "condensation": condensation,
     "training": training,
     "evaluation": evaluation,
     "test pass": testing,
@@ -257,6 +296,8 @@ FULL = [
     Case("matching", {"B": 20, "T": 10, **DIGITS, "compile": "always"}, (OURS,)),
     Case("gradient matching", {"real": 64, "ipc": 10, **CIFAR}, loops=1),
     Case("gradient matching", {"real": 64, "ipc": 2, **DIGITS}),
+    Case("condensation", {"real": 64, "ipc": 10, "learned": 2000, **CIFAR}, loops=1),
+    Case("condensation", {"real": 64, "ipc": 2, "learned": 256, **DIGITS}),
     Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "always"}, loops=1),
     Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "never"}, (OURS,), loops=1),
     Case("training", {"images": 8192, "batch": 256, **SMALL, "compile": "always"}),

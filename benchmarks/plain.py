@@ -5,7 +5,9 @@ augmentation builds its transforms sample by sample, tests run in large batches 
 takes an SVD in single precision. The results are right; only the way is slow.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -59,17 +61,68 @@ def match(
 
 
 def match_gradients(network: nn.Module, real: Tensor, images: Tensor) -> tuple[float, Tensor]:
-    """Gradient matching class by class: the loss, and its gradient for the images; both (classes, m, C, H, W)."""
+    """DC's gradient matching class by class: the loss, and its gradient for the images; both (classes, m, C, H, W)."""
     images = images.clone().requires_grad_()
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     total = torch.zeros(())
     for label in range(len(real)):
-        wanted = torch.autograd.grad(_class_loss(network, real[label], label), weights)
-        found = torch.autograd.grad(_class_loss(network, images[label], label), weights, create_graph=True)
-        for one, other in zip(wanted, found, strict=True):
+        for one, other in _class_gradients(network, weights, real[label], images[label], label):
             total = total + (1 - F.cosine_similarity(one.flatten(1), other.flatten(1), dim=1)).sum()
     (gradient,) = torch.autograd.grad(total, images)
     return float(total.detach()), gradient
+
+
+def match_convolutions(network: nn.Module, real: Tensor, images: Tensor) -> tuple[float, Tensor]:
+    """IDC's gradient matching class by class, likewise; `images` are stored ones of a formation of 2, decoded here."""
+    images = images.clone()
+    weights = [parameter for parameter in network.parameters() if parameter.ndim == 4]
+    total, gradients = 0.0, []
+    for label in range(len(real)):
+        stored = images[label].requires_grad_()
+        both = torch.cat([real[label], decode(stored)])
+        seen, shown = both[: len(real[label])], both[len(real[label]) :]
+        pairs = _class_gradients(network, weights, seen, shown, label)
+        loss = sum((one - other).square().sum() for one, other in pairs)
+        gradients.append(torch.autograd.grad(loss, stored)[0])
+        total += float(loss.detach())
+    return total, torch.stack(gradients)
+
+
+def decode(images: Tensor) -> Tensor:
+    """The four quarters of each image, enlarged."""
+    half = images.shape[-1] // 2
+    quarters = [images[..., row : row + half, column : column + half] for row in (0, half) for column in (0, half)]
+    return torch.cat([F.interpolate(quarter, scale_factor=2, mode="bilinear") for quarter in quarters])
+
+
+def cut_and_mix(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer, images: int) -> None:
+    """Training on the first `images` of the loader with CutMix for half of the batches."""
+    for batch, labels in itertools.islice(loader, images // loader.batch_size):
+        batch, others = augment(batch), labels
+        area = 0.0
+        if torch.rand(()) < 0.5:
+            size = batch.shape[-1]
+            half = int(size * math.sqrt(float(torch.rand(())))) // 2
+            row, column = torch.randint(size, (2,)).tolist()
+            rows = slice(max(row - half, 0), min(row + half, size))
+            columns = slice(max(column - half, 0), min(column + half, size))
+            order = torch.randperm(len(batch))
+            batch, others = batch.clone(), labels[order]
+            batch[:, :, rows, columns] = batch[order][:, :, rows, columns]
+            area = (rows.stop - rows.start) * (columns.stop - columns.start) / size**2
+        logits = network(batch)
+        loss = (1 - area) * F.cross_entropy(logits, labels) + area * F.cross_entropy(logits, others)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def _class_gradients(
+    network: nn.Module, weights: list[Tensor], real: Tensor, images: Tensor, label: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    wanted = torch.autograd.grad(_class_loss(network, real, label), weights)
+    found = torch.autograd.grad(_class_loss(network, images, label), weights, create_graph=True)
+    return zip(wanted, found, strict=True)
 
 
 def _class_loss(network: nn.Module, images: Tensor, label: int) -> Tensor:

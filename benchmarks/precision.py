@@ -20,7 +20,7 @@ from seqmatch.ensemble import Member
 from seqmatch.experts import record_trajectories
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.matching.trajectory import Match, match_unrolled, unflatten
-from seqmatch.objectives import picks
+from seqmatch.objectives.trajectory import picks
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset
 from seqmatch.training import Phase, Stage

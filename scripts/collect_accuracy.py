@@ -5,7 +5,7 @@ from pathlib import Path
 import command
 
 from seqmatch.store import provenance, save_table
-from seqmatch.tables import read_accuracies
+from seqmatch.tables.accuracy import read_accuracies
 
 
 def main(args):

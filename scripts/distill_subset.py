@@ -5,13 +5,13 @@ the same command takes it up again.
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import command
 import compute
 import torch
-from torch.nn.utils import vector_to_parameters
 
 from seqmatch import config
 from seqmatch.coresets import CHOICES, coreset_order, embed, random_order
@@ -20,12 +20,16 @@ from seqmatch.device import prepare
 from seqmatch.distillation import distill
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories
-from seqmatch.matching.choice import best_match
+from seqmatch.matching.choice import best_match, classes_at_once
 from seqmatch.networks import activations, build, structure
-from seqmatch.objectives import distribution_step, gradient_step, student_batch, trajectory_step
+from seqmatch.objectives.condensation import condensation_step
+from seqmatch.objectives.distribution import distribution_step
+from seqmatch.objectives.gradient import gradient_step
+from seqmatch.objectives.trajectory import student_batch, trajectory_step
 from seqmatch.seeds import Seed
 from seqmatch.sequence import initial_subset, load_subset
 from seqmatch.snapshots import save_snapshots
+from seqmatch.soft_labels import mean_prediction
 from seqmatch.store import provenance
 
 
@@ -34,70 +38,84 @@ def main(args):
         raise SeqmatchError(f"--subset {args.subset} of --subsets {args.subsets} at --ipc {args.ipc}: not possible")
     if len(args.prefix) != args.subset - 1:
         raise SeqmatchError(f"--prefix: {len(args.prefix)} files; subset {args.subset} needs {args.subset - 1}")
-    if config.uses_experts(args.settings) and not args.experts:
-        raise SeqmatchError("--experts: missing; only with 0 iterations from random images there is nothing to match")
+    needed = config.uses_experts(args.settings) or (args.subset > 1 and config.uses_teachers(args.settings))
+    if needed and not args.experts:
+        raise SeqmatchError("--experts: missing; these settings need networks that were trained on real data")
     device = prepare(args.gpu, args.threads)
     header = provenance(command.parameters(args), [args.data, *args.prefix, *args.experts], device.type)
     checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
+    prefix = [load_subset(path) for path in args.prefix]
+    with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
+        initial = make_initial(args, dataset, trajectories, device)
+        step = make_step(args, dataset, initial, prefix, trajectories, device) if args.settings.iterations else None
+        snapshots = distill(initial, prefix, step, args.settings, checkpoint, device)
+    save_snapshots(args.out, snapshots, header)
+    checkpoint.remove()
+
+
+def make_initial(args, dataset, trajectories, device):
+    """The real images that this subset starts from."""
     settings = args.settings
     real = dataset.split("train")
     if settings.initial == "random":
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:
-        features = embed(expert(args, dataset, device), real[0].to(device))
-        order = coreset_order(CHOICES[settings.initial], features, args.ipc)
+        one = finished_expert(args, dataset, trajectories, args.seed % len(trajectories), device)
+        chosen = args.ipc * settings.formation**2
+        order = coreset_order(CHOICES[settings.initial], embed(one, real[0].to(device)), chosen)
     try:
-        initial = initial_subset(*real, args.ipc, args.subsets, args.subset, settings.initial_step_size, order)
+        initial = initial_subset(
+            *real, args.ipc, args.subsets, args.subset, settings.initial_step_size, order, settings.formation
+        )
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
-    prefix = [load_subset(path) for path in args.prefix]
-    with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
-        step = make_step(args, dataset, real, initial, prefix, trajectories, device) if settings.iterations else None
-        snapshots = distill(initial, prefix, step, settings, checkpoint, device)
-    save_snapshots(args.out, snapshots, header)
-    checkpoint.remove()
+    if not settings.soft_labels:
+        return initial
+    ensemble = (finished_expert(args, dataset, trajectories, i, device) for i in range(len(trajectories)))
+    return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(device)))
 
 
-def make_step(args, dataset, real, initial, prefix, trajectories, device):
+def make_step(args, dataset, initial, prefix, trajectories, device):
     """What this subset matches."""
     settings = args.settings
     seed = Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset)
-    labels = torch.cat([subset.labels for subset in (*prefix, initial)]).to(device)
+    targets = [subset.decoded()[1] for subset in (*prefix, initial)]
+    labels = torch.cat(targets).to(device)
     augmentation = dataset.augmentation if settings.augment_matching else ()
+    written = activations(args.network, dataset.shape, dataset.classes)
     if settings.objective != "trajectory":
-        new_network = partial(build, args.network, dataset.shape, dataset.classes, device=device)
-        make = {"gradient": gradient_step, "distribution": distribution_step}[settings.objective]
-        return make(tuple(tensor.to(device) for tensor in real), new_network, labels, settings, augmentation, seed)
+        real = dataset.split("train", device)
+        fresh = partial(build, args.network, dataset.shape, dataset.classes, device=device)
+        if settings.objective == "distribution":
+            return distribution_step(real, fresh, labels, settings, augmentation, seed)
+        shown = min(settings.synthetic_batch or len(labels), len(labels)) // dataset.classes
+        together = classes_at_once(settings.real_batch, shown, written, device)
+        if settings.objective == "gradient":
+            return gradient_step(real, fresh, labels, settings, augmentation, seed, together)
+        new_network = teacher_start(trajectories, fresh) if prefix else fresh
+        return condensation_step(real, new_network, labels, settings, augmentation, seed, together)
     network = structure(args.network, dataset.shape, dataset.classes)
-    match_trajectory = best_match(
-        network,
-        args.compile,
-        activations(args.network, dataset.shape, dataset.classes),
-        student_batch(initial, settings),
-        settings.synthetic_steps,
-        settings.iterations * settings.experts_per_step,
-        device,
-    )
-    return trajectory_step(
-        trajectories,
-        network,
-        match_trajectory,
-        labels,
-        student_batch(initial, settings),
-        settings,
-        augmentation,
-        seed,
-    )
+    batch = student_batch(initial, settings)
+    matches = settings.iterations * settings.experts_per_step
+    match_trajectory = best_match(network, args.compile, written, batch, settings.synthetic_steps, matches, device)
+    return trajectory_step(trajectories, network, match_trajectory, labels, batch, settings, augmentation, seed)
 
 
-def expert(args, dataset, device):
-    """The network whose eyes choose the real images: one expert at the end of its way."""
+def teacher_start(teachers, fresh):
+    """One of the networks that were trained through the earlier subsets, as a new network."""
+
+    def new_network(seed):
+        number = int(torch.randint(len(teachers), (), generator=(seed / "teacher").generator()))
+        return teachers.load(fresh(seed), number, 0)
+
+    return new_network
+
+
+def finished_expert(args, dataset, trajectories, number, device):
+    """One expert at the end of its way."""
     network = build(args.network, dataset.shape, dataset.classes, Seed("expert"), device)
-    with Trajectories(args.experts) as trajectories:
-        number = args.seed % len(trajectories)
-        vector_to_parameters(trajectories.parameters(number, trajectories.epochs).to(device), network.parameters())
-    return network
+    return trajectories.load(network, number, trajectories.epochs)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Fetch the published files of a source into one folder, and list them with their checksums there.
 
-Files that are there and have the right checksum are not fetched again. Needs the network, unless --places has them.
+Files that are there and have the right checksum are not fetched again. Needs the network, unless a --place has them.
 """
 
 import json
@@ -15,7 +15,7 @@ from seqmatch.store import save_text
 
 
 def main(args):
-    found = fetch(published_files(args.source), args.out.parent, args.places)
+    found = fetch(published_files(args.source), args.out.parent, args.place)
     save_text(args.out, json.dumps(found, indent=2, sort_keys=True) + "\n")
     print(f"{args.source}: {len(found)} files in {args.out.parent}")
 
@@ -24,7 +24,10 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--source", choices=DOWNLOADED, required=True, help="what to fetch")
     arguments.add_argument(
-        "--places", nargs="*", default=[], help="folders or URLs of folders tried before the published ones"
+        "--place",
+        action="append",
+        default=[],
+        help="a folder, or URL of one, tried before the published ones; repeatable",
     )
     arguments.add_argument("--out", type=Path, required=True, help="list to write (.json), beside the files")
     command.run(main, arguments)

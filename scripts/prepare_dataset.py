@@ -10,6 +10,7 @@ import command
 
 from seqmatch import config
 from seqmatch.data.dataset import save
+from seqmatch.data.download import check
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import read
 from seqmatch.seeds import Seed
@@ -17,6 +18,8 @@ from seqmatch.store import provenance
 
 
 def main(args):
+    if args.files:
+        check(args.files)
     raw = read(args.settings, args.files.parent if args.files else None)
     dataset = prepare(raw, args.settings, Seed("prepare", args.dataset, args.settings.split_seed))
     save(args.out, dataset, provenance(command.parameters(args), [args.files] if args.files else []))

@@ -36,7 +36,7 @@ def main(args):
     scores = pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
     if splits:
         prefix = [load_subset(path) for path in args.prefix]
-        per_snapshot = sum(len(labels) for labels in (*(subset.labels for subset in prefix), snapshots.labels))
+        per_snapshot = sum(len(subset.decoded()[1]) for subset in (*prefix, snapshots.subset(0)))
         gradient = compute.gradient(
             args, dataset, args.networks * args.evaluation.epochs * len(snapshots.iterations) * per_snapshot, device
         )
@@ -59,7 +59,7 @@ def main(args):
         "distilled": load_header(args.snapshots)["parameters"],
         "iteration": int(snapshots.iterations[chosen]),
         "class_names": dataset.class_names,
-        "augmentation": dataset.augmentation,
+        "augmentation": dataset.augmentation if args.evaluation.augmentation is None else args.evaluation.augmentation,
     }
     save_subset(args.out, snapshots.subset(chosen), snapshots.subset(0), dataset.normalization, header | about)
     checkpoint.remove()

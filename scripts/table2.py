@@ -1,29 +1,32 @@
 """Table 2: how the synthetic sets do on other architectures than the one they were distilled with.
 
-Writes a tidy CSV and a Markdown table made from it; accuracies in percent.
+Writes a tidy CSV, and Markdown, LaTeX and HTML made from it, with published numbers beside this run's; accuracies in
+percent.
 """
 
 from pathlib import Path
 
 import command
+import forms
 
-from seqmatch.html import page
-from seqmatch.store import provenance, save_table, save_text
-from seqmatch.tables import markdown2, read_accuracies, table2
+from seqmatch.published import beside_architectures, read_published
+from seqmatch.store import provenance
+from seqmatch.tables.accuracy import read_accuracies
+from seqmatch.tables.architectures import architectures_sheets, architectures_table
 
 
 def main(args):
-    table = table2(read_accuracies(args.accuracies), args.methods)
-    save_table(args.csv, table.round(4), provenance(command.parameters(args), args.accuracies))
-    save_text(args.markdown, markdown2(table))
-    save_text(args.html, page(table, "Table 2: test accuracy in percent on other architectures"))
+    table = architectures_table(read_accuracies(args.accuracies), args.methods)
+    compared = beside_architectures(table, read_published(args.published), args.sources, args.networks)
+    header = provenance(command.parameters(args), [*args.accuracies, args.published])
+    forms.write(args, table, header, architectures_sheets(table, compared))
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
-    arguments.add_argument("--csv", type=Path, required=True, help="table to write")
-    arguments.add_argument("--markdown", type=Path, required=True, help="its Markdown form")
-    arguments.add_argument("--html", type=Path, required=True, help="its form for the report")
+    forms.add_published(arguments)
+    forms.add_networks(arguments)
+    forms.add_forms(arguments)
     command.run(main, arguments)

@@ -1,12 +1,14 @@
-"""Differentiable Siamese augmentation (Zhao & Bilen 2021) in the form trajectory matching uses.
+"""Differentiable Siamese augmentation (Zhao & Bilen 2021).
 
-One operation is drawn for a whole batch, its parameters for each sample; `apply` is a pure function, affine
-in the images. Whoever needs the same augmentation twice keeps the `Draw` and applies it twice.
+In the form that trajectory matching uses, one operation is drawn for a whole batch, its parameters for each sample;
+IDC's form composes several. `apply` is a pure function, affine in the images. Whoever needs the same augmentation twice
+keeps the `Draw` and applies it twice.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +48,18 @@ def apply(drawn: Draw | None, images: Tensor) -> Tensor:
         return images
     drawn = drawn.to(images)
     return OPERATIONS[drawn.operation][0](images, drawn.uniform.expand(len(images), -1))
+
+
+def draw_composed(operations: Sequence[str], batch: int, generator: torch.Generator) -> list[Draw]:
+    """IDC's form (Kim et al. 2022): one of the geometric operations, and all others of `operations`."""
+    geometric = [name for name in operations if name in GEOMETRIC]
+    others = [[name] for name in operations if name not in GEOMETRIC]
+    return [draw(choice, batch, generator) for choice in (geometric, *others) if choice]
+
+
+def apply_composed(drawn: Sequence[Draw], images: Tensor) -> Tensor:
+    """Augment images (B, C, H, W) by one draw after the other."""
+    return reduce(lambda augmented, each: apply(each, augmented), drawn, images)
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:
@@ -98,6 +112,9 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
     "rotate": (rotate, 1),
 }
 """Each operation and how many uniform numbers a sample of it takes."""
+
+GEOMETRIC = ("crop", "scale", "rotate")
+"""Operations that move pixels; a mirror image apart."""
 
 
 def _shift(uniform: Tensor, size: int) -> Tensor:

@@ -103,11 +103,12 @@ class Checkpoint:
 
     def remove(self) -> None:
         """The work is done: delete its states, those of its parts too."""
-        for path in [path for path in self.path.parent.glob("*.safetensors") if self._is_own(path)]:
+        for path in [path for path in self.path.parent.glob("*") if self._is_own(path)]:
             path.unlink(missing_ok=True)
 
     def _is_own(self, path: Path) -> bool:
-        return path.name.startswith((f"{self.path.stem}.", f"{self.path.stem}-"))
+        """Also of what a process that was killed half wrote, in a hidden file."""
+        return path.name.removeprefix(".").startswith((f"{self.path.stem}.", f"{self.path.stem}-"))
 
     def _save(self) -> None:
         """Replace the last state but one, atomically; where that fails the work goes on."""

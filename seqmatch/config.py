@@ -30,6 +30,8 @@ STANDARD_METHODS = {
     "seqmatch-mtt": "mtt",
     "ftd": "ftd",
     "seqmatch-ftd": "ftd",
+    "idc": "idc",
+    "seqmatch-idc": "idc",
     "whole": "whole",
 }
 """Method names that need no `backbone` key, and the backbone of each."""
@@ -63,6 +65,8 @@ def _ascending(values: list[float]) -> list[float]:
 
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A folder or a URL: no control characters, which no path of good will has, and which garble commands and messages."""
 Count = Annotated[int, Field(strict=True, ge=1)]
 BatchSize = Annotated[int, Field(strict=True, ge=2)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
@@ -89,9 +93,8 @@ class Dataset(Section):
     """One data set, how it is split and normalised, and how its images may vary."""
 
     source: Literal["imagefolder", *SOURCES] = Field(description="where the images come from")
-    path: str | None = Field(
+    path: Place | None = Field(
         None,
-        min_length=1,
         description="folder of an `imagefolder` (`train/<class>/`, `test/<class>/`; or `<class>/` alone), or of "
         "ImageNet-1k (`train/<wnid>/`, `val/<wnid>/`) for its subsets; other sources need none",
     )
@@ -141,6 +144,13 @@ class Network(Section):
 class Training(Section):
     """Stochastic gradient descent."""
 
+    augmentation: list[Operation] | None = Field(
+        None, description="DSA operations, one drawn for each batch; by default those of the data set"
+    )
+    cutmix: Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_bool)] = Field(
+        0.0, description="probability that a batch is cut and mixed (CutMix), after DSA"
+    )
+
     batch_size: BatchSize = Field(256, description="images a step; a leftover of one joins the batch before it")
     momentum: Fraction = Field(0.0, description="momentum of SGD")
     weight_decay: NotNegative = Field(0.0, description="L2 penalty")
@@ -177,19 +187,41 @@ class Matching(Section):
     initial: Literal["random", "herding", "k-center"] = Field(
         "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
     )
-    objective: Literal["trajectory", "gradient", "distribution"] = Field(
-        "trajectory",
-        description="what is matched: pieces of expert trajectories, each class's gradient, or its mean features in "
-        "random networks (the methods `dc`, `dsa` and `dm` set it)",
+    formation: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(
+        1,
+        description="images that each stored one holds along a side, shrunk; networks see each of them at full size "
+        "(multi-formation; `idc`: 2 unless set)",
     )
-    real_batch: Count = Field(256, description="but with `trajectory`: real images of each class in an iteration")
+    objective: Literal["trajectory", "gradient", "distribution", "condensation"] = Field(
+        "trajectory",
+        description="what is matched: pieces of expert trajectories; each class's gradient in networks that learn from "
+        "the synthetic images; its mean features in random networks; or its gradient in networks that learn from real "
+        "images (the methods `dc`, `dsa`, `dm` and `idc` set it)",
+    )
+    real_batch: Count = Field(
+        256, description="but with `trajectory`: real images of each class in an iteration (`idc`: 64 unless set)"
+    )
     updates_per_network: Count = Field(
-        10, description="with `gradient`: iterations with one network; its state is not saved between them"
+        10,
+        description="with `gradient`, `condensation`: iterations with one network; its state is not saved between them "
+        "(`idc`: 100 unless set)",
+    )
+    distance: Literal["squared", "absolute"] = Field(
+        "squared", description="with `condensation`: of gradients; published: `absolute` (L1) for MNIST"
+    )
+    network_images: Count = Field(
+        2000, description="with `condensation`: real images that the network learns from between two iterations"
     )
     network_epochs: Count = Field(
         50, description="with `gradient`: epochs on the synthetic images that the network learns between two iterations"
     )
     augment_matching: bool = Field(True, strict=True, description="whether what is matched is augmented (`dc`: not)")
+    soft_labels: bool = Field(
+        False,
+        strict=True,
+        description="with `trajectory`: label initial images with the mean prediction of the experts, instead of "
+        "their class; the same for all stages",
+    )
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     synthetic_steps: Count = Field(30, description="SGD steps of the student in an iteration")
@@ -199,7 +231,9 @@ class Matching(Section):
         1, description="pieces of trajectories that one update matches; their losses and gradients are averaged"
     )
     synthetic_batch: Count | None = Field(
-        None, description="images a student step; by default as many as the subset being distilled has"
+        None,
+        description="images a student step, by default as many as the subset being distilled has; with `condensation` "
+        "images of each class in an iteration, by default all",
     )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
     momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
@@ -213,12 +247,22 @@ class Matching(Section):
     initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
 
 
-ONE_LEVEL = {
+OBJECTIVES = {
     "dc": Matching(objective="gradient", augment_matching=False),
     "dsa": Matching(objective="gradient"),
     "dm": Matching(objective="distribution"),
+    "idc": Matching(objective="condensation"),
 }
-"""What the methods without trajectories match."""
+"""What the backbones without trajectories match."""
+
+ONE_LEVEL = ("dc", "dsa", "dm", "mtt", "ftd", "idc")
+"""Methods of one subset: more of them are the `seqmatch-…` of it."""
+
+USUAL = {
+    "ftd": Matching(ema=FTD_EMA),
+    "idc": Matching(formation=2, real_batch=64, updates_per_network=100, optimizer="sgd", momentum=0.0),
+}
+"""What a backbone does unless the configuration says otherwise."""
 
 
 class Evaluation(Training):
@@ -239,6 +283,12 @@ class Evaluation(Training):
         "union",
         description="stage k trains networks on S_1 ∪ … ∪ S_k, or on S_k alone; matching always takes the union",
     )
+
+
+USUAL_EVALUATION = {
+    "idc": Evaluation(learning_rate=0.01, batch_size=64, decay_at=[2 / 3, 5 / 6], decay_factor=0.2, cutmix=0.5)
+}
+"""How the synthetic sets of a backbone are evaluated unless the configuration says otherwise; IDC's without cutout."""
 
 
 class Selection(Section):
@@ -281,7 +331,7 @@ class Coupling(Section):
 class Method(Section):
     """A method in a cell of the table; every key may be left out."""
 
-    backbone: Literal["random", "herding", "k-center", "dc", "dsa", "dm", "mtt", "ftd", "whole"] | None = Field(
+    backbone: Literal[*dict.fromkeys(STANDARD_METHODS.values())] | None = Field(
         None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
     )
     stages: Annotated[list[Matching], Field(min_length=1)] = Field(
@@ -307,7 +357,7 @@ class Cell(Section):
 class Data(Section):
     """Where the files of data sets are looked for before they are downloaded."""
 
-    sources: dict[Literal[*DOWNLOADED], list[Annotated[str, Field(min_length=1)]]] = Field(
+    sources: dict[Literal[*DOWNLOADED], list[Place]] = Field(
         {},
         description="for a source, folders on this machine or URLs of folders that hold its published files, tried in "
         "this order before their authors' own",
@@ -401,22 +451,39 @@ def runs(config: Config) -> dict[tuple[str, str, str], Run]:
 
 
 def recorded_epochs(config: Config, recipe: str, dataset: str) -> int:
-    """Epochs that the experts of `recipe` record on `dataset`: no more than a first stage can match."""
+    """Epochs that the experts of `recipe` record on `dataset`: no more than is asked of them."""
     return config.experts[recipe].epochs or max(
-        epochs_needed(run.stages[0])
+        epochs_needed(stage)
         for run in runs(config).values()
-        if run.dataset == dataset and run.stages and run.stages[0].experts == recipe and uses_experts(run.stages[0])
+        for stage in shared_experts(run)
+        if run.dataset == dataset and stage.experts == recipe
     )
 
 
+def shared_experts(run: Run) -> list[Matching]:
+    """The stages of a run that take the experts of a recipe, rather than teachers of their own."""
+    return [stage for k, stage in enumerate(run.stages) if uses_experts(stage) and not (k > 0 and uses_teachers(stage))]
+
+
 def uses_experts(stage: Matching) -> bool:
-    """Whether a stage needs trajectories: to match them, or to choose real images."""
-    return (stage.iterations > 0 and stage.objective == "trajectory") or stage.initial != "random"
+    """Whether a first stage needs trajectories: to match them, or to choose or label real images."""
+    matched = stage.iterations > 0 and stage.objective == "trajectory"
+    return matched or stage.initial != "random" or stage.soft_labels
+
+
+def uses_teachers(stage: Matching) -> bool:
+    """Whether a later stage needs networks that went through the earlier subsets."""
+    return stage.iterations > 0 and stage.objective in ("trajectory", "condensation")
 
 
 def epochs_needed(stage: Matching) -> int:
     """The last expert epoch that a student may be asked to reach."""
     return stage.max_start_epoch - 1 + stage.expert_epochs
+
+
+def teacher_epochs(stage: Matching) -> int:
+    """Epochs on real data that the teachers of a later stage record; 0 where networks only start from them."""
+    return epochs_needed(stage) if stage.objective == "trajectory" else 0
 
 
 def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str) -> Run:
@@ -431,7 +498,12 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     if (backbone == "whole") != (cell.ipc == "all"):
         raise SeqmatchError(f"{key}: ipc = {cell.ipc}; `whole` goes with ipc `all`, every other method with a number")
 
-    evaluation = _layered(config.evaluation, cell.evaluation, settings.evaluation)
+    evaluation = _layered(
+        _usual_evaluation(backbone, config.datasets[cell.dataset]),
+        config.evaluation,
+        cell.evaluation,
+        settings.evaluation,
+    )
     if backbone == "whole":
         if evaluation.learning_rate is None:
             raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
@@ -449,7 +521,7 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
             seeds=(config.seeds[0],),
         )
 
-    if method in (*ONE_LEVEL, "mtt", "ftd") and len(settings.stages) > 1:
+    if method in ONE_LEVEL and len(settings.stages) > 1:
         raise SeqmatchError(
             f"{key}.stages: {len(settings.stages)} subsets; {method} has one, a `seqmatch-…` method any number"
         )
@@ -457,7 +529,7 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
         raise SeqmatchError(f"{key}.stages: missing; give one entry a subset, such as [{{}}, {{}}] for two")
     if len(settings.stages) > cell.ipc:
         raise SeqmatchError(f"{key}.stages: {len(settings.stages)} subsets of ipc {cell.ipc}; use at most ipc subsets")
-    usual = Matching(ema=FTD_EMA) if backbone == "ftd" else Matching()
+    usual = USUAL.get(backbone, Matching())
     stages = tuple(_layered(usual, config.matching, cell.matching, stage) for stage in settings.stages)
     if backbone in CORESETS:
         stages = tuple(_layered(stage, Matching(iterations=0, initial=backbone)) for stage in stages)
@@ -469,8 +541,14 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     if any(config.experts[stage.experts].network != network for stage in stages):
         raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
     recorded = config.experts[stages[0].experts].epochs
-    if backbone in ONE_LEVEL:
-        stages = tuple(_layered(stage, ONE_LEVEL[backbone]) for stage in stages)
+    if backbone in OBJECTIVES:
+        stages = tuple(_layered(stage, OBJECTIVES[backbone]) for stage in stages)
+    if any(stage.soft_labels and stage.objective != "trajectory" for stage in stages):
+        raise SeqmatchError(
+            f"{key}: soft_labels = true: {backbone} compares classes; only trajectories take soft labels"
+        )
+    if len({stage.soft_labels for stage in stages}) > 1:
+        raise SeqmatchError(f"{key}.stages: soft_labels has to be the same in all of them")
     for stage in stages:
         if backbone == "ftd" and stage.iterations and not config.experts[stage.experts].rho:
             raise SeqmatchError(
@@ -499,6 +577,14 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
         architectures=tuple(others),
         protocols=protocols,
         seeds=tuple(config.seeds),
+    )
+
+
+def _usual_evaluation(backbone: str, dataset: Dataset) -> Evaluation:
+    if backbone not in USUAL_EVALUATION:
+        return Evaluation()
+    return _layered(
+        USUAL_EVALUATION[backbone], Evaluation(augmentation=[name for name in dataset.augmentation if name != "cutout"])
     )
 
 
@@ -568,7 +654,7 @@ def _explain(faults: list[Any], raw: Any) -> str:
     lines: dict[str, list[str]] = {}
     for fault in faults:
         path = _keys_of(fault, raw)
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{_printed(part)}" for part in path).lstrip(".")
         if fault["type"] == "extra_forbidden":
             lines[key] = [f"unknown key; {_allowed(str(path[-1]), _keys(Config, path[:-1]))}"]
         elif fault["type"] == "missing":
@@ -580,6 +666,10 @@ def _explain(faults: list[Any], raw: Any) -> str:
             message = "expected keys with values below it, or nothing at all" if section else fault["msg"]
             lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
+
+
+def _printed(key: str) -> str:
+    return key if key.isprintable() else repr(key)
 
 
 def _keys_of(fault: Any, raw: Any) -> list[str | int]:

@@ -90,8 +90,7 @@ def _of_dataset(settings: Config, name: str, runs: list[Run]) -> Iterator[Cost]:
     data = _Data(name, _training_images(source, size), size.test, size.classes, pixels, work)
     statistics = NUMBER * pixels**2 if source.normalization == "zca" else 0
     yield Cost("prepare_dataset", name, 1, disk=pixels_of(source) + statistics)
-    first_stages = [run.stages[0] for run in runs if run.stages]
-    for recipe in dict.fromkeys(stage.experts for stage in first_stages if config.uses_experts(stage)):
+    for recipe in dict.fromkeys(stage.experts for run in runs for stage in config.shared_experts(run)):
         epochs = config.recorded_epochs(settings, recipe, name)
         yield _trajectories("train_experts", data, settings.experts[recipe], epochs)
     for run in runs:
@@ -104,14 +103,14 @@ def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
     seen, seeds = _seen(data, run), len(run.seeds)
     matched = data.work(run.network)
     for k, stage in enumerate(run.stages):
-        if k and stage.iterations and config.uses_experts(stage):
-            epochs = config.epochs_needed(stage)
+        if k and config.uses_teachers(stage):
+            epochs = config.teacher_epochs(stage)
             through = run.evaluation.epochs * sum(seen[:k])
             one = _trajectories("train_teachers", data, settings.experts[stage.experts], epochs, through)
             yield replace(one, jobs=seeds * one.jobs, operations=seeds * one.operations, disk=seeds * one.disk)
         new = seen[k] - (seen[k - 1] if k else 0)
         kept = 1 + min(stage.snapshots, stage.iterations)
-        subset = NUMBER * new * data.pixels
+        subset = NUMBER * new / stage.formation**2 * data.pixels
         operations = stage.iterations * _an_iteration(stage, data, matched, new, seen[k])
         yield Cost("distill_subset", data.name, seeds, seeds * operations, seeds * kept * subset)
         scored = "validation" in run.protocols or "test" in run.protocols
@@ -127,6 +126,10 @@ def _an_iteration(stage: config.Matching, data: _Data, work: _Work, new: int, un
     if stage.objective == "gradient":
         learning = stage.network_epochs * union * work.training
         return (3 * real + 9 * union) * work.forward + learning * (1 - 1 / stage.updates_per_network)
+    if stage.objective == "condensation":
+        shown = min(stage.synthetic_batch * data.classes if stage.synthetic_batch else union, union)
+        learning = min(stage.network_images, data.images) * work.training
+        return (3 * real + 9 * shown) * work.forward + learning * (1 - 1 / stage.updates_per_network)
     batch = min(stage.synthetic_batch or new, union)
     return stage.experts_per_step * stage.synthetic_steps * batch * work.matching
 
@@ -163,7 +166,9 @@ def _seen(data: _Data, run: Run) -> list[int]:
     """Images that each stage of the curriculum trains on."""
     if not run.subsets:
         return [data.images]
-    sizes = subset_sizes(run.ipc, run.subsets)
+    sizes = [
+        size * stage.formation**2 for size, stage in zip(subset_sizes(run.ipc, run.subsets), run.stages, strict=True)
+    ]
     return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
 
 

@@ -21,6 +21,7 @@ from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, train_ensemble
 from seqmatch.errors import SeqmatchError
 from seqmatch.evaluation import evaluate
+from seqmatch.formation import decode
 from seqmatch.losses import check_finite, record_moments
 from seqmatch.matching.derivatives import Loss, Parameters, classification_loss, eager
 from seqmatch.seeds import Seed
@@ -115,7 +116,8 @@ def amplification(
         theta, own = list(network.parameters()), subsets[position.phase]
         here = seed / "directions" / position.phase / position.epoch
         directions = (random_direction(theta, here / draw) for draw in range(coupling.draws))
-        found = squared_amplification(classification_loss(network), theta, own.images, own.labels, directions, chunk)
+        loss = stored_loss(classification_loss(network), own.formation)
+        found = squared_amplification(loss, theta, own.images, stored_labels(own), directions, chunk)
         return torch.cat([found if subset is own else torch.zeros(len(subset.labels)).to(found) for subset in subsets])
 
     phases = partial(make_phases, make_curriculum(subsets, settings), settings)
@@ -126,6 +128,21 @@ def amplification(
     trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "amplification")
     total = torch.stack([found for member in trained for found in member.records]).sum(0)
     return (total / (settings.networks * len(moments))).sqrt()
+
+
+def stored_loss(loss: Loss, formation: int) -> Loss:
+    """The loss of stored images: that of an image is the sum over those that it holds; labels as `stored_labels`."""
+    held = formation**2
+
+    def of_stored(parameters: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        return loss(parameters, decode(images, formation), labels.flatten(0, 1), weights.repeat_interleave(held))
+
+    return of_stored
+
+
+def stored_labels(subset: Subset) -> Tensor:
+    """The labels that networks learn, by stored image: (n, formation²), or soft ones (n, formation², classes)."""
+    return subset.decoded()[1].unflatten(0, (-1, subset.formation**2))
 
 
 def squared_amplification(
@@ -140,14 +157,14 @@ def squared_amplification(
 
     Args:
         images: normalised, (N, C, H, W).
-        labels: (N,).
+        labels: (N, …), as `loss` takes them.
         directions: each one tensor a parameter.
         chunk: images that a double backward pass takes at once.
 
     Returns:
         (N,).
     """
-    kernel, weights = eager(loss), images.new_ones(len(labels))
+    kernel, weights = eager(loss), images.new_ones(len(images))
     pieces = list(zip(*(tensor.split(chunk) for tensor in (images, labels, weights)), strict=True))
     products = [torch.cat([kernel.slope(theta, *piece, direction)[2] for piece in pieces]) for direction in directions]
     return torch.stack([product.flatten(1).square().sum(1) for product in products]).mean(0)
@@ -189,8 +206,5 @@ def halves(amplified: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def restricted_curriculum(subsets: Sequence[Subset], kept: Tensor, settings: config.Evaluation) -> list[Stage]:
     """The curriculum of the images that are `kept` (boolean, over S_1 ∪ … ∪ S_K); a stage without any is left out."""
     pieces = kept.split([len(subset.labels) for subset in subsets])
-    parts = [
-        Subset(subset.images[piece], subset.labels[piece], subset.step_size)
-        for subset, piece in zip(subsets, pieces, strict=True)
-    ]
+    parts = [subset[piece] for subset, piece in zip(subsets, pieces, strict=True)]
     return [stage for stage in make_curriculum(parts, settings) if len(stage.labels)]

@@ -1,8 +1,12 @@
 """Hard and easy instances (Du et al. 2023, figures 1 and 6): k-means on losses of real images. No torch."""
 
+from collections.abc import Mapping
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
 BINS = 100
 """Rows of the table of all instances, each the mean of as many of them as the others."""
@@ -24,6 +28,22 @@ def hard_instances(losses: np.ndarray, random_state: int) -> np.ndarray:
     cluster = means.fit_predict(losses.T)
     final = [losses[-1, cluster == index].mean() for index in (0, 1)]
     return cluster == int(np.argmax(final))
+
+
+def agreement_table(splits: Mapping[int, np.ndarray]) -> pd.DataFrame:
+    """How far splits of the same instances agree: the adjusted Rand index of every two.
+
+    Args:
+        splits: boolean (N,) each, by the number of the network or seed that it is of.
+
+    Returns:
+        One row a pair: `first`, `second`, `adjusted_rand_index` (1: the same split; 0 on average where one says nothing
+        of the other).
+    """
+    rows = [
+        (first, second, adjusted_rand_score(splits[first], splits[second])) for first, second in combinations(splits, 2)
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "adjusted_rand_index"])
 
 
 def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, hard: np.ndarray) -> pd.DataFrame:

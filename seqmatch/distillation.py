@@ -2,15 +2,19 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.func import vjp
 
 from seqmatch import config
 from seqmatch.checkpoint import Checkpoint
 from seqmatch.errors import SeqmatchError
+from seqmatch.formation import decode
 from seqmatch.matching.trajectory import Match
-from seqmatch.objectives import Step
+from seqmatch.objectives.step import Step
 from seqmatch.optimizers import OPTIMIZERS
 from seqmatch.progress import Progress
 from seqmatch.sequence import Subset
@@ -39,13 +43,15 @@ def distill(
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
-    restart = settings.updates_per_network if settings.objective == "gradient" else 1
-    frozen = [subset.images.to(device) for subset in prefix]
+    restart = settings.updates_per_network if settings.objective in ("gradient", "condensation") else 1
+    frozen = [subset.decoded()[0].to(device) for subset in prefix]
     state = _State.resume(initial, settings, checkpoint, device)
     with checkpoint, Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < settings.iterations:
-            match = step(torch.cat([*frozen, state.images]), float(state.step_size), state.done)
-            state.update(match)
+            images, pull_back = vjp(partial(decode, factor=initial.formation), state.images)
+            match = step(torch.cat([*frozen, images]), float(state.step_size), state.done)
+            (image_gradient,) = pull_back(match.image_gradient[-len(images) :])
+            state.update(replace(match, image_gradient=image_gradient))
             if not state.images.isfinite().all():
                 raise SeqmatchError(
                     f"the images are not finite after the update of iteration {state.done - 1}, at matching loss "
@@ -66,7 +72,7 @@ class _State:
 
     def __init__(self, initial: Subset, settings: config.Matching, device: torch.device):
         self.settings = settings
-        self.labels = initial.labels
+        self.initial = initial
         self.images = initial.images.to(device, copy=True)
         self.average = self.images.clone()
         self.step_size = torch.tensor(initial.step_size, dtype=torch.float64)
@@ -93,12 +99,11 @@ class _State:
         return state
 
     def update(self, match: Match) -> None:
-        """One step of the optimiser on S_k and its step size, the frozen images' gradient left out."""
+        """One step of the optimiser on S_k and its step size; the gradient is that of the stored images alone."""
         previous = float(self.step_size)
         self.course.append((match.loss, previous))
-        image_gradient = match.image_gradient[-len(self.labels) :]
         step_size_gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
-        self._step(self.images, image_gradient, self.optimizer["images"], self.settings.lr_images, self.settings)
+        self._step(self.images, match.image_gradient, self.optimizer["images"], self.settings.lr_images, self.settings)
         self._step(
             self.step_size,
             step_size_gradient,
@@ -128,9 +133,11 @@ class _State:
             iterations=torch.tensor(iterations),
             images=torch.stack(images),
             step_sizes=torch.tensor(step_sizes, dtype=torch.float64),
-            labels=self.labels,
+            labels=self.initial.labels,
+            formation=torch.tensor(self.initial.formation),
             matching_losses=losses.clone(),
             step_size_course=step_size_course.clone(),
+            soft_labels=self.initial.soft_labels,
         )
 
     def tensors(self) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, train_ensemble
@@ -98,6 +98,12 @@ class Trajectories:
         """Parameters of one expert after `epoch` epochs (0: at the start), float32 (P,)."""
         shard, row = self._experts[expert]
         return shard.parameters(row, epoch)
+
+    def load(self, network: nn.Module, expert: int, epoch: int) -> nn.Module:
+        """`network` with these parameters, which it keeps on its device."""
+        device = next(network.parameters()).device
+        vector_to_parameters(self.parameters(expert, epoch).to(device).clone(), network.parameters())
+        return network
 
     def __enter__(self) -> "Trajectories":
         return self

@@ -13,6 +13,9 @@ OTHER_ARCHITECTURES = 2
 UNLISTED = "fill from the paper"
 """Source of SeqMatch's own published numbers, which the list of them does not hold."""
 
+THEIRS = {"accuracy_mean": "published_mean", "accuracy_std": "published_std", "network": "published_network"}
+OURS = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "network": "run_network"}
+
 
 def read_published(path: Path) -> pd.DataFrame:
     """The list of published numbers: one row a number, each with its source; data sets by our names of their sources.
@@ -30,78 +33,51 @@ def read_published(path: Path) -> pd.DataFrame:
     return found.assign(dataset=found["dataset"].replace("tinyimagenet", "tiny-imagenet"))
 
 
-def beside(table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str]) -> pd.DataFrame:
-    """Every published number of a cell that ran, and every row of this run, side by side.
+def beside_methods(table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str]) -> pd.DataFrame:
+    """Published numbers of the cells that ran, and this run's in these cells, side by side.
 
     Args:
-        table: Table 1 of this run.
+        table: Table 1 or 3 of this run.
         published: as `read_published` gives it.
         sources: data set of the run to its source, for those that hold a published data set as it is.
 
     Returns:
-        One row a published number, or a method that has none: `dataset`, `ipc`, `method`, `published_mean`,
-        `published_std`, `published_network`, `source`, `run_mean`, `run_std`, `run_network`; missing ones are empty.
+        One row a published number, or a method of such a cell that has none: `dataset`, `ipc`, `method`,
+        `published_mean`, `published_std`, `published_network`, `source`, `run_mean`, `run_std`, `run_network`; missing
+        ones are empty.
     """
-    ours = table[table["dataset"].isin(sources)]
-    columns = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "network": "run_network"}
-    ours = ours[["dataset", "ipc", "method", *columns]].rename(columns=columns)
-    theirs = published[published["table"] != OTHER_ARCHITECTURES].rename(
-        columns={"accuracy_mean": "published_mean", "accuracy_std": "published_std", "network": "published_network"}
-    )
-    theirs = theirs.assign(key=theirs["method"].str.lower(), on=theirs["dataset"]).drop(columns=["method", "dataset"])
+    ours = table.rename(columns=OURS)
     cells = ours[["dataset", "ipc"]].drop_duplicates()
-    cells = cells.assign(on=cells["dataset"].map(sources))
-    listed = cells.merge(theirs, on=["on", "ipc"])
-    both = listed.merge(ours.assign(key=ours["method"]), how="outer", on=["dataset", "ipc", "key"])
-    both["method"] = both["method"].fillna(both["key"])
+    return _beside(ours, published[published["table"] != OTHER_ARCHITECTURES], cells, sources, [])
+
+
+def beside_architectures(
+    table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str], networks: dict[str, str]
+) -> pd.DataFrame:
+    """The same for Table 2, on the published networks alone.
+
+    Args:
+        table: Table 2 of this run.
+        networks: architecture of the run to the name that publications have for it.
+    """
+    named = table.rename(columns={"architecture": "network"})
+    ours = named[named["network"].isin(networks)].rename(columns=OURS)
+    cells = ours[["dataset", "ipc", "run_network"]].drop_duplicates()
+    cells = cells.assign(published_network=cells["run_network"].map(networks))
+    theirs = published[published["table"] == OTHER_ARCHITECTURES]
+    return _beside(ours, theirs, cells, sources, ["published_network", "run_network"])
+
+
+def _beside(
+    ours: pd.DataFrame, published: pd.DataFrame, cells: pd.DataFrame, sources: dict[str, str], network: list[str]
+) -> pd.DataFrame:
+    """Published numbers of `cells`, outer-joined with this run's; `network`: columns that tell networks apart."""
+    theirs = published.rename(columns=THEIRS | {"dataset": "holds"})
+    theirs = theirs.assign(method=theirs["method"].str.lower())
+    holding = cells.assign(holds=[sources.get(name, "") for name in cells["dataset"]])
+    listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in network if name in theirs)])
+    run = ours[["dataset", "ipc", "method", *OURS.values()]].merge(listed[["dataset", "ipc"]].drop_duplicates())
+    both = listed.merge(run, how="outer", on=["dataset", "ipc", "method", *(name for name in network if name in run)])
     unlisted = both["published_mean"].isna() & both["method"].str.startswith("seqmatch-")
     both.loc[unlisted, "source"] = UNLISTED
-    return both[
-        [
-            "dataset",
-            "ipc",
-            "method",
-            "published_mean",
-            "published_std",
-            "published_network",
-            "source",
-            "run_mean",
-            "run_std",
-            "run_network",
-        ]
-    ]
-
-
-def markdown_beside(table: pd.DataFrame) -> str:
-    """The same as a Markdown table; empty where there is nothing to compare."""
-    if table.empty:
-        return ""
-    published = zip(table["published_mean"], table["published_std"], strict=True)
-    own = zip(table["run_mean"], table["run_std"], strict=True)
-    shown = pd.DataFrame(
-        {
-            "cell": table["dataset"] + " ipc " + table["ipc"],
-            "method": table["method"],
-            "published": [_mean_std(*pair) for pair in published],
-            "on": table["published_network"],
-            "source": table["source"],
-            "this run": [_mean_std(*pair) for pair in own],
-            "with": table["run_network"],
-        }
-    )
-    lines = [
-        "",
-        "## Published numbers beside this run's",
-        "",
-        shown.fillna("").to_markdown(index=False),
-        "",
-        "Published numbers are chosen on test data by most authors; each row names where it was printed. Methods that "
-        "this project does not run have no number of this run.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _mean_std(mean: float, std: float) -> str:
-    if pd.isna(mean):
-        return ""
-    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ± {std:.1f}"
+    return both[["dataset", "ipc", "method", *THEIRS.values(), "source", *OURS.values()]]

@@ -16,6 +16,7 @@ from seqmatch import config
 from seqmatch.coresets import Order
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization
+from seqmatch.formation import decode, encode
 from seqmatch.tensorfile import load_tensors, save_tensors
 from seqmatch.training import Stage
 
@@ -29,9 +30,28 @@ class Subset:
     labels: Tensor
     """int64, (classes · ipc_k,)."""
     step_size: float
+    formation: int = 1
+    """Images that a stored one holds along a side."""
+    soft_labels: Tensor | None = None
+    """Shares of classes (classes · ipc_k · formation², classes) that networks learn instead of labels, float32."""
+
+    def decoded(self) -> tuple[Tensor, Tensor]:
+        """What networks learn from: all images at full size, and their labels, soft ones where there are any."""
+        images = decode(self.images, self.formation)
+        if self.soft_labels is not None:
+            return images, self.soft_labels
+        return images, self.labels.repeat_interleave(self.formation**2)
 
     def to(self, device: torch.device) -> "Subset":
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        soft_labels = None if self.soft_labels is None else self.soft_labels.to(device)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device), soft_labels=soft_labels)
+
+    def __getitem__(self, kept: Tensor) -> "Subset":
+        """Some of its stored images, at indices or under a mask of them."""
+        soft_labels = None
+        if self.soft_labels is not None:
+            soft_labels = self.soft_labels.unflatten(0, (-1, self.formation**2))[kept].flatten(0, 1)
+        return replace(self, images=self.images[kept], labels=self.labels[kept], soft_labels=soft_labels)
 
 
 def subset_sizes(ipc: int, subsets: int) -> list[int]:
@@ -46,11 +66,19 @@ def subset_sizes(ipc: int, subsets: int) -> list[int]:
 
 
 def initial_subset(
-    images: Tensor, labels: Tensor, ipc: int, subsets: int, subset: int, step_size: float, order: Order
+    images: Tensor,
+    labels: Tensor,
+    ipc: int,
+    subsets: int,
+    subset: int,
+    step_size: float,
+    order: Order,
+    formation: int = 1,
 ) -> Subset:
     """Real images to start S_k from, k = `subset` from 1; those of different k are distinct.
 
-    The choice depends on `order` alone, so that methods that share it start from the same images.
+    The choice depends on `order` alone, so that methods that share it start from the same images. With a `formation`
+    above 1, each stored image starts as a mix of formation² real ones.
 
     Args:
         images: normalised training images (N, C, H, W).
@@ -58,35 +86,34 @@ def initial_subset(
         order: the images of each class in the order in which S_1, S_2 and so on take them.
 
     Raises:
-        ValueError: a class has fewer than `ipc` images.
+        ValueError: a class has fewer than ipc · formation² images.
     """
-    sizes = subset_sizes(ipc, subsets)
+    held = formation**2
+    sizes = [held * size for size in subset_sizes(ipc, subsets)]
     first = sum(sizes[: subset - 1])
     chosen = []
     for label in labels.unique(sorted=True).tolist():
         members = (labels == label).nonzero().squeeze(1)
-        if len(members) < ipc:
-            raise ValueError(f"class {label} has {len(members)} training images, fewer than ipc {ipc}")
+        if len(members) < sum(sizes):
+            mixed = f" × {held} mixed in each" if held > 1 else ""
+            raise ValueError(f"class {label} has {len(members)} training images, fewer than ipc {ipc}{mixed}")
         chosen.append(order(members, label)[first : first + sizes[subset - 1]])
     index = torch.cat(chosen)
-    return Subset(images[index].clone(), labels[index].clone(), step_size)
+    return Subset(encode(images[index], formation).clone(), labels[index[::held]].clone(), step_size, formation)
 
 
 def union_curriculum(subsets: Sequence[Subset]) -> list[Stage]:
     """Stage k is the union S_1 ∪ … ∪ S_k with the step size of S_k."""
+    parts = [subset.decoded() for subset in subsets]
     return [
-        Stage(
-            torch.cat([subset.images for subset in subsets[: k + 1]]),
-            torch.cat([subset.labels for subset in subsets[: k + 1]]),
-            subsets[k].step_size,
-        )
-        for k in range(len(subsets))
+        Stage(*(torch.cat(tensors) for tensors in zip(*parts[: k + 1], strict=True)), subset.step_size)
+        for k, subset in enumerate(subsets)
     ]
 
 
 def subset_curriculum(subsets: Sequence[Subset]) -> list[Stage]:
     """Stage k is S_k alone: the other reading of the paper's section 4.3."""
-    return [Stage(subset.images, subset.labels, subset.step_size) for subset in subsets]
+    return [Stage(*subset.decoded(), subset.step_size) for subset in subsets]
 
 
 def make_curriculum(subsets: Sequence[Subset], settings: config.Evaluation) -> list[Stage]:
@@ -112,9 +139,10 @@ def save_subset(
         "images": subset.images,
         "labels": subset.labels,
         "step_size": torch.tensor(subset.step_size, dtype=torch.float64),
+        "formation": torch.tensor(subset.formation),
         "pixels": _pixels(subset.images, normalization),
         "initial_pixels": _pixels(initial.images, normalization),
-    }
+    } | ({} if subset.soft_labels is None else {"soft_labels": subset.soft_labels})
     save_tensors(path, tensors | normalization.tensors(), header)
 
 
@@ -129,8 +157,10 @@ def load_subset(path: Path) -> Subset:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    tensors, _ = load_tensors(path, ("images", "labels", "step_size"))
-    return Subset(tensors["images"], tensors["labels"], float(tensors["step_size"]))
+    names = ("images", "labels", "step_size", "formation")
+    tensors, _ = load_tensors(path, names)
+    images, labels, step_size, formation = (tensors[name] for name in names)
+    return Subset(images, labels, float(step_size), int(formation), tensors.get("soft_labels"))
 
 
 def load_normalization(path: Path) -> Normalization:

@@ -1,6 +1,6 @@
 """Copies of a subset along its distillation."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,24 @@ class Snapshots:
     """float64 (S,)."""
     labels: Tensor
     """int64 (n,)."""
+    formation: Tensor
+    """int64 (): as that of a subset."""
     matching_losses: Tensor
     """float64, one an iteration."""
     step_size_course: Tensor
     """float64, one an iteration: the step size that it used."""
+    soft_labels: Tensor | None = None
+    """As those of a subset."""
 
     def subset(self, index: int) -> Subset:
         """The copy at `index` as a subset."""
-        return Subset(self.images[index], self.labels, float(self.step_sizes[index]))
+        step_size = float(self.step_sizes[index])
+        return Subset(self.images[index], self.labels, step_size, int(self.formation), self.soft_labels)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All fields that there are, by name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
 def save_snapshots(path: Path, snapshots: Snapshots, header: dict[str, Any]) -> None:
@@ -48,7 +54,7 @@ def load_snapshots(path: Path) -> Snapshots:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    return Snapshots(**load_tensors(path, [field.name for field in fields(Snapshots)])[0])
+    return Snapshots(**load_tensors(path, [field.name for field in fields(Snapshots) if field.default is MISSING])[0])
 
 
 def snapshot_iterations(settings: config.Matching) -> set[int]:

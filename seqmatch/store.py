@@ -5,6 +5,7 @@ table is plain CSV with its provenance in a JSON file of the same name beside it
 open it. Readers compare the checksum, so that damage is an error and never a number.
 """
 
+import glob
 import hashlib
 import io
 import json
@@ -202,6 +203,8 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # by processes that were killed as they wrote
+            left.unlink(missing_ok=True)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim.sgd import sgd
 
-from seqmatch import augment, compilation, config
+from seqmatch import augment, compilation, config, cutmix
 from seqmatch.networks import channels_last
 from seqmatch.seeds import Seed
 
@@ -23,7 +23,8 @@ NewNetwork = Callable[[Seed], nn.Module]
 """A seed to a freshly initialised network on the right device."""
 
 Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
-"""A network, images (B, C, H, W) and labels (B,) to the gradient of their mean cross-entropy, a tensor a parameter."""
+"""A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor a
+parameter."""
 
 Labelled = tuple[Tensor, Tensor]
 """Normalised images (N, C, H, W) and labels (N,)."""
@@ -36,9 +37,13 @@ class Stage:
     images: Tensor
     """Normalised, float32, (N, C, H, W)."""
     labels: Tensor
-    """int64, (N,)."""
+    """int64 (N,), or shares of classes (N, classes), float32."""
     step_size: float
     """Learning rate at the start of the stage, > 0."""
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.max()) + 1 if self.labels.ndim == 1 else self.labels.shape[1]
 
     def to(self, device: torch.device) -> "Stage":
         return Stage(self.images.to(device), self.labels.to(device), self.step_size)
@@ -55,6 +60,8 @@ class Phase:
     """Epoch e draws order and augmentation from ``seed / e``."""
     descent: Callable[[Gradient], Gradient] = lambda gradient: gradient
     """From the gradient of the loss to the direction that is descended."""
+    images: int | None = None
+    """Images that an epoch takes, other ones in each; by default all."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def best_gradient(mode: config.CompileMode, activations: Sequence[int], images: 
 
 def images_seen(phases: Sequence[Phase]) -> int:
     """Images that a network trains on, counted anew each epoch."""
-    return sum(phase.epochs * len(phase.stage.labels) for phase in phases)
+    return sum(phase.epochs * (phase.images or len(phase.stage.labels)) for phase in phases)
 
 
 def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -134,6 +141,8 @@ def train(
 
     Yields the position before the first epoch of each phase and after each epoch: there the caller records, or saves.
     Given a position, with the network's tensors of that moment, the rest of the way is the same to the bit.
+
+    `augmentation` is that of the data, which a phase's settings may replace.
 
     Whether training diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad
     snapshot. `gradient` sees batches of one size; a smaller one that is left over is computed eagerly.
@@ -168,15 +177,21 @@ def _train_epoch(
 ) -> None:
     stage, settings = phase.stage, phase.settings
     parameters = list(network.parameters())
-    full = min(settings.batch_size, len(stage.labels))
+    operations = augmentation if settings.augmentation is None else settings.augmentation
+    taken = min(phase.images or len(stage.labels), len(stage.labels))
+    full = min(settings.batch_size, taken)
     network.train()
     generator = (phase.seed / epoch).generator()
-    order = torch.randperm(len(stage.labels), generator=generator).to(stage.labels.device)
+    order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device)
     rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
     for batch in batches(order, settings.batch_size):
-        drawn = augment.draw(augmentation, len(batch), generator)
+        drawn = augment.draw(operations, len(batch), generator)
+        images, labels = augment.apply(drawn, stage.images[batch]), stage.labels[batch]
+        if settings.cutmix:
+            cut = cutmix.draw(settings.cutmix, len(batch), generator)
+            images, labels = cutmix.apply(cut, images, labels, stage.classes)
         compute = phase.descent(gradient if len(batch) == full else loss_gradient)
-        gradients = compute(network, augment.apply(drawn, stage.images[batch]), stage.labels[batch])
+        gradients = compute(network, images, labels)
         _sgd_step(parameters, list(gradients), velocities, rate, settings)
 
 

@@ -6,15 +6,18 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, normal
+from torch.func import vjp
 
 from benchmarks import cases, plain
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
 from benchmarks.report import Measurement, write
 from seqmatch.data import normalization
+from seqmatch.formation import decode
 from seqmatch.matching.derivatives import classification_loss
-from seqmatch.matching.gradient import match_gradient
+from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import match_unrolled, unflatten
 from seqmatch.networks import build
+from seqmatch.objectives.condensation import MEASURES
 from seqmatch.seeds import Seed
 
 CPU = torch.device("cpu")
@@ -22,6 +25,7 @@ NET = {"width": 4, "pixels": 8, "channels": 1}
 TINY_CASES = [
     Case("matching", {"B": 4, "T": 2, "experts": 2, "compile": "never", **NET}),
     Case("gradient matching", {"real": 3, "ipc": 2, **NET}),
+    Case("condensation", {"real": 3, "ipc": 2, "learned": 64, **NET}),
     Case("training", {"images": 12, "batch": 5, "compile": "never", **NET}),
     Case("evaluation", {"images": 12, "epochs": 2, "compile": "never", **NET}),
     Case("test pass", {"images": 12, **NET}),
@@ -62,9 +66,20 @@ def test_the_plain_gradient_matching_is_the_same():
     network = build(TINY, (1, 8, 8), 3, Seed("n")).double()
     real, images = normal(3, 4, 1, 8, 8, name="r").double(), normal(3, 2, 1, 8, 8).double()
     loss, gradient = plain.match_gradients(network, real, images)
-    ours = match_gradient(network, real, images.flatten(0, 1), torch.arange(6).view(3, 2), lambda x: x)
+    ours = match_gradient(network, real, images.flatten(0, 1), torch.arange(6).view(3, 2), lambda x: x, DIRECTIONS)
     assert ours.loss == pytest.approx(loss, rel=1e-6)
     assert torch.allclose(ours.image_gradient, gradient.flatten(0, 1), rtol=1e-6, atol=1e-9)
+
+
+def test_the_plain_condensation_is_the_same():
+    network = build(TINY, (1, 8, 8), 3, Seed("n")).double()
+    real, stored = normal(3, 4, 1, 8, 8, name="r").double(), normal(3, 2, 1, 8, 8).double()
+    loss, gradient = plain.match_convolutions(network, real, stored)
+    decoded, pull_back = vjp(lambda images: decode(images, 2), stored.flatten(0, 1))
+    members = torch.arange(24).view(3, 8)
+    ours = match_gradient(network, real, decoded, members, lambda x: x, MEASURES["squared"])
+    assert ours.loss == pytest.approx(loss, rel=1e-9)
+    assert torch.allclose(pull_back(ours.image_gradient)[0], gradient.flatten(0, 1), rtol=1e-8, atol=1e-12)
 
 
 def test_the_plain_whitening_is_the_same_whitening():
@@ -84,7 +99,7 @@ def test_the_least_work_of_a_convnet_counted_by_hand():
 
 
 def test_the_report_holds_ratios_and_slopes(tmp_path):
-    case, gemm = TINY_CASES[4], TINY_CASES[-1]
+    case, gemm = TINY_CASES[5], TINY_CASES[-1]
     points = [Case("matching", {"B": 4, "T": steps, "compile": "never", **NET}, (OURS,)) for steps in (1, 2, 4)]
     found = {
         (case.name, OURS): [Measurement(9.0, [1.0, 3.0, 2.0], 100.0, 50.0)],

@@ -43,6 +43,7 @@ def test_a_state_comes_back_and_is_removed_in_the_end(tmp_path):
     checkpoint = Checkpoint(tmp_path, "work", 0)
     reach(checkpoint, 1, 2, 3)
     assert found(Checkpoint(tmp_path, "work")) == 3
+    (tmp_path / ".work-first.safetensors.1.tmp").touch()  # of a process that was killed
     reach(checkpoint.part("first"), 7)
     assert found(checkpoint) == 3 and found(checkpoint.part("first")) == 7
     Checkpoint(tmp_path, "work").remove()

@@ -85,6 +85,9 @@ FAULTS = [
     ({"cells__1__methods": {"experts": {"backbone": "mtt"}}}, "cells[1].methods.experts: this name is taken"),
     ({"datasets__figures": {"source": "digits"}}, "datasets.figures: this name is taken"),
     ({"datasets__Bad/Name": {"source": "digits"}}, "Bad/Name"),
+    ({"datasets__a\nb": {"source": "digits"}}, "datasets.'a\\nb'"),
+    ({"datasets__digits__path": "a\0b"}, "datasets.digits.path = 'a\\x00b'", "pattern"),
+    ({"data": {"sources": {"mnist": ["a\nb"]}}}, "data.sources.mnist[0] = 'a\\nb'", "pattern"),
 ]  # fmt: skip
 
 
@@ -174,3 +177,42 @@ def test_ftd_averages_its_images_and_coresets_move_none():
         (stage,) = runs[name].stages
         assert (stage.initial, stage.iterations) == (name, 0) and config.uses_experts(stage)
     assert config.recorded_epochs(config.load(raw), "flat", "digits") == 15
+
+
+def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_otherwise():
+    raw = changed(evaluation__epochs=7)
+    raw["cells"][1]["methods"] = {
+        "mtt": None,
+        "idc": None,
+        "seqmatch-idc": {
+            "stages": [{"updates_per_network": 50}, {"formation": 3}],
+            "evaluation": {"cutmix": 0, "learning_rate": 0.1},
+        },
+    }
+    runs = {name: run for (_, name, _), run in config.runs(config.load(raw)).items()}
+    (plain,), stages = runs["idc"].stages, runs["seqmatch-idc"].stages
+    assert {stage.objective for stage in (plain, *stages)} == {"condensation"}
+    assert (plain.formation, plain.real_batch, plain.updates_per_network) == (2, 64, 100)
+    assert [(stage.formation, stage.updates_per_network) for stage in stages] == [(2, 50), (3, 100)]
+    idc, mtt = runs["idc"].evaluation, runs["mtt"].evaluation
+    assert (idc.cutmix, idc.learning_rate, idc.batch_size, idc.epochs) == (0.5, 0.01, 64, 7)
+    assert "cutout" not in idc.augmentation and "crop" in idc.augmentation
+    assert (mtt.cutmix, mtt.learning_rate, mtt.augmentation) == (0, None, None)
+    assert (runs["seqmatch-idc"].evaluation.cutmix, runs["seqmatch-idc"].evaluation.learning_rate) == (0, 0.1)
+    assert not config.shared_experts(runs["idc"]) and config.uses_teachers(stages[1])
+    assert config.teacher_epochs(stages[1]) == 0 < config.teacher_epochs(runs["mtt"].stages[0])
+
+
+@pytest.mark.parametrize(
+    ("methods", "fault"),
+    [
+        ({"idc": {"stages": [{}, {}]}}, "2 subsets; idc has one"),
+        ({"dm": {"stages": [{"soft_labels": True}]}}, "only trajectories take soft labels"),
+        ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "has to be the same in all of them"),
+    ],
+)
+def test_settings_that_contradict_a_method_are_refused(methods, fault):
+    raw = copy.deepcopy(DEFAULT)
+    raw["cells"][1]["methods"] = methods
+    with pytest.raises(SeqmatchError, match=fault):
+        config.load(raw)

@@ -15,9 +15,12 @@ from seqmatch.coupling import (
     random_direction,
     restricted_curriculum,
     squared_amplification,
+    stored_labels,
+    stored_loss,
 )
 from seqmatch.errors import SeqmatchError
 from seqmatch.evaluation import evaluate
+from seqmatch.formation import decode
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
@@ -66,6 +69,26 @@ def test_a_draw_is_the_jacobians_product_with_it(case, chunk):
     vector = torch.cat([part.flatten() for part in direction])
     exact = torch.einsum("npx,p->nx", jacobians, vector).square().sum(1)
     torch.testing.assert_close(estimate(case, [direction], chunk), exact, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_stored_image_amplifies_as_the_images_that_it_holds(case, soft):
+    """Against autograd through the sum of their losses, one stored image alone."""
+    network, images, labels, _ = case
+    shares = normal(24, 3, name="shares", dtype=torch.float64).softmax(1) if soft else None
+    subset = Subset(images, labels, 0.1, 2, shares)
+    theta = list(network.parameters())
+    direction = random_direction(theta, Seed("v"))
+    loss = stored_loss(classification_loss(network), 2)
+    found = squared_amplification(loss, theta, subset.images, stored_labels(subset), [direction], 4)
+    for index in range(6):
+        stored = images[[index]].clone().requires_grad_()
+        targets = subset.decoded()[1][4 * index : 4 * index + 4]
+        value = torch.nn.functional.cross_entropy(network(decode(stored, 2)), targets, reduction="sum")
+        gradients = torch.autograd.grad(value, theta, create_graph=True)
+        slope = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True))
+        exact = torch.autograd.grad(slope, stored)[0].square().sum()
+        torch.testing.assert_close(found[index], exact, rtol=1e-9, atol=0)
 
 
 def test_unit_directions_add_up_to_the_squared_norm(case):

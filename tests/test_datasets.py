@@ -5,6 +5,7 @@ import hashlib
 import io
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -181,7 +182,45 @@ def test_bombs_are_refused(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(SeqmatchError, match="more than 100,000 bytes"):
         archives.unpack_tar(tmp_path / "a.tar.gz", tmp_path / "out", largest=10**5)
-    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) <= 10**5
+    assert not list((tmp_path / "out").iterdir())
+
+
+def sparse(name, size):
+    """A member that takes no place in the archive."""
+    member = tarfile.TarInfo(name)
+    member.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.size": str(size), "GNU.sparse.map": "0,0"}
+    return member
+
+
+def test_a_sparse_file_counts_with_its_full_size(tmp_path):
+    tar_of(tmp_path / "a.tar.gz", sparse("large", 10**12), content=b"")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SeqmatchError, match="refused"):
+        archives.unpack_tar(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_too_many_members_are_refused(tmp_path):
+    members = [tarfile.TarInfo(str(index)) for index in range(archives.MOST_MEMBERS + 1)]
+    tar_of(tmp_path / "a.tar.gz", *members, content=b"")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SeqmatchError, match="more than 1,000 members"):
+        archives.unpack_tar(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_a_long_header_is_not_taken_into_memory(tmp_path):
+    """tarfile reads a header's text whole, however long it says it is."""
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, 2**28
+    with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as packed:
+        packed.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(2**8):
+            packed.write(bytes(2**20))
+    (tmp_path / "out").mkdir()
+    tracemalloc.start()
+    with pytest.raises(SeqmatchError, match="more than 100,000 bytes"):
+        archives.unpack_tar(tmp_path / "a.tar.gz", tmp_path / "out", largest=10**5)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
 
 
 # Tiny ImageNet's zip file.

@@ -1,16 +1,22 @@
+from argparse import Namespace
 from functools import partial
 
+import cluster_difficulty
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import TINY, labelled
+from sklearn.metrics import adjusted_rand_score
 
 from seqmatch import config
-from seqmatch.difficulty import BINS, binned_losses, difficulty_table, hard_instances
+from seqmatch.difficulty import BINS, agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.errors import SeqmatchError
 from seqmatch.losses import record_losses, record_moments
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.store import load_table
+from seqmatch.tensorfile import save_tensors
 from seqmatch.training import Stage, instance_losses, make_phases, train_through
 
 SETTINGS = config.Evaluation(epochs=6)
@@ -65,6 +71,43 @@ def test_few_instances_have_a_bin_each():
     assert (table["images"] == 1).all() and table["bin"].nunique() == 40
     table = binned_losses(losses[None], np.arange(5), np.ones(5, int), np.zeros(40, bool))
     assert (table["difficulty"] == "easy").all() and table["bin"].nunique() == 40
+
+
+def test_splits_that_agree_have_index_one_and_independent_ones_none():
+    losses, is_hard = two_kinds(easy=3000, hard=1000)
+    other, _ = two_kinds(easy=3000, hard=1000)
+    unrelated = np.random.default_rng(1).permutation(is_hard)
+    splits = {0: hard_instances(losses, 0), 3: hard_instances(other + 0.1, 0), 5: unrelated}
+    table = agreement_table(splits).set_index(["first", "second"])["adjusted_rand_index"]
+    assert list(table.index) == [(0, 3), (0, 5), (3, 5)]
+    assert table[0, 3] == 1 and abs(table[0, 5]) < 0.05
+
+
+def test_one_split_has_nothing_to_agree_with():
+    assert agreement_table({0: np.array([True, False])}).empty
+
+
+def test_stability_is_of_networks_within_a_run_and_of_seeds_between_runs(tmp_path):
+    losses, is_hard = two_kinds(easy=30, hard=10)
+    flipped = losses[:, np.random.default_rng(2).permutation(40)]
+    paths = []
+    for seed, stack in enumerate(([losses, losses], [losses, flipped])):
+        header = {"parameters": {"dataset": "d", "method": "mtt", "ipc": "2", "seed": seed}, "inputs": {}}
+        record = {"losses": np.stack(stack), "epochs": np.arange(5), "stages": np.ones(5, int)}
+        paths.append(tmp_path / f"{seed}.safetensors")
+        save_tensors(paths[-1], {name: torch.from_numpy(array) for name, array in record.items()}, header)
+    forms = {name: tmp_path / f"s.{name}" for name in ("csv", "markdown", "latex", "html")}
+    cluster_difficulty.main(
+        Namespace(losses=paths, out=tmp_path / "difficulty.csv", bins=tmp_path / "losses.csv", **forms)
+    )
+    table = load_table(forms["csv"])
+    networks = table[table["between"] == "networks"].set_index("seed")["adjusted_rand_index"]
+    expected = adjusted_rand_score(hard_instances(losses, 0), hard_instances(flipped, 0))
+    assert networks[0] == 1 and networks[1] == pytest.approx(expected, abs=1e-4)
+    (seeds,) = table[table["between"] == "seeds"].itertuples()
+    both = hard_instances(np.stack([losses, flipped]).mean(0), 0)
+    assert (seeds.first, seeds.second) == (0, 1) and pd.isna(seeds.seed)
+    assert seeds.adjusted_rand_index == pytest.approx(adjusted_rand_score(is_hard, both), abs=1e-4)
 
 
 def test_losses_are_recorded_along_exactly_the_evaluations_training():

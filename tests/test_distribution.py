@@ -8,7 +8,7 @@ from torch import nn
 from seqmatch import augment, config
 from seqmatch.matching.distribution import match_distribution
 from seqmatch.networks import build, features
-from seqmatch.objectives import distribution_step
+from seqmatch.objectives.distribution import distribution_step
 from seqmatch.seeds import Seed
 
 SETTINGS = config.Matching(objective="distribution", real_batch=4)

@@ -1,6 +1,9 @@
 """Fetching from servers that fail in every way, on this machine's loopback."""
 
 import hashlib
+import json
+import os
+import stat
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -9,7 +12,7 @@ import pooch
 import pytest
 
 from seqmatch.data import download
-from seqmatch.data.download import PublishedFile, fetch
+from seqmatch.data.download import PublishedFile, check, fetch
 from seqmatch.errors import SeqmatchError
 
 CONTENT = b"all the images" * 1000
@@ -97,6 +100,32 @@ def test_a_damaged_file_is_fetched_again(tmp_path):
     with server(CONTENT) as (address, _):
         fetch([published(f"{address}/images.gz")], tmp_path)
     assert (tmp_path / "images.gz").read_bytes() == CONTENT
+
+
+def test_permissions_are_those_of_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with server(CONTENT) as (address, _):
+            fetch([published(f"{address}/images.gz")], tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "images.gz").stat().st_mode) == 0o640
+
+
+def test_files_that_changed_since_they_were_fetched_are_named(tmp_path):
+    listed, file = tmp_path / "files.json", tmp_path / "images.gz"
+    file.write_bytes(CONTENT)
+    listed.write_text(json.dumps(fetch([published()], tmp_path)))
+    check(listed)
+    file.write_bytes(CONTENT[:-1] + b"t")
+    with pytest.raises(SeqmatchError, match=r"images\.gz: damaged since it was fetched.*delete .*files\.json and run"):
+        check(listed)
+    file.unlink()
+    with pytest.raises(SeqmatchError, match=r"images\.gz: there is no such file; delete .*files\.json and run again"):
+        check(listed)
+    listed.write_text("[]")
+    with pytest.raises(SeqmatchError, match=r"files\.json: damaged"):
+        check(listed)
 
 
 def test_a_folder_of_ones_own(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """What machines and people do to a run: the message is clear, and nothing is lost."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from test_datasets import encoded, noise
 
-from workflow import TINY, command_line, copy_project, run, snakemake
+from seqmatch.data.sources import published_files
+from workflow import TINY, command_line, configure, copy_project, run, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -45,10 +48,15 @@ def without_seconds(table: bytes) -> list[bytes]:
     return [line.rpartition(b",")[0] for line in table.splitlines()]
 
 
-def test_a_full_disk_is_an_error_of_one_line_and_leaves_nothing_half_written(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("disk_is", "reason"), [("size=16k", "No space left on device"), ("ro", "Read-only file system")]
+)
+def test_a_full_or_unwritable_disk_is_an_error_of_one_line_and_nothing_half_written_stays(
+    folder, tmp_path, disk_is, reason
+):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk]).returncode:
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", disk_is, "tmpfs", disk]).returncode:
         pytest.skip("a small file system can only be mounted by root")
     try:
         script = [sys.executable, "scripts/train_experts.py", "--data", "results/digits/data.safetensors"]
@@ -57,8 +65,9 @@ def test_a_full_disk_is_an_error_of_one_line_and_leaves_nothing_half_written(fol
         places = ["--checkpoints", disk / "checkpoints", "--out", disk / "shard.safetensors"]
         result = subprocess.run([*script, *settings, *rest, *places], cwd=folder, capture_output=True, text=True)
         assert result.returncode == 1 and "Traceback" not in result.stderr
-        assert "warning: no checkpoint was saved" in result.stderr and "No space left on device" in result.stderr
-        assert result.stderr.splitlines()[-1].startswith(f"error: {disk}/shard.safetensors: cannot be written")
+        assert "warning: no checkpoint was saved" in result.stderr and result.stderr.count(reason) > 1
+        last = result.stderr.splitlines()[-1]
+        assert last.startswith("error: ") and f"{disk}/" in last and "shard.safetensors" in last and reason in last
         assert not [path for path in disk.rglob("*") if path.is_file()]
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -123,6 +132,23 @@ def test_strange_places_change_nothing(finished, tmp_path):
     for name in ("subset1.safetensors", "scores1.csv"):
         assert (real / MTT / name).read_bytes() == (finished / MTT / name).read_bytes()
     assert (real / "results/table1.csv").read_bytes() == (finished / "results/table1.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ['it\'s $(touch PWNED) "`touch PWNED`"; touch PWNED', "--out=PWNED {input} * \\"])
+def test_strange_places_in_the_configuration_are_read_and_never_run(tmp_path, name):
+    files = [file.name for file in published_files("mnist")]
+    folder = copy_project(tmp_path / "project", TINY)
+    place = folder / name
+    for path in (*files, *(f"{label}/{index}.png" for label in "ab" for index in range(20))):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(encoded(noise(8, 8), "PNG"))
+    mine = {"source": "imagefolder", "path": name, "channels": 1}
+    configure(
+        folder, TINY | {"datasets": {"digits": mine, "m": {"source": "mnist"}}, "data": {"sources": {"mnist": [name]}}}
+    )
+    run(folder, "data/mnist/files.json", "results/digits/data.safetensors")
+    assert sorted(json.loads((folder / "data/mnist/files.json").read_text())) == sorted(files)
+    assert not list(tmp_path.rglob("PWNED"))
 
 
 def test_times_of_files_that_make_no_sense_repeat_nothing_small(folder):

@@ -1,19 +1,24 @@
 """Loaders against thousands of broken configurations and files: a clear error or a result, never a traceback."""
 
+import contextlib
 import copy
+import gzip
 import re
 import shlex
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import ROOT, labelled, normal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_datasets import idx, noise, tiny_zip
 
 from seqmatch import config
-from seqmatch.data import dataset
+from seqmatch.data import dataset, tiny_imagenet
 from seqmatch.data.normalization import fit_standardization
+from seqmatch.data.sources import published_files, read
 from seqmatch.errors import SeqmatchError
 from seqmatch.experts import Trajectories, save_shard
 from seqmatch.sequence import Subset, load_normalization, load_subset, save_subset
@@ -90,7 +95,9 @@ def kinds(tmp_path_factory):
     statistics = fit_standardization(raw)
     data = dataset.Dataset(raw, labels, splits, ("a", "b", "c"), statistics, ("crop",))
     course = [normal(2, name=name, dtype=torch.float64) for name in "abc"]
-    snapshots = Snapshots(torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, *course[1:])
+    snapshots = Snapshots(
+        torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, torch.tensor(1), *course[1:]
+    )
     dataset.save(folder / "data", data, {})
     save_subset(folder / "subset", *[Subset(images, labels, 0.1)] * 2, statistics, {})
     save_snapshots(folder / "snapshots", snapshots, {})
@@ -142,6 +149,37 @@ def mutated(content, mutations):
         else:
             content = content + content[at:]
     return content
+
+
+@pytest.mark.parametrize(
+    ("unpack", "pack"), [(bytes, bytes), (gzip.decompress, gzip.compress)], ids=["outside", "inside"]
+)
+def test_a_mutated_gzip_file_is_told_of_or_read(tmp_path, unpack, pack):
+    for file in published_files("mnist"):
+        array = noise(5, 28, 28) if "images" in file.name else np.arange(5, dtype=np.uint8)
+        (tmp_path / file.name).write_bytes(gzip.compress(idx(array)))
+    path = tmp_path / "t10k-images-idx3-ubyte.gz"
+    whole = unpack(path.read_bytes())
+
+    @settings(max_examples=200, **FUZZ)
+    @given(mutations=MUTATIONS)
+    def read_mutated(mutations):
+        path.write_bytes(pack(mutated(whole, mutations)))
+        with contextlib.suppress(SeqmatchError):
+            read(config.Dataset(source="mnist"), tmp_path)
+
+    read_mutated()
+
+
+def test_a_zip_file_with_another_bit_is_told_of_or_read(tmp_path):
+    """Here and there in its contents, and closely in its directory at the end."""
+    path = tmp_path / tiny_imagenet.FILE.name
+    tiny_zip(path)
+    whole = path.read_bytes()
+    for at in (*range(0, len(whole), 997), *range(len(whole) - 1200, len(whole), 4)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 7]) + whole[at + 1 :])
+        with contextlib.suppress(SeqmatchError):
+            read(config.Dataset(source="tiny-imagenet"), tmp_path)
 
 
 @settings(max_examples=600, **FUZZ)

@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from conftest import TINY, labelled, normal
 
 from seqmatch import augment, config
-from seqmatch.matching.gradient import class_gradients, distance, match_gradient
+from seqmatch.matching.gradient import DIRECTIONS, class_gradients, cosine, match_gradient
 from seqmatch.networks import build, pooling
-from seqmatch.objectives import gradient_step
+from seqmatch.objectives.gradient import gradient_step
 from seqmatch.seeds import Seed
 
 SETTINGS = config.Matching(objective="gradient", real_batch=4, updates_per_network=3, network_epochs=2)
@@ -38,7 +38,7 @@ def by_class(network, real, images, members):
 
 def test_loss_and_gradient_against_class_by_class(problem):
     network, real, images, members = problem
-    match = match_gradient(network, real, images, members, lambda x: x)
+    match = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS)
     leaf = images.clone().requires_grad_()
     loss = by_class(network, real, leaf, members)
     (gradient,) = torch.autograd.grad(loss, leaf)
@@ -48,9 +48,9 @@ def test_loss_and_gradient_against_class_by_class(problem):
 
 def test_it_is_the_same_with_the_pooling_of_large_maps(problem, monkeypatch):
     network, real, images, members = problem
-    expected = match_gradient(network, real, images, members, lambda x: x)
+    expected = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS)
     monkeypatch.setattr(pooling, "WORTHWHILE", 0)
-    found = match_gradient(network, real, images, members, lambda x: x)
+    found = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS)
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
     assert (found.image_gradient - expected.image_gradient).abs().max() < 1e-12
     leaf = images.clone().requires_grad_()
@@ -63,7 +63,7 @@ def test_gradient_against_finite_differences(problem):
     drawn = augment.draw(["rotate"], 1, Seed("a").generator())
 
     def match(x):
-        return match_gradient(network, real, x, members, lambda x: augment.apply(drawn, x))
+        return match_gradient(network, real, x, members, lambda x: augment.apply(drawn, x), DIRECTIONS)
 
     direction = normal(*images.shape, name="d").double()
     step = 1e-6
@@ -73,21 +73,21 @@ def test_gradient_against_finite_differences(problem):
 
 def test_equal_images_match_perfectly(problem):
     network, _, images, members = problem
-    assert abs(match_gradient(network, images[members], images, members, lambda x: x).loss) < 1e-9
+    assert abs(match_gradient(network, images[members], images, members, lambda x: x, DIRECTIONS).loss) < 1e-9
 
 
 def test_a_gradient_of_zero_has_a_distance_of_one_a_row():
-    zero, other = [torch.zeros(2, 3, 4)], [normal(2, 3, 4).requires_grad_()]
-    found = distance(zero, other)
+    zero, other = torch.zeros(2, 3, 4), normal(2, 3, 4).requires_grad_()
+    found = cosine(zero, other)
     assert found.item() == 6
     assert torch.autograd.grad(found, other)[0].isfinite().all()
 
 
 def test_each_class_has_the_gradient_it_has_alone(problem):
     network, real, _, _ = problem
-    together = class_gradients(network, real, torch.arange(3))
+    together = class_gradients(network, real, torch.arange(3), (2, 4))
     for label in range(3):
-        alone = class_gradients(network, real[label : label + 1], torch.tensor([label]))
+        alone = class_gradients(network, real[label : label + 1], torch.tensor([label]), (2, 4))
         for a, b in zip(together, alone, strict=True):
             assert (a[label] - b[0]).abs().max() < 1e-12
 

@@ -19,6 +19,13 @@ EXPERIMENT["selection"] = {"networks": 1, "also": []}
 EXPERIMENT["cross_architecture"] = {"architectures": []}
 FLAT = {"experts": "flat", "ema": 0.8}
 GRADIENT = {"stages": [{"real_batch": 8, "updates_per_network": 5, "network_epochs": 2}]}
+CONDENSATION = {
+    "real_batch": 8,
+    "updates_per_network": 5,
+    "network_images": 128,
+    "lr_images": 0.03,
+    "optimizer": "adam",
+}
 METHODS = {
     "random": None,
     "herding": None,
@@ -28,6 +35,10 @@ METHODS = {
     "dm": {"stages": [{"real_batch": 8}]},
     "ftd": {"stages": [FLAT]},
     "seqmatch-ftd": {"stages": [FLAT, FLAT]},
+    "idc": {"stages": [CONDENSATION], "evaluation": {"learning_rate": 0.05}},
+    "seqmatch-idc": {"stages": [CONDENSATION, CONDENSATION], "evaluation": {"learning_rate": 0.05}},
+    "mtt-soft": {"backbone": "mtt", "stages": [{"soft_labels": True}]},
+    "mtt-mixed": {"backbone": "mtt", "stages": [{"formation": 2}]},
 }
 EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
 
@@ -35,7 +46,7 @@ EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
 def test_every_method_ends_with_a_row_of_its_own(tmp_path):
     folder = copy_project(tmp_path, EXPERIMENT)
     planned = plan(folder, "results/table1.csv")
-    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 1, 9)
+    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 2, 14)
     run(folder, "results/table1.csv")
     table = pd.read_csv(folder / "results/table1.csv").set_index("method")
     assert list(table.index) == list(METHODS)

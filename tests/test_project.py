@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-WITHOUT_OUTPUT = ("command", "compute", "drawing", "estimate", "status")
+WITHOUT_OUTPUT = ("command", "compute", "drawing", "estimate", "forms", "status")
 SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.stem not in WITHOUT_OUTPUT)
 
 
@@ -44,15 +44,9 @@ def test_every_rule_has_a_script_of_its_name():
 
 
 def test_the_library_draws_tables_and_figures_without_torch():
-    figures = [f"seqmatch.figures.{path.stem}" for path in (ROOT / "seqmatch/figures").glob("[a-z]*.py")]
-    modules = [
-        "sys",
-        "seqmatch.tables",
-        "seqmatch.difficulty",
-        "seqmatch.course",
-        "seqmatch.config",
-        "seqmatch.sources",
-        *figures,
-    ]
+    drawn = [f"seqmatch.{folder}" for folder in ("figures", "tables")]
+    drawn = [f"{name}.{path.stem}" for name in drawn for path in (ROOT / name.replace(".", "/")).glob("[a-z]*.py")]
+    plain = [f"seqmatch.{name}" for name in ("config", "course", "difficulty", "html", "sources")]
+    modules = ["sys", *plain, *drawn]
     code = f"import {', '.join(modules)}"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, cwd=ROOT)

@@ -3,7 +3,8 @@ import pytest
 from conftest import ROOT
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.published import UNLISTED, beside, markdown_beside, read_published
+from seqmatch.published import UNLISTED, beside_architectures, beside_methods, read_published
+from seqmatch.tables.published import published_sheets
 
 PATH = ROOT / "resources/published_results.csv"
 
@@ -25,7 +26,7 @@ def test_every_published_number_has_a_source():
 
 def test_published_and_own_numbers_stand_side_by_side():
     published = read_published(PATH)
-    table = beside(ours(), published, {"mine": "cifar10"})
+    table = beside_methods(ours(), published, {"mine": "cifar10"})
     mtt = table[table["method"] == "mtt"]
     listed = published.query("table == 1 and method == 'MTT' and dataset == 'cifar10' and ipc == '10'")
     assert sorted(mtt["published_mean"]) == sorted(listed["accuracy_mean"]) and (mtt["run_mean"] == 50.0).all()
@@ -39,18 +40,30 @@ def test_published_and_own_numbers_stand_side_by_side():
     assert len(table) == len(counted) + 2  # ours that nobody has published
 
 
-def test_other_data_are_compared_with_nothing():
+def test_cells_without_published_numbers_are_compared_with_nothing():
     published = read_published(PATH)
-    assert beside(ours(), published, {}).empty and markdown_beside(beside(ours(), published, {})) == ""
-    assert beside(ours(ipc="3"), published, {"mine": "cifar10"})["published_mean"].isna().all()
+    assert beside_methods(ours(), published, {}).empty
+    assert beside_methods(ours(ipc="3"), published, {"mine": "cifar10"}).empty
+    (sheet,) = published_sheets(beside_methods(ours(), published, {}))
+    assert sheet.body.empty and sheet.note == "No cell of this run has published numbers."
 
 
-def test_the_markdown_keeps_missing_numbers_empty():
-    text = markdown_beside(beside(ours(), read_published(PATH), {"mine": "cifar10"}))
-    (row,) = [line for line in text.splitlines() if "| seqmatch-mtt" in line]
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["mine ipc 10", "seqmatch-mtt", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
-    assert "| 65.3 ± 0.7" in text and "nan" not in text
+def test_other_architectures_are_compared_on_the_same_one():
+    own = ours(ipc="50").rename(columns={"network": "architecture"}).assign(architecture="mine18")
+    table = beside_architectures(own, read_published(PATH), {"mine": "cifar10"}, {"mine18": "ResNet18"})
+    rows = table.set_index("method")
+    assert rows.loc["mtt", ["published_mean", "run_mean"]].tolist() == [61.9, 50.0]
+    assert rows.loc["mtt", ["published_network", "run_network"]].tolist() == ["ResNet18", "mine18"]
+    assert rows.loc["dc", "published_mean"] == 20.8 and pd.isna(rows.loc["dc", "run_mean"])
+    assert set(table["method"]) == {"mtt", "ftd", "dc", "cafe", "seqmatch-mtt", "herding"}
+    assert beside_architectures(own, read_published(PATH), {"mine": "cifar10"}, {"mine18": "ResNet50"}).empty
+
+
+def test_the_sheet_keeps_missing_numbers_empty():
+    (sheet,) = published_sheets(beside_methods(ours(), read_published(PATH), {"mine": "cifar10"}))
+    rows = sheet.body.set_index("method")
+    assert rows.loc["seqmatch-mtt"].tolist() == ["mine ipc 10", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
+    assert "65.3 ± 0.7" in rows.loc["mtt", "published"].tolist() and rows.loc["haba", "this run"] == ""
 
 
 def test_a_list_that_is_none_is_named(tmp_path):
@@ -62,5 +75,5 @@ def test_a_list_that_is_none_is_named(tmp_path):
 
 
 def test_imagenet_subsets_have_theirs_from_table_3():
-    table = beside(ours("nette", ("mtt",)), read_published(PATH), {"nette": "imagenette"})
+    table = beside_methods(ours("nette", ("mtt",)), read_published(PATH), {"nette": "imagenette"})
     assert table.set_index("method").loc["mtt", ["published_mean", "run_mean"]].tolist() == [63.0, 50.0]

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 
+import command
 import pytest
 from conftest import ROOT
 
@@ -43,14 +44,12 @@ EVALUATE = shlex.split(
                 "c",
                 "--markdown",
                 "m",
+                "--latex",
+                "t",
                 "--published",
                 "p.csv",
-                "--compared",
-                "c.csv",
                 "--html",
                 "h.html",
-                "--compared-html",
-                "k.html",
             ],
             "nowhere.csv",
         ),
@@ -64,3 +63,19 @@ def test_a_wrong_call_ends_with_one_line(tmp_path, script, arguments, message):
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(MemoryError(), "MemoryError()"), (RuntimeError("CUDA out of memory. Tried 2 GiB\nmore"), "CUDA out of memory.")],
+)
+def test_want_of_memory_ends_with_what_was_used_and_what_to_lower(monkeypatch, capsys, error, reason):
+    def main(args):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["script"])
+    with pytest.raises(SystemExit) as ended:
+        command.run(main, command.parser("A script."))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 1 and last.startswith(f"error: out of memory ({reason}")
+    assert "peak" in last and "GiB of main memory" in last and "lower batch_size, synthetic_batch or the width" in last

@@ -70,6 +70,15 @@ def test_stage_k_is_the_union_of_the_first_k_subsets_at_its_own_step_size():
     assert torch.equal(stages[1].labels, torch.cat([parts[0].labels, parts[1].labels]))
 
 
+def test_some_stored_images_keep_their_own_soft_labels():
+    images, labels = labelled(per_class=2, name="s")
+    shares = normal(24, 3, name="shares").softmax(1)
+    part = Subset(images, labels, 0.1, 2, shares)[torch.tensor([False, True, False, False, True, False])]
+    assert torch.equal(part.images, images[[1, 4]]) and torch.equal(part.labels, labels[[1, 4]])
+    assert torch.equal(part.soft_labels, shares[[4, 5, 6, 7, 16, 17, 18, 19]]) and part.formation == 2
+    assert len(part.decoded()[0]) == 8
+
+
 def test_stages_can_be_the_subsets_alone():
     parts = subsets()
     stages = make_curriculum(parts, config.Evaluation(curriculum="subset"))

@@ -20,6 +20,8 @@ PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm")
 OBSTACLE = "no SLURM plugin; call `uv run --extra slurm pytest`" if PLUGIN is None else obstacle()
 PROFILE = ("--workflow-profile", "workflow/profiles/slurm")
 TARGET = "results/table1.csv"
+CHAIN = "results/digits/seqmatch-mtt/ipc2/seed0/accuracy/convnet.csv"
+"""Its eight jobs, one after the other, are one of each rule that a cluster runs for the main table."""
 # This cluster keeps no accounts, so its jobs' states come from `squeue`; real clusters deserve more patience.
 HERE = (
     *PROFILE,
@@ -77,12 +79,12 @@ def timeless(path: Path) -> object:
     return content
 
 
-def finished_here(folder: Path) -> Path:
-    """Where the default experiment has run locally: this checkout, if its results are those of today's code."""
-    if which("nvidia-smi") is None and "Nothing to be done" in snakemake(ROOT, "-n", TARGET).stderr:
+def finished_here(folder: Path, target: str) -> Path:
+    """Where `target` was made locally: this checkout, if its results are those of today's code."""
+    if which("nvidia-smi") is None and "Nothing to be done" in snakemake(ROOT, "-n", target).stderr:
         return ROOT
     copy = copy_project(folder / "here", yaml.safe_load((ROOT / "config.yaml").read_text()))
-    run(copy, TARGET, "--config", "device=cpu")
+    run(copy, target, "--config", "device=cpu")
     return copy
 
 
@@ -121,14 +123,15 @@ def test_each_of_two_jobs_has_a_gpu_of_its_own(slurm, tmp_path):
 
 @pytest.mark.slow
 @needs_cluster
-def test_the_default_experiment_has_the_bytes_of_a_local_run(slurm, tmp_path):
+@pytest.mark.parametrize("target", [CHAIN, TARGET], ids=["one-chain", "whole"])
+def test_the_default_experiment_has_the_bytes_of_a_local_run(slurm, tmp_path, target):
     there = copy_project(tmp_path / "there", yaml.safe_load((ROOT / "config.yaml").read_text()))
-    result = slurm(there, TARGET, *HERE, "--config", "device=cpu")
-    here = finished_here(tmp_path)
+    result = slurm(there, target, *HERE, "--config", "device=cpu")
+    here = finished_here(tmp_path, target)
     assert result.result().returncode == 0, result.result().stderr
     found, expected = contents(there), contents(here)
-    assert found == {path: expected[path] for path in found} and Path(TARGET) in found
-    assert "Nothing to be done" in run(there, TARGET)
+    assert found == {path: expected[path] for path in found} and Path(target) in found
+    assert "Nothing to be done" in run(there, target)
 
 
 @pytest.mark.slow

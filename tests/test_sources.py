@@ -13,7 +13,7 @@ def test_distillation_runs_matching_and_no_figures():
     assert {"scripts/distill_subset.py", "scripts/command.py", "seqmatch/matching/trajectory.py"} <= found
     assert not found & {
         "seqmatch/figures/images.py",
-        "seqmatch/tables.py",
+        "seqmatch/tables/accuracy.py",
         "seqmatch/evaluation.py",
         "seqmatch/config.py",
     }

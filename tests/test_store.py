@@ -128,6 +128,27 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from seqmatch.store import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_killed_as_it_writes_leaves_the_old_file_and_what_the_next_one_clears_away(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    (tmp_path / ".other.txt.1.tmp").touch()
+    subprocess.run([sys.executable, "-c", KILLED, path], cwd=ROOT)
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 3
+    save_text(path, "new")
+    assert path.read_text() == "new"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".other.txt.1.tmp", "file.txt"]
+
+
 def test_a_table_is_plain_csv_with_its_provenance_beside_it(tmp_path):
     source = tmp_path / "input.bin"
     source.write_bytes(b"abc")

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from conftest import TINY, labelled, normal
 
-from seqmatch import augment, config
+from seqmatch import augment, config, cutmix
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.training import (
@@ -65,6 +65,62 @@ def test_training_is_pytorchs_sgd_step_by_step(norm, operations):
         schedule.step()
     for left, right in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
         assert torch.allclose(left, right, rtol=1e-5, atol=1e-7)
+
+
+def test_cut_and_mixed_batches_are_learned_by_their_shares_of_classes():
+    """Written out: the loss of a mixed batch is the mix of the losses of both labels."""
+    settings = config.Training(batch_size=6, cutmix=0.7)
+    ours, theirs, data = network(), network(), stage()
+    learn(ours, 5, settings=settings)
+    optimizer, mixed = torch.optim.SGD(theirs.parameters(), lr=0.05), 0
+    for epoch in range(5):
+        generator = (Seed("t") / epoch).generator()
+        for batch in torch.randperm(12, generator=generator).split(6):
+            images, labels = data.images[batch], data.labels[batch]
+            cut = cutmix.draw(0.7, 6, generator)
+            both, targets = cutmix.apply(cut, images, labels, 3)
+            optimizer.zero_grad()
+            logits = theirs(both)
+            loss = F.cross_entropy(logits, labels)
+            if cut is not None and not torch.equal(both, images):
+                other = labels[cut.partners]
+                kept = ((targets[labels != other] * F.one_hot(labels, 3)[labels != other]).sum(1)).mean()
+                loss = kept * loss + (1 - kept) * F.cross_entropy(logits, other)
+                mixed += 1
+            loss.backward()
+            optimizer.step()
+    assert mixed >= 3
+    for left, right in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(left, right, rtol=1e-4, atol=1e-6)
+
+
+def test_soft_labels_that_say_one_class_are_hard_labels():
+    hard, soft = network(), network()
+    data = stage()
+    learn(hard, 3, data)
+    learn(soft, 3, Stage(data.images, F.one_hot(data.labels, 3).float(), data.step_size))
+    for left, right in zip(hard.parameters(), soft.parameters(), strict=True):
+        assert torch.allclose(left, right, rtol=1e-5, atol=1e-7)
+
+
+def test_an_epoch_of_some_images_takes_others_each_time():
+    seen = []
+
+    def gradient(net, images, labels):
+        seen.append(images)
+        return loss_gradient(net, images, labels)
+
+    phase = Phase(stage(), 3, config.Training(batch_size=4), Seed("t"), images=4)
+    train_through(network(), [phase], [], gradient)
+    assert [len(images) for images in seen] == [4, 4, 4] and not torch.equal(seen[0], seen[1])
+    assert images_seen([phase]) == 12
+
+
+def test_augmentation_of_the_settings_takes_the_place_of_the_datas():
+    ours, theirs = network(), network()
+    learn(ours, 2, settings=SETTINGS.model_copy(update={"augmentation": []}), operations=["crop"])
+    learn(theirs, 2, operations=[])
+    assert same(ours, theirs)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import re
 
 import pytest
@@ -49,6 +50,9 @@ def test_a_chain_of_k_subsets(tmp_path, k):
         "collect_accuracy": 1,
         "table1": 1,
         "table2": 1,
+        "table4": 1,
+        "published": 1,
+        "overview": 1,
         "all": 1,
     }
     assert jobs == {rule: count for rule, count in expected.items() if count}
@@ -92,6 +96,41 @@ def test_a_target_outside_the_configuration_is_explained(tmp_path, target, messa
     assert message in result.stdout + result.stderr
 
 
+NETTE = {
+    "datasets": TINY["datasets"] | {"nette": {"source": "imagenette", "path": "data/imagenet"}},
+    "cells": [{"dataset": "nette", "ipc": 1, "methods": {"random": None, "mtt": None}}],
+}
+
+
+def test_subsets_of_imagenet_have_a_table_of_their_own(tmp_path):
+    folder = copy_project(tmp_path, TINY | NETTE | {"cells": [*TINY["cells"], *NETTE["cells"]]})
+    assert {"table1", "table2", "table3"} <= set(plan(folder))
+    assert plan(folder, "results/table1.csv")["evaluate"] == 4
+    assert plan(folder, "results/table3.csv")["evaluate"] == 2
+
+
+def test_without_other_cells_there_is_no_table_1(tmp_path):
+    folder = copy_project(tmp_path, TINY | NETTE)
+    assert "table3" in plan(folder) and "table1" not in plan(folder)
+    result = snakemake(folder, "-n", "results/table1.csv")
+    assert result.returncode != 0 and "the configuration has no cell of Table 1" in result.stdout + result.stderr
+
+
+def test_sequential_methods_are_compared_with_every_variant_of_their_backbone(tmp_path):
+    configuration = copy.deepcopy(TINY)
+    configuration["cells"][1]["methods"] |= {"mtt-long": {"backbone": "mtt"}, "dm": None}
+    text = snakemake(copy_project(tmp_path, configuration), "-n", "-p", "results/comparison.csv").stdout
+    (contrasts,) = re.findall(r"--contrasts '(.*?)'", text)
+    assert json.loads(contrasts) == [["digits", "3", "seqmatch-mtt", other] for other in ("mtt", "mtt-long")]
+
+
+def test_a_change_of_device_repeats_nothing(tmp_path):
+    folders = [copy_project(tmp_path / device, TINY | {"device": device}) for device in ("cpu", "auto")]
+    commands = [snakemake(folder, "-n", "-p", "results/table4.csv").stdout for folder in folders]
+    found = [re.findall(r"--configuration '(.*?)'", text) for text in commands]
+    assert found[0] == found[1] != []
+
+
 def test_the_readmes_picture_shows_the_real_graph(tmp_path):
     configuration = copy.deepcopy(TINY)
     configuration["datasets"]["digits"]["source"] = "mnist"  # one that is fetched
@@ -99,12 +138,13 @@ def test_the_readmes_picture_shows_the_real_graph(tmp_path):
     names = dict(re.findall(r"(id\d+)\[(\w+)\]", graph))
     real = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
     picture = (ROOT / "README.md").read_text().split("```mermaid")[1].split("```")[0]
-    shown = set()
+    shown, rules = set(), set()
     for line in picture.splitlines():
         chain = re.findall(r"\w+", re.sub(r'"[^"]*"|flowchart LR', "", line))
         shown |= set(itertools.pairwise(chain))
+        rules |= set(chain)
     assert shown <= real
-    assert {rule for edge in shown for rule in edge} == set(names.values()) - {"all"}
+    assert rules == set(names.values()) - {"all"}
 
 
 def test_the_default_plan_has_all_that_the_readme_promises(tmp_path):

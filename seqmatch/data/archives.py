@@ -5,11 +5,16 @@ import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from seqmatch.errors import SeqmatchError
 
-LARGEST = 4 * 2**30
-"""Bytes that an archive may unpack to."""
+LARGEST = 2**30
+"""Bytes that an archive may unpack to; of those read here, CIFAR's unpack to the most, 0.2 GB."""
+
+MOST_MEMBERS = 1000
+"""Files and folders in a tar file; CIFAR's have nine."""
 
 PIECE = 2**20
 
@@ -18,24 +23,29 @@ def unpack_tar(archive: Path, folder: Path, largest: int = LARGEST) -> None:
     """Unpack a compressed tar file of plain files and folders below `folder`.
 
     Raises:
-        SeqmatchError: it is damaged, unpacks to more than `largest` bytes, or holds a link, a device, or a path that
-            leads out of `folder`.
+        SeqmatchError: it is damaged, unpacks to more than `largest` bytes, has more than `MOST_MEMBERS` members, or
+            holds a link, a device, or a path that leads out of `folder`.
     """
-    try:
-        with tarfile.open(archive) as opened:
-            opened.extractall(folder, members=_harmless(opened, archive, largest), filter="data")
-    except tarfile.FilterError as error:
-        raise SeqmatchError(f"{archive}: refused: {error}") from None
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None
+    with TemporaryFile(dir=folder) as plain:  # first, because tarfile takes a header of any length into memory
+        _unzip(archive, plain, largest)
+        plain.seek(0)
+        try:
+            with tarfile.open(fileobj=plain, mode="r:") as opened:
+                opened.extractall(folder, members=_harmless(opened, archive, largest), filter="data")
+        except tarfile.FilterError as error:
+            raise SeqmatchError(f"{archive}: refused: {error}") from None
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None
 
 
 def _harmless(opened: tarfile.TarFile, archive: Path, largest: int) -> Iterable[tarfile.TarInfo]:
     total = 0
-    for member in opened:
-        total += member.size
+    for count, member in enumerate(opened, start=1):
+        total += member.size  # of a sparse file: more than it takes in the archive
         if total > largest:
             raise SeqmatchError(f"{archive}: refused: it unpacks to more than {largest:,} bytes")
+        if count > MOST_MEMBERS:
+            raise SeqmatchError(f"{archive}: refused: it has more than {MOST_MEMBERS:,} members")
         if not (member.isreg() or member.isdir()):
             raise SeqmatchError(f"{archive}: refused: {member.name} is neither a file nor a folder")
         yield member
@@ -47,9 +57,14 @@ def unpack_gzip(archive: Path, out: Path, largest: int = LARGEST) -> None:
     Raises:
         SeqmatchError: it is damaged or unpacks to more than `largest` bytes.
     """
+    with out.open("wb") as file:
+        _unzip(archive, file, largest)
+
+
+def _unzip(archive: Path, file: BinaryIO, largest: int) -> None:
     written = 0
     try:
-        with gzip.open(archive) as packed, out.open("wb") as file:
+        with gzip.open(archive) as packed:
             while piece := packed.read(PIECE):
                 written += len(piece)
                 if written > largest:

@@ -1,10 +1,12 @@
 """Fetching the published files of a source: checksums, mirrors, retries with growing pauses."""
 
+import json
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pooch
 from requests import RequestException
@@ -43,6 +45,24 @@ def fetch(files: Sequence[PublishedFile], folder: Path, places: Sequence[str] = 
     return {file.name: digest(_fetch(file, folder, places)) for file in files}
 
 
+def check(listed: Path) -> None:
+    """Compare the files that `fetch` once fetched with their checksums, as `listed` in a JSON file beside them.
+
+    Raises:
+        SeqmatchError: names the file that is missing or damaged.
+    """
+    advice = f"delete {listed} and run again"
+    try:
+        known = json.loads(listed.read_bytes())
+        damaged = [name for name, known_digest in known.items() if digest(listed.with_name(name)) != known_digest]
+    except (ValueError, AttributeError) as error:
+        raise SeqmatchError(f"{listed}: damaged ({error}); {advice}") from None
+    except SeqmatchError as error:
+        raise SeqmatchError(f"{error}; {advice}") from None
+    if damaged:
+        raise SeqmatchError(f"{listed.with_name(damaged[0])}: damaged since it was fetched (checksum); {advice}")
+
+
 def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
     target = folder / file.name
     if target.is_file() and _md5(target) == file.md5:
@@ -61,16 +81,21 @@ def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
 
 
 def _download(url: str, file: PublishedFile, folder: Path) -> Path:
-    """Retries on broken connections and on wrong checksums; what arrives lands in a temporary file first."""
-    downloads = pooch.create(
-        path=folder,
-        base_url="",
-        registry={file.name: f"md5:{file.md5}"},
-        urls={file.name: url},
-        retry_if_failed=ATTEMPTS - 1,
-    )
-    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
-    return Path(downloads.fetch(file.name, downloader=downloader))
+    """Retries on broken connections and on wrong checksums; what arrives lands in a folder of its own first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".arriving-") as arriving:
+        downloads = pooch.create(
+            path=arriving,
+            base_url="",
+            registry={file.name: f"md5:{file.md5}"},
+            urls={file.name: url},
+            retry_if_failed=ATTEMPTS - 1,
+        )
+        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
+        arrived = Path(downloads.fetch(file.name, downloader=downloader))
+        with replacing(folder / file.name) as temporary:  # with permissions as the umask has them: pooch's are its own
+            arrived.replace(temporary)
+    return folder / file.name
 
 
 def _copy(source: Path, file: PublishedFile, target: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ def read_tiny_imagenet(folder: Path) -> RawImages:
     try:
         with zipfile.ZipFile(archive) as opened:
             return _read(opened, str(archive))
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, IndexError) as error:
         raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None
     except KeyError as error:
         raise SeqmatchError(f"{archive}: not the archive of Tiny ImageNet: {error.args[0]}") from None

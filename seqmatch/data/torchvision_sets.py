@@ -48,7 +48,7 @@ def read_torchvision(source: str, folder: Path) -> RawImages:
         root = _unpacked(source, folder, Path(temporary))
         try:
             train, test = (_split(source, root, train) for train in (True, False))
-        except (RuntimeError, ValueError, OSError, KeyError, EOFError) as error:
+        except (RuntimeError, ValueError, OSError, LookupError, EOFError, AssertionError, TypeError) as error:
             raise SeqmatchError(
                 f"{folder}: not the published files of {source}, or damaged ({error}); delete them and fetch them again"
             ) from None

@@ -105,6 +105,17 @@ def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> 
     return -(-batch // pieces)
 
 
+def classes_at_once(real: int, synthetic: int, activations: Sequence[int], device: torch.device) -> int:
+    """Classes whose gradients are matched as one batch: as many as memory likes.
+
+    Args:
+        real, synthetic: images of a class.
+        activations: numbers that each convolution writes for one image.
+    """
+    numbers = (real + 2 * synthetic) * sum(activations) * GRAPH_NUMBERS // 2  # real ones are differentiated once
+    return max(GRAPH_BYTES[device.type] // (NUMBER_BYTES * numbers), 1)
+
+
 def stride(steps: int, parameters: int, device: torch.device) -> int:
     """Keep every how many-th of `steps` vectors of `parameters` numbers: the fewest that memory allows, ≤ √steps."""
     allowed = KEPT_BYTES[device.type] // (NUMBER_BYTES * parameters)

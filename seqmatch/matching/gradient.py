@@ -1,15 +1,18 @@
-"""Gradient matching (Zhao et al. 2021, DC): what a network would learn from real and from synthetic images of a class.
+"""Gradient matching: what a network would learn from real and from synthetic images of a class.
 
-For each class, the gradient of the mean cross-entropy on real images is compared with that on synthetic ones; the loss
-sums over classes, layers and output units the distance of their directions,
+For each class, the gradient of the mean cross-entropy on real images is compared with that on synthetic ones; the
+loss sums their distances over classes c and weights l. DC (Zhao et al. 2021) takes all weights, biases and norms left
+out, and the distance of directions, with rows o (output channels, or classes of the last layer),
 
-    Σ_c Σ_l Σ_o (1 − cos(g_real[c, l, o], g_syn[c, l, o])),
+    Σ_o (1 − cos(g_real[c, l, o], g_syn[c, l, o])).
 
-o running over the rows of a weight (output channels or classes). Biases and norms are left out. All classes are one
-batch: `torch.func.vmap` gives each class a gradient of its own.
+IDC (Kim et al. 2022) takes convolutions alone, and Σ (g_real − g_syn)² or Σ |g_real − g_syn|.
+
+Several classes are one batch: `torch.func.vmap` gives each a gradient of its own.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,18 @@ from seqmatch.matching.trajectory import Match
 SMALLEST_NORM = 1e-6
 """Of a product of norms, so that a gradient of zero has a distance of one."""
 
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""The gradients of one weight for each class, (classes, rows, …), on real and on synthetic images, to a scalar."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How gradients are compared."""
+
+    distance: Distance
+    dimensions: tuple[int, ...]
+    """Of the parameters that count: 2 for linear layers, 4 for convolutions."""
+
 
 def match_gradient(
     network: nn.Module,
@@ -28,6 +43,8 @@ def match_gradient(
     images: Tensor,
     members: Tensor,
     view: Callable[[Tensor], Tensor],
+    measure: Measure,
+    together: int | None = None,
 ) -> Match:
     """The match of synthetic images; nothing depends on a step size.
 
@@ -37,24 +54,33 @@ def match_gradient(
         images: synthetic images (n, C, H, W).
         members: indices into `images` of each class, (classes, m).
         view: augments the synthetic ones, as the real ones were.
+        together: classes to a batch, by default all: fewer take less memory.
     """
+    size = together or len(members)
     labels = torch.arange(len(members), device=images.device)
-    images = images.detach().requires_grad_()
-    with torch.no_grad():
-        wanted = class_gradients(network, real, labels)
-    seen = view(images)[members]
-    loss = distance(wanted, class_gradients(network, seen, labels))
-    (gradient,) = torch.autograd.grad(loss, images)
-    return Match(float(loss.detach()), gradient, 0.0)
+    pixels = images.detach().requires_grad_()
+    total, gradient = 0.0, torch.zeros_like(images)
+    for seen, index, classes in zip(real.split(size), members.split(size), labels.split(size), strict=True):
+        with torch.no_grad():
+            wanted = class_gradients(network, seen, classes, measure.dimensions)
+        synthetic = view(pixels[index.flatten()]).unflatten(0, index.shape)
+        found = class_gradients(network, synthetic, classes, measure.dimensions)
+        loss = torch.stack([measure.distance(a, b) for a, b in zip(wanted, found, strict=True)]).sum()
+        gradient += torch.autograd.grad(loss, pixels)[0]
+        total += float(loss.detach())
+    return Match(total, gradient, 0.0)
 
 
-def class_gradients(network: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
-    """Gradients of the weights for each class on its own: images (classes, m, C, H, W), a tensor (classes, …) a weight.
+def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensions: tuple[int, ...]) -> list[Tensor]:
+    """Gradients of weights for each class on its own: images (classes, m, C, H, W), a tensor (classes, …) a weight.
 
     Differentiable with respect to the images.
+
+    Args:
+        dimensions: of the weights that are asked for.
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
-    weights = {name: parameter for name, parameter in parameters.items() if parameter.ndim > 1}
+    weights = {name: parameter for name, parameter in parameters.items() if parameter.ndim in dimensions}
 
     def loss(weights: dict[str, Tensor], images: Tensor, label: Tensor) -> Tensor:
         return F.cross_entropy(functional_call(network, parameters | weights, (images,)), label.expand(len(images)))
@@ -62,11 +88,22 @@ def class_gradients(network: nn.Module, images: Tensor, labels: Tensor) -> list[
     return list(vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, labels).values())
 
 
-def distance(left: list[Tensor], right: list[Tensor]) -> Tensor:
-    """Σ (1 − cosine) over classes, weights and their rows, of tensors (classes, rows, …)."""
-    total = left[0].new_zeros(())
-    for a, b in zip(left, right, strict=True):
-        a, b = a.flatten(2), b.flatten(2)
-        norms = (a.square().sum(2) * b.square().sum(2)).clamp_min(SMALLEST_NORM**2).sqrt()
-        total = total + (1 - (a * b).sum(2) / norms).sum()
-    return total
+def cosine(left: Tensor, right: Tensor) -> Tensor:
+    """Σ (1 − cosine) over classes and rows."""
+    a, b = left.flatten(2), right.flatten(2)
+    norms = (a.square().sum(2) * b.square().sum(2)).clamp_min(SMALLEST_NORM**2).sqrt()
+    return (1 - (a * b).sum(2) / norms).sum()
+
+
+def squared(left: Tensor, right: Tensor) -> Tensor:
+    """Σ (left − right)²."""
+    return (left - right).square().sum()
+
+
+def absolute(left: Tensor, right: Tensor) -> Tensor:
+    """Σ |left − right|."""
+    return (left - right).abs().sum()
+
+
+DIRECTIONS = Measure(cosine, (2, 4))
+"""DC's and DSA's."""

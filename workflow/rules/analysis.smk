@@ -37,6 +37,16 @@ rule cluster_difficulty:
         provenance="results/difficulty.json",
         bins="results/losses.csv",
         bins_provenance="results/losses.json",
+        csv="results/difficulty_stability.csv",
+        stability_provenance="results/difficulty_stability.json",
+        markdown="results/difficulty_stability.md",
+        latex="results/difficulty_stability.tex",
+        html=report(
+            "results/difficulty_stability.html",
+            caption="../report/stability.rst",
+            category="Tables",
+            labels={"table": "stability of hard and easy"},
+        ),
     log:
         "logs/cluster_difficulty.log",
     benchmark:
@@ -51,7 +61,8 @@ rule cluster_difficulty:
         script=script("cluster_difficulty"),
         sources=sources("cluster_difficulty"),
     shell:
-        "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} > {log} 2>&1"
+        "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} --csv {output.csv}"
+        " --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 rule measure_coupling:

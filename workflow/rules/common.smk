@@ -1,4 +1,5 @@
 # The configuration as typed models, and the look-ups that rules share. Imports no torch.
+import hashlib
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 
 from seqmatch import config as vocabulary
-from seqmatch.data.catalog import pixels_of
+from seqmatch.data.catalog import IMAGENET_SUBSETS, pixels_of
 from seqmatch.errors import SeqmatchError
 from seqmatch.sources import digest_of, sources_of
 
@@ -108,6 +109,12 @@ def files_of_source(wildcards):
     return [f"data/{source}/files.json"] if source in vocabulary.DOWNLOADED else []
 
 
+@cache
+def recorded_epochs(recipe, dataset):
+    """The same for every shard, and found by looking through all runs: three seconds in all for ten thousand jobs."""
+    return vocabulary.recorded_epochs(CONFIG, recipe, dataset)
+
+
 def recipe_of(wildcards):
     return CONFIG.experts[stage_of(wildcards).experts]
 
@@ -161,12 +168,12 @@ def run_wildcards(wildcards):
 def experts_of(wildcards):
     """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
     stage = stage_of(wildcards)
-    if not vocabulary.uses_experts(stage):
-        return []
-    if wildcards.subset == "1" or stage.iterations == 0:
+    if wildcards.subset != "1" and vocabulary.uses_teachers(stage):
+        folder = f"{RUN}/teachers{{subset}}"
+    elif vocabulary.uses_experts(stage):
         folder = f"results/{wildcards.dataset}/experts/{stage.experts}"
     else:
-        folder = f"{RUN}/teachers{{subset}}"
+        return []
     return expand(
         f"{folder}/shard{{shard}}.safetensors",
         shard=range(CONFIG.experts[stage.experts].shards),
@@ -258,6 +265,47 @@ def cross_accuracies():
     )
 
 
+def of_imagenet(run):
+    """Whether a run belongs to Table 3 instead of Table 1."""
+    return CONFIG.datasets[run.dataset].source in IMAGENET_SUBSETS
+
+
+TABLE1 = own_accuracies(CONFIG.seeds, lambda run: not of_imagenet(run))
+TABLE2 = unique(own_accuracies(CROSS_SEEDS, crosses) + cross_accuracies())
+TABLE3 = own_accuracies(CONFIG.seeds, of_imagenet)
+# Each method of several subsets with those of one subset, the same backbone, and the same cell.
+CONTRASTS = [
+    (run.dataset, str(run.ipc), run.method, other.method)
+    for run in RUNS.values()
+    for other in RUNS.values()
+    if run.subsets > 1
+    and other.subsets == 1
+    and (run.dataset, run.ipc, run.backbone)
+    == (other.dataset, other.ipc, other.backbone)
+]
+
+
+# Tables that the configuration has something for.
+METHOD_TABLES = [
+    f"results/{name}.csv"
+    for name, paths in (("table1", TABLE1), ("table3", TABLE3))
+    if paths
+]
+ARCHITECTURE_TABLES = ["results/table2.csv"] if cross_accuracies() else []
+COMPARISONS = ["results/comparison.csv"] if CONTRASTS else []
+
+
+def needed(paths, what):
+    """An input; a target that the configuration gives none for is an error that says so."""
+
+    def find(wildcards):
+        if not paths:
+            raise WorkflowError(f"the configuration has no {what}")
+        return paths
+
+    return find
+
+
 def published_data():
     """Data sets that hold a published one as it is, and which, as JSON."""
     return json.dumps(
@@ -268,6 +316,30 @@ def published_data():
         },
         sort_keys=True,
     )
+
+
+def published_networks():
+    """Architectures, and the names that publications have for them, as JSON."""
+    names = {"resnet18": "ResNet18", "vgg11": "VGG11", "alexnet": "AlexNet"}
+    return json.dumps(
+        {
+            name: names.get(network.family, f"ConvNet-{network.depth}")
+            for name, network in CONFIG.networks.items()
+        },
+        sort_keys=True,
+    )
+
+
+def configuration():
+    """What the configuration sets, as JSON, but for what changes no result; defaults are the models' own."""
+    return CONFIG.model_dump_json(
+        exclude_unset=True, exclude={"device", "compile", "data"}
+    )
+
+
+def resolved():
+    """A fingerprint of every setting of every run: as a parameter, so that another default reruns what shows them."""
+    return hashlib.sha256(repr(RUNS).encode()).hexdigest()[:16]
 
 
 def of_one_cell(pattern, wanted):
@@ -352,12 +424,20 @@ def jobs_on(dataset):
 
 
 def tables():
-    cross = ["results/table2.csv"] if cross_accuracies() else []
-    return ["results/accuracy.csv", "results/table1.csv", *cross]
+    """Every table; the overview goes with them."""
+    return [
+        "results/accuracy.csv",
+        *METHOD_TABLES,
+        *ARCHITECTURE_TABLES,
+        *COMPARISONS,
+        "results/table4.csv",
+        "results/published.csv",
+        "results/overview.html",
+    ]
 
 
 def figures():
-    drawn = {
+    names = {
         "difficulty-ipc{ipc}": distilled,
         "losses-ipc{ipc}": distilled,
         "course-ipc{ipc}": distilled,
@@ -369,6 +449,6 @@ def figures():
     }
     return [
         path
-        for name, wanted in drawn.items()
+        for name, wanted in names.items()
         for path in of_every_run(f"{FIGURES}/{name}.png", wanted)
     ]

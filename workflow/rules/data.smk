@@ -12,9 +12,12 @@ rule fetch_data:
         runtime=growing(240),
     params:
         script=script("fetch_data"),
-        places=lambda wildcards: CONFIG.data.sources.get(wildcards.source, []),
+        places=lambda wildcards: [
+            f"--place={place}"
+            for place in CONFIG.data.sources.get(wildcards.source, [])
+        ],
     shell:
-        "python {params.script:q} --source {wildcards.source} --places {params.places:q} --out {output} > {log} 2>&1"
+        "python {params.script:q} --source {wildcards.source} {params.places:q} --out {output} > {log} 2>&1"
 
 
 rule prepare_dataset:

@@ -23,9 +23,7 @@ rule train_experts:
         network=lambda wildcards: defined(
             "networks", defined("experts", wildcards.recipe).network
         ).model_dump_json(),
-        epochs=lambda wildcards: vocabulary.recorded_epochs(
-            CONFIG, wildcards.recipe, wildcards.dataset
-        ),
+        epochs=lambda wildcards: recorded_epochs(wildcards.recipe, wildcards.dataset),
         through=[],
         name=lambda wildcards: f"{wildcards.dataset}/{wildcards.recipe}",
     shell:
@@ -49,7 +47,7 @@ use rule train_experts as train_teachers with:
         sources=sources("train_experts"),
         recipe=as_json(recipe_of),
         network=as_json(matched_network),
-        epochs=lambda wildcards: vocabulary.epochs_needed(stage_of(wildcards)),
+        epochs=lambda wildcards: vocabulary.teacher_epochs(stage_of(wildcards)),
         through=lambda wildcards: [
             "--evaluation",
             evaluation_of(wildcards).model_dump_json(),

@@ -1,0 +1,29 @@
+"""Compare each method of several subsets with those of one subset and the same backbone, pair by pair of networks.
+
+Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in points of accuracy.
+"""
+
+import json
+from pathlib import Path
+
+import command
+import forms
+
+from seqmatch.store import provenance
+from seqmatch.tables.accuracy import read_accuracies
+from seqmatch.tables.comparison import comparison_sheets, comparison_table
+
+
+def main(args):
+    table = comparison_table(read_accuracies(args.accuracies), args.contrasts)
+    forms.write(args, table, provenance(command.parameters(args), args.accuracies), comparison_sheets(table))
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
+    arguments.add_argument(
+        "--contrasts", type=json.loads, required=True, metavar="JSON", help="lists of data set, ipc, method, baseline"
+    )
+    forms.add_forms(arguments)
+    command.run(main, arguments)

@@ -1,0 +1,165 @@
+"""The report's first pages: what was run, on what, for how long, and what came out; and the resolved configuration.
+
+Times and memory are those of the jobs' last runs, as Snakemake measured them.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from shutil import which
+
+import command
+import forms
+import pandas as pd
+import yaml
+
+from seqmatch import config, html
+from seqmatch.published import beside_methods, read_published
+from seqmatch.store import load_table, save_text
+from seqmatch.tables.comparison import comparison_sheets
+from seqmatch.tables.methods import methods_sheets
+from seqmatch.tables.settings import settings_sheets, settings_table
+
+ACCURACY = "Test accuracy in percent, mean ± standard deviation over networks"
+
+RUN = re.compile(r"(?P<dataset>[^/]+)/(?P<method>[^/]+)/ipc(?P<ipc>[^/]+)/seed(?P<seed>\d+)/")
+
+
+def main(args):
+    runs = config.runs(args.configuration)
+    published = read_published(args.published)
+    tables = [load_table(path) for path in args.tables]
+    beside = [beside_methods(table, published, args.sources) for table in tables]
+    accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
+    compared = [comparison_sheets(load_table(path))[0] for path in args.comparison]
+    times = times_table(args.benchmarks, runs)
+    parts = [
+        *(html.section(sheet.title, html.sheet(sheet)) for sheet in (*accuracies, *compared)),
+        html.section("What was run", html.listing(experiment(args.configuration, runs))),
+        html.section("With what", html.listing(machine(args.accuracies))),
+        html.section("How long it took", html.paragraph(total(times)), html.table(times)),
+    ]
+    save_text(args.overview, html.page("Dataset distillation: what was run, and what came out", parts))
+    save_text(args.configuration_page, html.page("Configuration", configured(args.configuration, runs)))
+
+
+def configured(configuration, runs):
+    """The configuration as it was set, and what follows from it."""
+    elsewhere = {"device", "compile", "data", "matching", "evaluation", "cells"}
+    defined = configuration.model_dump(mode="json", exclude=elsewhere)
+    stages = settings_sheets(settings_table(runs.values()))[0]
+    return [
+        html.paragraph("Device, compiler and the places of files, which change no result, are left out."),
+        html.section("As it was set", html.literal(as_yaml(configuration.model_dump(mode="json", exclude_unset=True)))),
+        html.section("With every default: what is defined", html.literal(as_yaml(defined))),
+        html.section("With every default: the stages of each method (Table 4)", html.sheet(stages)),
+    ]
+
+
+def as_yaml(settings):
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+def experiment(configuration, runs):
+    """What the configuration asked for, in words."""
+    cells = groupby(runs.values(), key=lambda run: f"{run.dataset} ipc {run.ipc}")
+    return {
+        "data sets": ", ".join(
+            f"{name} (source: {configuration.datasets[name].source}, {configuration.datasets[name].normalization})"
+            for name in dict.fromkeys(run.dataset for run in runs.values())
+        ),
+        **{cell: ", ".join(described(run) for run in members) for cell, members in cells},
+        "distillation seeds": ", ".join(map(str, configuration.seeds)),
+        "settings": "Table 4 has every stage's, the page Configuration all of them",
+    }
+
+
+def described(run):
+    subsets = f", K = {run.subsets}" if run.subsets > 1 else ""
+    return f"{run.method} ({run.network}{subsets}, {run.evaluation.networks} networks a seed)"
+
+
+def machine(accuracies):
+    """Device and versions that the accuracies name; the processor is this page's."""
+    headers = [json.loads(path.with_suffix(".json").read_text()) for path in accuracies]
+    versions = {name: distinct(header["versions"][name] for header in headers) for name in headers[0]["versions"]}
+    return {
+        "networks trained on": distinct(header["device"] for header in headers),
+        "this page made on": f"{processor()}, {os.cpu_count()} cores, {platform.platform(terse=True)}",
+        **({"GPUs there": gpus()} if which("nvidia-smi") else {}),
+        "Python": platform.python_version(),
+        **versions,
+    }
+
+
+def distinct(texts):
+    return ", ".join(dict.fromkeys(texts))
+
+
+def processor():
+    """The processor's name, where the system tells it."""
+    about = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", about.read_text()) if about.is_file() else []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def gpus():
+    asked = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True)
+    return distinct(asked.stdout.split("\n")).strip(", ")
+
+
+def times_table(folder, runs):
+    """Jobs, seconds and largest memory by rule, of this configuration's jobs alone."""
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        name = path.relative_to(folder).as_posix()
+        if ours(name, runs):
+            measured = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+            rows.append({"rule": rule(name), "seconds": measured["s"], "memory": measured["max_rss"] / 1024})
+    found = pd.DataFrame(rows, columns=["rule", "seconds", "memory"])
+    found = found.groupby("rule").agg({"seconds": ["size", "sum", "max"], "memory": "max"})
+    found.columns = ["jobs", "minutes in all", "longest, minutes", "largest memory, GiB"]
+    found[["minutes in all", "longest, minutes"]] /= 60
+    return found.sort_values("minutes in all", ascending=False).reset_index()
+
+
+def ours(name, runs):
+    """Whether a benchmark file is of a job of this configuration; folders of results keep others."""
+    run = RUN.match(name)
+    if run is None:
+        datasets = {dataset for dataset, _, _ in runs}
+        return "/" not in name or name.split("/")[0] in datasets
+    found = runs.get((run["dataset"], run["method"], run["ipc"]))
+    return found is not None and int(run["seed"]) in found.seeds
+
+
+def rule(name):
+    """The rule that a benchmark file is of."""
+    parts = name.removesuffix(".tsv").split("/")
+    if parts[-1].startswith("shard"):
+        return "train_teachers" if parts[-2].startswith("teachers") else "train_experts"
+    return parts[-1].split(".")[0].rstrip("0123456789")
+
+
+def total(times):
+    jobs, minutes = int(times["jobs"].sum()), times["minutes in all"].sum()
+    took = timedelta(seconds=round(60 * minutes))
+    return f"{jobs} jobs that compute took {took} (h:mm:ss) in all, start-up included; some may have run side by side."
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--tables", type=Path, nargs="+", required=True, help="tables that table1.py wrote")
+    arguments.add_argument("--comparison", type=Path, nargs="*", default=[], help="table that comparison.py wrote")
+    arguments.add_argument("--accuracies", type=Path, nargs="+", required=True, help="tables that evaluate.py wrote")
+    arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of Snakemake's benchmark files")
+    command.add_section(arguments, "configuration", config.Config, "what the configuration sets")
+    forms.add_published(arguments)
+    arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
+    arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")
+    command.run(main, arguments)

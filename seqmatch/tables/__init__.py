@@ -1,0 +1,1 @@
+"""What people read: tables from accuracies and settings, a module each. Plain functions of data frames; no torch."""

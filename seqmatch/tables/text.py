@@ -1,0 +1,94 @@
+"""Tables as people read them: one sheet of text, as Markdown and as LaTeX."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from tabulate import LATEX_ESCAPE_RULES
+
+BOLD = re.compile(r"\*\*(.+?)\*\*")
+NUMBERED = re.compile(r"^Table \d+: ")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table: what it shows, its cells, and what to know of them. `**` around a cell's text makes it bold."""
+
+    title: str
+    body: pd.DataFrame
+    """Of text alone."""
+    note: str = ""
+    """Plain text."""
+
+
+def mean_std(mean: float, std: float) -> str:
+    """To one decimal; without the deviation where there is none, empty where there is no mean."""
+    if pd.isna(mean):
+        return ""
+    return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ± {std:.1f}"
+
+
+def means_stds(table: pd.DataFrame, name: str = "accuracy") -> list[str]:
+    """`mean_std` of the columns `{name}_mean` and `{name}_std`."""
+    return [mean_std(*pair) for pair in zip(table[f"{name}_mean"], table[f"{name}_std"], strict=True)]
+
+
+def bold(text: Sequence[str], which: Sequence[bool]) -> list[str]:
+    return [f"**{item}**" if best else item for item, best in zip(text, which, strict=True)]
+
+
+def interleaved(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Rows of two frames, those of one `method` together and its own first; methods in the order of appearance."""
+    rows = pd.concat([own, published], ignore_index=True)
+    ranks = {method: index for index, method in enumerate(dict.fromkeys(rows["method"]))}
+    return rows.sort_values("method", key=lambda methods: methods.map(ranks), kind="stable")
+
+
+def grid(rows: pd.DataFrame, columns: Sequence[str], corner: str) -> pd.DataFrame:
+    """The texts in `rows` (`row`, `column`, `text`) by row and column.
+
+    Rows are in the order of their first appearance; different texts that share a place are joined by `; `.
+    """
+    places = rows.drop_duplicates(["row", "column", "text"]).groupby(["row", "column"], sort=False)
+    wide = places["text"].agg("; ".join).unstack()
+    wide = wide.loc[rows["row"].unique(), list(columns)].fillna("")
+    return wide.rename_axis(index=corner, columns=None).reset_index()
+
+
+def to_markdown(sheets: Sequence[Sheet]) -> str:
+    """The first sheet's title heads the page, the others' head sections."""
+    parts = []
+    for index, sheet in enumerate(sheets):
+        parts += [f"{'##' if index else '#'} {sheet.title}"]
+        parts += [sheet.body.to_markdown(index=False, disable_numparse=True)] if len(sheet.body) else []
+        parts += [sheet.note] if sheet.note else []
+    return "\n\n".join(parts) + "\n"
+
+
+def to_latex(sheets: Sequence[Sheet], label: str) -> str:
+    r"""Tables with the rules of booktabs, to be `\input`; labels are `label` and, from the second, `label-2`, ….
+
+    Sheets without rows are left out.
+    """
+    parts = ["% Needs \\usepackage{booktabs}.\n"]
+    for index, sheet in enumerate(sheet for sheet in sheets if len(sheet.body)):
+        tabular = sheet.body.to_markdown(index=False, disable_numparse=True, tablefmt="latex_booktabs")
+        title = NUMBERED.sub("", sheet.title)  # LaTeX numbers tables itself
+        title = title[:1].upper() + title[1:]
+        caption = ". ".join(escape(text.rstrip(".")) for text in (title, sheet.note) if text)
+        name = f"{label}-{index + 1}" if index else label
+        parts.append(
+            f"\\begin{{table}}\n\\centering\\small\n\\caption{{{_symbols(caption)}.}}\n\\label{{tab:{name}}}\n"
+            f"{_symbols(tabular)}\n\\end{{table}}\n"
+        )
+    return "\n".join(parts)
+
+
+def escape(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in text)
+
+
+def _symbols(text: str) -> str:
+    return BOLD.sub(r"\\textbf{\1}", text).replace("±", r"$\pm$")
