@@ -31,4 +31,11 @@ assert stability["adjusted_rand_index"].between(-0.5, 1).all() and len(stability
 difficulty = pd.read_csv("results/difficulty.csv")
 shares = difficulty.groupby(["method", "seed", "network", "epoch"])["share"].sum()
 assert (shares - 1).abs().max() < 1e-4
-assert len(list(Path("results/figures/digits").glob("*.pdf"))) == 7
+stages = pd.read_csv("results/stages.csv")
+ends = stages[(stages["curriculum"] == "union") & (stages["stages"] == 2)]["accuracy"]
+assert abs(ends.mean() - table.loc["seqmatch-mtt", "accuracy_mean"]) < 1e-3  # the networks are evaluation's own
+coupling = pd.read_csv("results/coupling.csv")
+amplification = coupling.groupby(["method", "seed", "half"])["amplification"].first().unstack()
+assert (amplification["larger"] > amplification["smaller"]).all() and len(amplification) == 4
+figures = list(Path("results/figures/digits").glob("*.pdf"))
+assert len(figures) == 16 and all(path.with_suffix(".csv").exists() for path in figures)

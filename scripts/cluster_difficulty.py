@@ -1,7 +1,9 @@
 """Split the real training images of each run in hard and easy ones by k-means on their losses.
 
-Writes one row a run, network, moment and kind: share of the images and their mean loss. A second table says how stable
-the split is: the adjusted Rand index of every two networks of a run, and of every two seeds.
+The split is made once a run, on losses averaged over its networks. Writes one row a run, network, moment and kind:
+share of the images and their mean loss; and one row a run, moment and bin of images of near-equal loss, the hardest
+first. A third table says how stable the split is: the adjusted Rand index of every two networks of a run, and of every
+two seeds.
 """
 
 from pathlib import Path
@@ -10,7 +12,7 @@ import command
 import forms
 import pandas as pd
 
-from seqmatch.difficulty import agreement_table, difficulty_table, hard_instances
+from seqmatch.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.store import load_arrays, provenance, save_table
 from seqmatch.tables.stability import stability_sheets
 
@@ -19,19 +21,21 @@ RUN = ["dataset", "method", "ipc"]
 
 
 def main(args):
-    tables, agreements, splits = [], [], {}
+    kinds, bins, agreements, splits = [], [], [], {}
     for path in args.losses:
         record, header = load_arrays(path, ("losses", "epochs", "stages"))
         run = {name: header["parameters"][name] for name in (*RUN, "seed")}
-        tables.append(of_run(run, difficulty_table(**record, random_state=RANDOM_STATE)))
+        hard = hard_instances(record["losses"].mean(0), RANDOM_STATE)
+        kinds.append(of_run(run, difficulty_table(**record, hard=hard)))
+        bins.append(of_run(run, binned_losses(**record, hard=hard)))
         networks = {index: hard_instances(losses, RANDOM_STATE) for index, losses in enumerate(record["losses"])}
         agreements.append(of_run(run | {"between": "networks"}, agreement_table(networks)))
-        seeds = splits.setdefault(tuple(run[name] for name in RUN), {})
-        seeds[run["seed"]] = hard_instances(record["losses"].mean(0), RANDOM_STATE)
+        splits.setdefault(tuple(run[name] for name in RUN), {})[run["seed"]] = hard
     for run, seeds in splits.items():
         agreements.append(of_run(dict(zip(RUN, run, strict=True)) | {"between": "seeds"}, agreement_table(seeds)))
     header = provenance(command.parameters(args), args.losses)
-    save_table(args.out, pd.concat(tables, ignore_index=True).round(6), header)
+    for path, tables in ((args.out, kinds), (args.bins, bins)):
+        save_table(path, pd.concat(tables, ignore_index=True).round(6), header)
     columns = [*RUN, "between", "seed", "first", "second", "adjusted_rand_index"]
     stability = pd.concat(agreements, ignore_index=True)[columns].astype({"seed": "Int64"})
     forms.write(args, stability, header, stability_sheets(stability))
@@ -45,6 +49,7 @@ def of_run(run, table):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("losses", type=Path, nargs="+", help="files that record_losses.py wrote")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--out", type=Path, required=True, help="table of both kinds to write (.csv)")
+    arguments.add_argument("--bins", type=Path, required=True, help="table of all images, in bins, to write (.csv)")
     forms.add_forms(arguments)
     command.run(main, arguments)

@@ -23,6 +23,7 @@ SECTIONS = [
     ("selection", config.Selection),
     ("cross_architecture", config.CrossArchitecture),
     ("difficulty", config.Difficulty),
+    ("coupling", config.Coupling),
     ("cells[]", config.Cell),
     ("cells[].methods.*", config.Method),
 ]

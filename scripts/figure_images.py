@@ -1,26 +1,55 @@
-"""Draw the images of a synthetic set, a row a class, a block of columns a subset (Fig. 3 of the paper)."""
+"""Draw synthetic images, a row a class, a block of columns a subset (Fig. 3, 5, 7 and 8 of the paper).
+
+Takes files of subsets, or the table beside the figure: it lists every image shown with the file, tensor and index that
+hold its pixels.
+"""
 
 from pathlib import Path
 
 import command
+import pandas as pd
 
-from seqmatch.figures.images import images_figure
+from seqmatch.figures.images import Block, images_figure
 from seqmatch.figures.style import save
-from seqmatch.store import load_arrays
+from seqmatch.store import load_arrays, load_header, load_table, provenance, save_table
 
 
 def main(args):
-    subsets, class_names = [], []
-    for path in args.subsets:
-        arrays, header = load_arrays(path, ("pixels", "labels"))
-        subsets.append((arrays["pixels"], arrays["labels"]))
-        class_names = header["class_names"]
-    save(images_figure(subsets, class_names, args.title), args.out)
+    (first, *_) = args.images
+    table = load_table(first) if first.suffix == ".csv" else listed(args.images, args.initial)
+    blocks = []
+    for title, rows in table.groupby("block", sort=False):
+        arrays, header = load_arrays(Path(rows["file"].iloc[0]), ("pixels", "labels"))
+        index = rows["index"].to_numpy()
+        blocks.append(Block(title, arrays[rows["tensor"].iloc[0]][index], arrays["labels"][index]))
+    save(
+        images_figure(blocks, header["class_names"], args.title),
+        [path for path in args.out if path.suffix != ".csv"],
+    )
+    for path in args.out:
+        if path.suffix == ".csv":
+            save_table(path, table, provenance(command.parameters(args), args.images))
+
+
+def listed(paths, initial):
+    """One row an image to show: its block, class, and where its pixels are."""
+    tables = []
+    for number, path in enumerate(paths, start=1):
+        labels = load_arrays(path, ("pixels", "labels"))[0]["labels"]
+        class_names = load_header(path)["class_names"]
+        for tensor, name in [("initial_pixels", ", initial")] * initial + [("pixels", "")]:
+            about = {"block": f"$S_{number}${name}", "file": path.as_posix(), "tensor": tensor}
+            images = pd.DataFrame({"index": range(len(labels)), "class": [class_names[label] for label in labels]})
+            tables.append(images.assign(**about)[[*about, *images]])
+    return pd.concat(tables, ignore_index=True)
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("subsets", type=Path, nargs="+", help="the subsets in order")
+    arguments.add_argument("images", type=Path, nargs="+", help="files of the subsets in order, or a table of images")
+    arguments.add_argument("--initial", action="store_true", help="the real images that a subset began as beside it")
     arguments.add_argument("--title", default="", help="title of the figure")
-    arguments.add_argument("--out", type=Path, nargs="+", required=True, help="figures to write (.pdf, .png)")
+    arguments.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="figures (.pdf, .png) and table of its images (.csv)"
+    )
     command.run(main, arguments)

@@ -4,8 +4,8 @@
 out of the training data. `test`: the same on test data, the paper's protocol, kept for the column that shows it.
 `last`: the last snapshot, which needs no scores.
 
-The subset's file holds the normalised images, labels, step size, the statistics of the normalisation, and the
-pixels that a person can look at; its header names classes and augmentation, so that it can be used alone.
+The subset's file holds the normalised images, labels, step size, the statistics of the normalisation, and pixels that
+a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
 """
 
 from functools import partial
@@ -61,7 +61,7 @@ def main(args):
         "class_names": dataset.class_names,
         "augmentation": dataset.augmentation if args.evaluation.augmentation is None else args.evaluation.augmentation,
     }
-    save_subset(args.out, snapshots.subset(chosen), dataset.normalization, header | about)
+    save_subset(args.out, snapshots.subset(chosen), snapshots.subset(0), dataset.normalization, header | about)
     checkpoint.remove()
     print(f"{args.out}: the snapshot after {about['iteration']} iterations, chosen by {args.protocols[0]}")
 

@@ -316,6 +316,18 @@ class Difficulty(Section):
     records: Count = Field(20, description="records a stage, at even intervals of its epochs")
 
 
+class Coupling(Section):
+    """How much the images that react most to a student hold of what the others teach."""
+
+    networks: Count = Field(
+        3, description="networks that the images' amplifications are averaged over, and that are trained on each half"
+    )
+    records: Count = Field(
+        4, description="moments of an image's own stage, besides its start, at which its amplification is estimated"
+    )
+    draws: Count = Field(4, description="random directions of an estimate")
+
+
 class Method(Section):
     """A method in a cell of the table; every key may be left out."""
 
@@ -372,6 +384,7 @@ class Config(Section):
     evaluation: Evaluation = Field(Evaluation(), description="settings of every evaluation, unless overridden")
     selection: Selection = Field(Selection(), description="choice of snapshots")
     difficulty: Difficulty = Field(Difficulty(), description="hard and easy instances")
+    coupling: Coupling = Field(Coupling(), description="coupling of synthetic images")
     cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")
     cross_architecture: CrossArchitecture = Field(CrossArchitecture(), description="the second table")
 

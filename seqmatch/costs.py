@@ -135,7 +135,7 @@ def _an_iteration(stage: config.Matching, data: _Data, work: _Work, new: int, un
 
 
 def _of_measurements(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
-    """Evaluation on every architecture, and loss records."""
+    """Evaluation on every architecture, loss records, coupling, and what each stage adds."""
     seen, seeds = _seen(data, run), len(run.seeds)
     through = run.evaluation.epochs * sum(seen)
     others = len(settings.seeds[: settings.cross_architecture.seeds])
@@ -144,11 +144,22 @@ def _of_measurements(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
         work = data.work(network)
         operations = run.evaluation.networks * choices * (through * work.training + data.tested * work.forward)
         yield Cost("evaluate", data.name, jobs, jobs * operations)
+    work = data.work(run.network)
     if any(stage.iterations for stage in run.stages):
-        work, recorded = data.work(run.network), (settings.difficulty.records * run.subsets + 1) * data.images
+        recorded = (settings.difficulty.records * run.subsets + 1) * data.images
         operations = settings.difficulty.networks * (through * work.training + recorded * work.forward)
         disk = NUMBER * settings.difficulty.networks * recorded
         yield Cost("record_losses", data.name, seeds, seeds * operations, seeds * disk)
+        if run.ipc >= 2:
+            coupling = settings.coupling
+            products = coupling.draws * (coupling.records + 1) * seen[-1] * work.matching
+            tested = 2 * data.tested * work.forward
+            operations = coupling.networks * (2 * through * work.training + products + tested)
+            yield Cost("measure_coupling", data.name, seeds, seeds * operations)
+    if run.subsets >= 2:
+        both = through + run.evaluation.epochs * seen[-1]  # on unions, and on each subset alone
+        operations = both * work.training + 2 * run.subsets * data.tested * work.forward
+        yield Cost("measure_stages", data.name, seeds, seeds * run.evaluation.networks * operations)
 
 
 def _seen(data: _Data, run: Run) -> list[int]:

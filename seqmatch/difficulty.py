@@ -8,6 +8,9 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+BINS = 100
+"""Rows of the table of all instances, each the mean of as many of them as the others."""
+
 
 def hard_instances(losses: np.ndarray, random_state: int) -> np.ndarray:
     """Split instances in two by k-means on their loss vectors; hard is the cluster with the higher final loss.
@@ -43,19 +46,17 @@ def agreement_table(splits: Mapping[int, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["first", "second", "adjusted_rand_index"])
 
 
-def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, random_state: int) -> pd.DataFrame:
+def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, hard: np.ndarray) -> pd.DataFrame:
     """Share of hard and easy instances and the mean loss of each, by network and moment.
-
-    The split is made once, on loss vectors averaged over the networks.
 
     Args:
         losses, epochs, stages: as in `seqmatch.losses.LossRecord`: (E, R, N), (R,), (R,).
+        hard: boolean (N,).
 
     Returns:
         One row a network, moment and kind: `network`, `stage`, `epoch`, `difficulty` (easy or hard),
         `share` (in [0, 1]), `mean_loss`.
     """
-    hard = hard_instances(losses.mean(0), random_state)
     kinds = [(name, members) for name, members in (("easy", ~hard), ("hard", hard)) if members.any()]
     rows = [
         {
@@ -69,5 +70,40 @@ def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray,
         for network in range(len(losses))
         for moment in range(losses.shape[1])
         for name, members in kinds
+    ]
+    return pd.DataFrame(rows)
+
+
+def binned_losses(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, hard: np.ndarray) -> pd.DataFrame:
+    """Losses of all instances, from the hardest to the easiest, in about `BINS` bins of near-equal size.
+
+    Losses are averaged over networks. Hard instances come first, within each kind those of higher final loss; no bin
+    holds both kinds.
+
+    Args:
+        losses, epochs, stages, hard: as `difficulty_table` takes them.
+
+    Returns:
+        One row a bin and moment: `bin` (from 0, the hardest), `difficulty`, `images` (of the bin), `stage`, `epoch`,
+        `mean_loss`.
+    """
+    mean = losses.mean(0)
+    bins = []
+    for name, members in (("hard", hard), ("easy", ~hard)):
+        instances = members.nonzero()[0]
+        instances = instances[np.argsort(-mean[-1, instances], kind="stable")]
+        count = min(len(instances), max(1, round(BINS * members.mean())))
+        bins += [(name, piece) for piece in np.array_split(instances, count)] if count else []
+    rows = [
+        {
+            "bin": index,
+            "difficulty": name,
+            "images": len(piece),
+            "stage": int(stages[moment]),
+            "epoch": int(epochs[moment]),
+            "mean_loss": float(mean[moment, piece].mean()),
+        }
+        for index, (name, piece) in enumerate(bins)
+        for moment in range(len(epochs))
     ]
     return pd.DataFrame(rows)

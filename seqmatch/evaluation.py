@@ -131,7 +131,7 @@ def _accuracies(tests: Iterable[Labelled]) -> Record:
     """Percent on each of `tests`, at the end."""
     tests = list(tests)
     return lambda network, position: (
-        torch.tensor([_percent(network, test) for test in tests], dtype=torch.float64) if position.last else None
+        torch.tensor([percent(network, test) for test in tests], dtype=torch.float64) if position.last else None
     )
 
 
@@ -140,7 +140,7 @@ def _parameters(network: nn.Module, position: Position) -> Tensor | None:
     return parameters_to_vector(network.parameters()) if position.last else None
 
 
-def _percent(network: nn.Module, test: Labelled) -> float:
+def percent(network: nn.Module, test: Labelled) -> float:
     """Accuracy in percent; 0 for a network whose training diverged."""
     if is_finite(network):
         return 100 * accuracy(network, *test)

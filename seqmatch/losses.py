@@ -43,6 +43,19 @@ def record_moments(epochs: int, records: int) -> set[int]:
     return {round(epochs * (i + 1) / count) for i in range(count)}
 
 
+def check_finite(network: nn.Module) -> None:
+    """Refuse a network that diverged on a synthetic set.
+
+    Raises:
+        SeqmatchError: it did.
+    """
+    if not is_finite(network):
+        raise SeqmatchError(
+            "a network diverged on the synthetic set, so that what is measured says nothing; "
+            "set evaluation.learning_rate, or distil again with a lower lr_step_size"
+        )
+
+
 def record_losses(
     curriculum: Sequence[Stage],
     real: Labelled,
@@ -69,11 +82,8 @@ def record_losses(
     ]
 
     def record(network: nn.Module, position: Position) -> Tensor | None:
-        if position.last and not is_finite(network):
-            raise SeqmatchError(
-                "a network diverged on the synthetic set, so that its losses say nothing; "
-                "set evaluation.learning_rate, or distil again with a lower lr_step_size"
-            )
+        if position.last:
+            check_finite(network)
         at_start = (position.phase, position.epoch) == (0, 0)
         return instance_losses(network, *real) if at_start or position.epoch in moments else None
 

@@ -42,6 +42,17 @@ class Subset:
             return images, self.soft_labels
         return images, self.labels.repeat_interleave(self.formation**2)
 
+    def to(self, device: torch.device) -> "Subset":
+        soft_labels = None if self.soft_labels is None else self.soft_labels.to(device)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device), soft_labels=soft_labels)
+
+    def __getitem__(self, kept: Tensor) -> "Subset":
+        """Some of its stored images, at indices or under a mask of them."""
+        soft_labels = None
+        if self.soft_labels is not None:
+            soft_labels = self.soft_labels.unflatten(0, (-1, self.formation**2))[kept].flatten(0, 1)
+        return replace(self, images=self.images[kept], labels=self.labels[kept], soft_labels=soft_labels)
+
 
 def subset_sizes(ipc: int, subsets: int) -> list[int]:
     """Images per class of each of K subsets: near-equal, the larger ones first (50 in 3: 17, 17, 16).
@@ -116,20 +127,28 @@ def make_curriculum(subsets: Sequence[Subset], settings: config.Evaluation) -> l
     return [replace(stage, step_size=settings.learning_rate) for stage in stages]
 
 
-def save_subset(path: Path, subset: Subset, normalization: Normalization, header: dict[str, Any]) -> None:
+def save_subset(
+    path: Path, subset: Subset, initial: Subset, normalization: Normalization, header: dict[str, Any]
+) -> None:
     """Write a subset with what its users need: the statistics of its normalisation, and pixels to look at.
 
-    `pixels` are the images with the normalisation inverted, clipped to uint8.
+    `pixels` are the images with the normalisation inverted, clipped to uint8; `initial_pixels` those of the real images
+    that `initial` holds, from which it was distilled.
     """
-    pixels = (normalization.invert(subset.images).clamp(0, 1) * 255).round().to(torch.uint8)
     tensors = {
         "images": subset.images,
         "labels": subset.labels,
         "step_size": torch.tensor(subset.step_size, dtype=torch.float64),
         "formation": torch.tensor(subset.formation),
-        "pixels": pixels,
+        "pixels": _pixels(subset.images, normalization),
+        "initial_pixels": _pixels(initial.images, normalization),
     } | ({} if subset.soft_labels is None else {"soft_labels": subset.soft_labels})
     save_tensors(path, tensors | normalization.tensors(), header)
+
+
+def _pixels(images: Tensor, normalization: Normalization) -> Tensor:
+    """Normalised images as uint8."""
+    return (normalization.invert(images).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def load_subset(path: Path) -> Subset:

@@ -10,7 +10,7 @@ from conftest import TINY, labelled
 from sklearn.metrics import adjusted_rand_score
 
 from seqmatch import config
-from seqmatch.difficulty import agreement_table, difficulty_table, hard_instances
+from seqmatch.difficulty import BINS, agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.errors import SeqmatchError
 from seqmatch.losses import record_losses, record_moments
 from seqmatch.networks import build
@@ -43,12 +43,34 @@ def test_instances_that_are_all_alike_are_easy():
 def test_the_table_holds_shares_and_means():
     losses, is_hard = two_kinds()
     stack = np.stack([losses, losses + 1])
-    table = difficulty_table(stack, np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), 0)
+    table = difficulty_table(stack, np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), hard_instances(losses, 0))
     assert len(table) == 2 * 5 * 2
     last = table[(table["network"] == 1) & (table["epoch"] == 40)].set_index("difficulty")
     assert last.loc["hard", "share"] == 0.25 and last.loc["easy", "share"] == 0.75
     assert last.loc["hard", "mean_loss"] == pytest.approx(losses[-1, is_hard].mean() + 1)
     assert last.loc["easy", "stage"] == 2
+
+
+def test_bins_hold_every_instance_once_hard_ones_first():
+    losses, is_hard = two_kinds(easy=300, hard=100)
+    table = binned_losses(np.stack([losses, losses + 1]), np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), is_hard)
+    bins = table.groupby("bin").first()
+    assert len(table) == BINS * 5 and bins["images"].sum() == 400 and (bins["images"] == 4).all()
+    assert (bins["difficulty"] == ["hard"] * 25 + ["easy"] * 75).all()
+    last = table[table["epoch"] == 40]["mean_loss"].to_numpy()
+    assert (np.diff(last[:25]) <= 0).all() and (np.diff(last[25:]) <= 0).all()
+    hardest = np.argsort(-np.where(is_hard, losses[-1], -np.inf))[:4]
+    assert table["mean_loss"].iloc[1] == pytest.approx(losses[1, hardest].mean() + 0.5)
+    means = table.groupby("epoch")["mean_loss"].mean()
+    assert means.to_numpy() == pytest.approx(losses.mean(1) + 0.5)
+
+
+def test_few_instances_have_a_bin_each():
+    losses, is_hard = two_kinds()
+    table = binned_losses(losses[None], np.arange(5), np.ones(5, int), is_hard)
+    assert (table["images"] == 1).all() and table["bin"].nunique() == 40
+    table = binned_losses(losses[None], np.arange(5), np.ones(5, int), np.zeros(40, bool))
+    assert (table["difficulty"] == "easy").all() and table["bin"].nunique() == 40
 
 
 def test_splits_that_agree_have_index_one_and_independent_ones_none():
@@ -75,7 +97,9 @@ def test_stability_is_of_networks_within_a_run_and_of_seeds_between_runs(tmp_pat
         paths.append(tmp_path / f"{seed}.safetensors")
         save_tensors(paths[-1], {name: torch.from_numpy(array) for name, array in record.items()}, header)
     forms = {name: tmp_path / f"s.{name}" for name in ("csv", "markdown", "latex", "html")}
-    cluster_difficulty.main(Namespace(losses=paths, out=tmp_path / "difficulty.csv", **forms))
+    cluster_difficulty.main(
+        Namespace(losses=paths, out=tmp_path / "difficulty.csv", bins=tmp_path / "losses.csv", **forms)
+    )
     table = load_table(forms["csv"])
     networks = table[table["between"] == "networks"].set_index("seed")["adjusted_rand_index"]
     expected = adjusted_rand_score(hard_instances(losses, 0), hard_instances(flipped, 0))

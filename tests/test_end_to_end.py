@@ -2,18 +2,27 @@
 
 import copy
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 import torch
 
+from seqmatch.store import load_table
 from seqmatch.tensorfile import load_tensors
 from workflow import TINY, configure, copy_project, plan, run, snakemake
 
 pytestmark = pytest.mark.slow
 
 CHANCE = 10.0
+FIGURES = {
+    f"figure_{name}"
+    for name in ("difficulty", "losses", "coupling", "course", "stages", "resources", "images", "initial")
+}
 
 
 @pytest.fixture
@@ -98,7 +107,7 @@ def test_two_runs_write_the_same_bytes(tmp_path, finished):
     for path in sorted((finished / "results").rglob("*")):
         name = path.relative_to(finished)
         naming_timed = ("table1.json", "table2.json", "comparison.json", "overview.html")
-        timed = "benchmarks" in name.parts or "accuracy" in str(name) or name.name in naming_timed
+        timed = any(part in str(name) for part in ("benchmarks", "accuracy", "resources")) or name.name in naming_timed
         if path.is_file() and not timed:
             assert path.read_bytes() == (folder / name).read_bytes(), name
     tables = [pd.read_csv(f / "results/accuracy.csv").drop(columns="seconds") for f in (finished, folder)]
@@ -115,21 +124,65 @@ def test_difficulty_table_is_complete(finished):
     assert (wide["hard"] > wide["easy"]).all()
 
 
-def test_figures_and_logs_are_there(finished):
-    for name in ("difficulty-ipc3", "images-mtt-ipc3-seed0", "images-random-ipc3-seed0"):
-        assert (finished / f"results/figures/digits/{name}.pdf").read_bytes().startswith(b"%PDF")
-        assert (finished / f"results/figures/digits/{name}.png").read_bytes().startswith(b"\x89PNG")
+def test_every_figure_is_there_with_its_table(finished):
+    folder = finished / "results/figures/digits"
+    cells = {f"{name}-ipc3" for name in ("difficulty", "losses", "course", "stages")}
+    images = {f"images-{method}-ipc3-seed0" for method in ("random", "mtt", "seqmatch-mtt")}
+    initial = {f"initial-{method}-ipc3-seed0" for method in ("mtt", "seqmatch-mtt")}
+    assert {path.stem for path in folder.iterdir()} == {"coupling", "resources", *cells, *images, *initial}
+    for path in folder.glob("*.pdf"):
+        assert path.read_bytes().startswith(b"%PDF")
+        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+        assert len(load_table(path.with_suffix(".csv")))
+
+
+@pytest.mark.parametrize(
+    "name", ["difficulty-ipc3", "losses-ipc3", "course-ipc3", "stages-ipc3", "coupling", "resources"]
+)
+def test_a_figure_is_drawn_again_from_the_table_beside_it(finished, tmp_path, name):
+    beside, again = finished / f"results/figures/digits/{name}", tmp_path / name
+    call = [sys.executable, f"scripts/figure_{name.split('-')[0]}.py", beside.with_suffix(".csv"), "--out"]
+    subprocess.run([*call, again.with_suffix(".png"), again.with_suffix(".csv")], cwd=finished, check=True)
+    for ending in (".png", ".csv"):
+        assert again.with_suffix(ending).read_bytes() == beside.with_suffix(ending).read_bytes()
+
+
+def test_images_are_drawn_again_from_the_table_beside_them(finished, tmp_path):
+    beside, again = finished / "results/figures/digits/initial-seqmatch-mtt-ipc3-seed0", tmp_path / "again.png"
+    call = [sys.executable, "scripts/figure_images.py", beside.with_suffix(".csv"), "--out", again]
+    subprocess.run([*call, "--title", "digits, seqmatch-mtt, ipc 3"], cwd=finished, check=True)
+    assert again.read_bytes() == beside.with_suffix(".png").read_bytes()
+
+
+def test_what_was_measured_is_complete(finished):
+    coupling = load_table(finished / "results/coupling.csv")
+    halves = coupling.groupby(["method", "network", "half"]).first()
+    assert len(halves) == 2 * 3 * 2 and (halves["images"] == 10).all() and halves["accuracy"].min() > CHANCE
+    stages = load_table(finished / "results/stages.csv")
+    last = stages[(stages["curriculum"] == "union") & (stages["stages"] == 2)].sort_values("network")["accuracy"]
+    evaluated = load_table(finished / "results/digits/seqmatch-mtt/ipc3/seed0/accuracy/convnet.csv")
+    assert last.tolist() == evaluated[evaluated["selection"] == "validation"]["accuracy"].tolist()
+    resources = load_table(finished / "results/resources.csv")
+    assert len(resources) == len(list((finished / "results/benchmarks/digits").rglob("*.tsv")))
+    assert (resources["seconds"] > 0).all() and (resources["disk_mb"] > 0).all()
+
+
+def test_experts_that_were_deleted_are_not_trained_again(finished, tmp_path):
+    (experts,) = (finished / "results/digits/experts").rglob("*.safetensors")
+    experts.rename(tmp_path / experts.name)
+    try:
+        assert "Nothing to be done" in run(finished, "all")
+    finally:
+        (tmp_path / experts.name).rename(experts)
+
+
+def test_logs_begin_with_the_command_and_show_progress(finished):
     log = (finished / "logs/digits/mtt/ipc3/seed0/distill_subset1.log").read_text()
     assert log.startswith("command: python scripts/distill_subset.py ")
     assert re.search(r"20/20 .*it/s, loss=\d.*step_size=0\.\d", log)
 
 
 def test_the_logged_command_runs_by_hand(finished, tmp_path):
-    import os
-    import shlex
-    import subprocess
-    import sys
-
     log = (finished / "logs/digits/mtt/ipc3/seed0/distill_subset1.log").read_text()
     command = shlex.split(log.splitlines()[0].removeprefix("command: "))
     out = command.index("--out") + 1
@@ -165,7 +218,9 @@ def test_another_last_stage_keeps_the_first_subset(edited):
 @pytest.mark.parametrize(
     ("module", "reruns", "spares"),
     [
-        ("figures/style", {"figure_images", "figure_difficulty"}, {"evaluate", "distill_subset", "table1"}),
+        ("figures/style", FIGURES, None),
+        ("figures/coupling", {"figure_coupling"}, None),
+        ("coupling", {"measure_coupling", "collect_coupling", "figure_coupling"}, {"measure_stages", "evaluate"}),
         ("matching/trajectory", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
         ("difficulty", {"cluster_difficulty", "figure_difficulty"}, {"record_losses", "evaluate", "table1"}),
         ("training", {"train_experts", "distill_subset"}, {"prepare_dataset"}),
@@ -174,18 +229,24 @@ def test_another_last_stage_keeps_the_first_subset(edited):
 def test_an_edit_reruns_what_runs_it(edited, module, reruns, spares):
     path = edited / "seqmatch" / f"{module}.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    jobs = plan(edited)
-    assert reruns <= set(jobs) and not spares & set(jobs)
+    jobs = set(plan(edited))
+    if spares is None:  # everything else
+        assert jobs == reruns | {"all"}
+    else:
+        assert reruns <= jobs and not spares & jobs
 
 
 def test_an_edit_to_settings_reruns_what_they_reach(edited):
     configuration = copy.deepcopy(TINY)
     configuration["difficulty"]["records"] = 5
     configure(edited, configuration)
+    resources = {"measure_resources", "collect_resources", "figure_resources"}
     assert set(plan(edited)) == {
         "record_losses",
         "cluster_difficulty",
         "figure_difficulty",
+        "figure_losses",
+        *resources,
         "table4",
         "overview",
         "all",

@@ -99,7 +99,7 @@ def kinds(tmp_path_factory):
         torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, torch.tensor(1), *course[1:]
     )
     dataset.save(folder / "data", data, {})
-    save_subset(folder / "subset", Subset(images, labels, 0.1), statistics, {})
+    save_subset(folder / "subset", *[Subset(images, labels, 0.1)] * 2, statistics, {})
     save_snapshots(folder / "snapshots", snapshots, {})
     save_shard(folder / "experts", [normal(3, 10)], {})
     save_shard(folder / "half", [normal(3, 10)], {}, "float16")

@@ -50,6 +50,8 @@ STAGES = {
     "accuracy.csv": f"evaluate {RUN} {TRAIN} {SUBSETS} --architecture c --matched-on c --selection validation"
     " --also last --snapshots snapshots2.st --scores scores2.csv",
     "losses.st": f"record_losses {RUN} {TRAIN} {SUBSETS} --difficulty {compact(networks=2, records=20)}",
+    "coupling.csv": f"measure_coupling {RUN} {TRAIN} {SUBSETS} --coupling {compact(networks=2)}",
+    "stages.csv": f"measure_stages {RUN} {TRAIN} {SUBSETS} --architecture c",
 }
 """What makes a file, in the order in which each needs those before it."""
 
@@ -71,7 +73,7 @@ def start():
     """Starts a script; returns its process."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["torch", "pandas", "seqmatch.evaluation", "seqmatch.distillation", "seqmatch.losses"]
+        ["torch", "pandas", "seqmatch.evaluation", "seqmatch.distillation", "seqmatch.coupling"]
     )
 
     def call(folder, script, *arguments):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import labelled, normal
@@ -68,6 +70,15 @@ def test_stage_k_is_the_union_of_the_first_k_subsets_at_its_own_step_size():
     assert torch.equal(stages[1].labels, torch.cat([parts[0].labels, parts[1].labels]))
 
 
+def test_some_stored_images_keep_their_own_soft_labels():
+    images, labels = labelled(per_class=2, name="s")
+    shares = normal(24, 3, name="shares").softmax(1)
+    part = Subset(images, labels, 0.1, 2, shares)[torch.tensor([False, True, False, False, True, False])]
+    assert torch.equal(part.images, images[[1, 4]]) and torch.equal(part.labels, labels[[1, 4]])
+    assert torch.equal(part.soft_labels, shares[[4, 5, 6, 7, 16, 17, 18, 19]]) and part.formation == 2
+    assert len(part.decoded()[0]) == 8
+
+
 def test_stages_can_be_the_subsets_alone():
     parts = subsets()
     stages = make_curriculum(parts, config.Evaluation(curriculum="subset"))
@@ -84,10 +95,11 @@ def test_a_subset_comes_back_from_its_file_with_pixels_and_statistics(tmp_path):
     pixels = (normal(6, 1, 8, 8) * 60 + 120).clamp(0, 255).to(torch.uint8)
     subset = Subset(normalization.apply(pixels), torch.arange(6), 0.123456789)
     path = tmp_path / "s.safetensors"
-    save_subset(path, subset, normalization, {})
+    save_subset(path, subset, replace(subset, images=subset.images.flip(0)), normalization, {})
     loaded = load_subset(path)
     assert torch.equal(loaded.images, subset.images) and loaded.step_size == subset.step_size
     from seqmatch.tensorfile import load_tensors
 
     assert torch.equal(load_tensors(path)[0]["pixels"], pixels)
+    assert torch.equal(load_tensors(path)[0]["initial_pixels"], pixels.flip(0))
     assert (load_normalization(path).invert(loaded.images) * 255 - pixels).abs().max() < 1e-3

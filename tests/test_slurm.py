@@ -29,7 +29,16 @@ HERE = (
     "--slurm-init-seconds-before-status-checks=1",
     "--seconds-between-status-checks=1",
 )
-TRAINING = {"train_experts", "train_teachers", "distill_subset", "select_snapshot", "evaluate", "record_losses"}
+TRAINING = {
+    "train_experts",
+    "train_teachers",
+    "distill_subset",
+    "select_snapshot",
+    "evaluate",
+    "record_losses",
+    "measure_coupling",
+    "measure_stages",
+}
 
 needs_plugin = pytest.mark.skipif(PLUGIN is None, reason="no SLURM plugin")
 needs_cluster = pytest.mark.skipif(OBSTACLE is not None, reason=str(OBSTACLE))

@@ -26,6 +26,7 @@ def test_experts_do_not_depend_on_distillation():
 def test_figures_depend_on_little():
     assert names("figure_difficulty") == {
         "scripts/command.py",
+        "scripts/drawing.py",
         "scripts/figure_difficulty.py",
         "seqmatch/figures/difficulty.py",
         "seqmatch/figures/style.py",

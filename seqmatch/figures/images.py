@@ -1,6 +1,7 @@
-"""Grids of synthetic images (Fig. 3 of the paper)."""
+"""Grids of synthetic images (Fig. 3, 5, 7 and 8 of the paper)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -15,31 +16,41 @@ GAP, WHITE = 1, 255
 """Pixels between images, and their level."""
 
 
-def images_figure(subsets: Sequence[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], title: str) -> Figure:
-    """The synthetic images, a row a class, a block of columns a subset (Fig. 3 of the paper).
+@dataclass(frozen=True)
+class Block:
+    """Images side by side, a row a class."""
+
+    title: str
+    pixels: np.ndarray
+    """uint8 (n, C, H, W)."""
+    labels: np.ndarray
+    """(n,)."""
+
+
+@mpl.rc_context(STYLE)
+def images_figure(blocks: Sequence[Block], class_names: Sequence[str], title: str) -> Figure:
+    """Synthetic images in data space, on one scale of grey or colour: a row a class, blocks from left to right.
 
     However many classes and images there are, the figure stays within `TALLEST` and `WIDEST`.
 
     Args:
-        subsets: for each S_k, uint8 pixels (n, C, H, W) and labels (n,).
         class_names: by label.
     """
-    rows, columns = len(class_names), [int(np.bincount(labels).max()) for _, labels in subsets]
+    rows, columns = len(class_names), [int(np.bincount(block.labels).max()) for block in blocks]
     side = min(LARGEST_IMAGE, TALLEST / rows, WIDEST / sum(columns))
-    width = side * sum(columns) + 0.25 * (len(subsets) - 1) + 0.9
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, side * rows + 0.55))
-        panels = figure.subplots(1, len(subsets), width_ratios=columns, squeeze=False)[0]
-        for index, (panel, (pixels, labels)) in enumerate(zip(panels, subsets, strict=True)):
-            shown = mosaic(pixels, labels, rows)
-            panel.imshow(shown.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            panel.spines[:].set_visible(False)
-            panel.tick_params(length=0, labelsize=min(8, 60 * side))
-            height = pixels.shape[2] + GAP
-            panel.set(xticks=[], yticks=[], title=f"$S_{index + 1}$")
-            if index == 0:
-                panel.set_yticks(np.arange(rows) * height + height / 2 - GAP, class_names)
-        figure.suptitle(title, fontsize=8)
+    width = side * sum(columns) + 0.25 * (len(blocks) - 1) + 0.9
+    figure = Figure(figsize=(width, side * rows + 0.55))
+    panels = figure.subplots(1, len(blocks), width_ratios=columns, squeeze=False)[0]
+    for index, (panel, block) in enumerate(zip(panels, blocks, strict=True)):
+        shown = mosaic(block.pixels, block.labels, rows)
+        panel.imshow(shown.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        panel.spines[:].set_visible(False)
+        panel.tick_params(length=0, labelsize=min(8, 60 * side))
+        height = block.pixels.shape[2] + GAP
+        panel.set(xticks=[], yticks=[], title=block.title)
+        if index == 0:
+            panel.set_yticks(np.arange(rows) * height + height / 2 - GAP, class_names)
+    figure.suptitle(title, fontsize=8)
     return figure
 
 

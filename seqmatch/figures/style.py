@@ -1,13 +1,24 @@
-"""The look that all figures share, and how they are written."""
+"""The look that all figures share, their common parts, and how they are written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import cycle, product
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 """Widths of a figure, in inches."""
+
+MOST_COLUMNS = 3
+"""Panels side by side."""
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe–Ito colours, which colour-blind readers can tell apart."""
+
+LINES = ("-", "--", ":")
 
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -15,12 +26,53 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 8,
+    "lines.linewidth": 1.2,
     "legend.frameon": False,
+    "legend.fontsize": 7,
     "savefig.dpi": 200,
     "pdf.fonttype": 42,
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "seqmatch",
 }
+
+
+def panels(count: int, height: float, **shared: bool) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels in rows of at most `MOST_COLUMNS`; one of two or more is two columns of text wide.
+
+    Args:
+        height: of a row, in inches.
+        shared: `sharex` and `sharey`, as matplotlib takes them.
+    """
+    columns = min(count, MOST_COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(ONE_COLUMN if count == 1 else TWO_COLUMNS, height * rows))
+    grid = figure.subplots(rows, columns, squeeze=False, **shared).flatten()
+    for spare in grid[count:]:
+        spare.remove()
+    return figure, list(grid[:count])
+
+
+def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Colour and kind of line of each name, all different for the first 18."""
+    kinds = ({"color": color, "linestyle": line} for line, color in product(LINES, COLORS))
+    return dict(zip(dict.fromkeys(names), cycle(list(kinds)), strict=False))
+
+
+def band(panel: Axes, rows: pd.DataFrame, x: str, y: str, **look: str) -> None:
+    """The mean of `y` at each `x` as a line, and a band of one standard deviation, cut off above zero."""
+    spread = rows.groupby(x)[y].agg(["mean", "std"]).fillna(0)
+    panel.plot(spread.index, spread["mean"], **look)
+    low = (spread["mean"] - spread["std"]).clip(lower=spread["mean"] / 10)
+    panel.fill_between(spread.index, low, spread["mean"] + spread["std"], color=look["color"], alpha=0.2, linewidth=0)
+
+
+def mark_stages(panel: Axes, rows: pd.DataFrame, color: str = "0.5") -> None:
+    """A dashed line where each next subset joins; `rows` have `stage` and `epoch`."""
+    for stage in sorted(rows["stage"].unique())[1:]:
+        before = rows.loc[rows["stage"] == stage - 1, "epoch"].max()
+        panel.axvline(before, color=color, linestyle="--", linewidth=0.8)
+        panel.annotate(f"$S_{stage}$ joins", (before, 0.97), (3, 0), ("data", "axes fraction"), "offset points",
+                       va="top", color=color, fontsize=7)  # fmt: skip
 
 
 def save(figure: Figure, paths: Sequence[Path]) -> None:

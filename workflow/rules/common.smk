@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from shutil import which
 
+from snakemake.io import strip_wildcard_constraints
+
 ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 
@@ -31,6 +33,7 @@ GPU = int(
 PUBLISHED = os.path.relpath(ROOT / "resources/published_results.csv")
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 DATA = "results/{dataset}/data.safetensors"
+FIGURES = "results/figures/{dataset}"
 METHODS = list(
     dict.fromkeys(
         [*vocabulary.STANDARD_METHODS, *(run.method for run in RUNS.values())]
@@ -229,6 +232,15 @@ def distilled(run):
     return any(stage.iterations for stage in run.stages)
 
 
+def divisible(run):
+    """Distilled sets that can be split in two halves with every class."""
+    return distilled(run) and run.ipc >= 2
+
+
+def sequential(run):
+    return run.subsets >= 2
+
+
 def crosses(run):
     return bool(run.architectures)
 
@@ -330,6 +342,87 @@ def resolved():
     return hashlib.sha256(repr(RUNS).encode()).hexdigest()[:16]
 
 
+def of_one_cell(pattern, wanted):
+    """`pattern` for the runs that are `wanted` of the data set and ipc that the wildcards name, and all their seeds."""
+    return lambda wildcards: of_every_run(
+        pattern,
+        lambda run: wanted(run)
+        and (run.dataset, str(run.ipc)) == (wildcards.dataset, wildcards.ipc),
+        subset=lambda run: range(1, run.subsets + 1),
+    )
+
+
+def of_every_dataset(pattern):
+    return unique(
+        path for run in RUNS.values() for path in expand(pattern, dataset=run.dataset)
+    )
+
+
+def drawn(name, caption, **labels):
+    """A figure in both formats: PNG, which the report shows, and PDF."""
+    png = report(
+        f"{FIGURES}/{name}.png",
+        caption=f"../report/{caption}.rst",
+        category="Figures",
+        labels={"data set": "{dataset}"} | labels,
+    )
+    return [png, f"{FIGURES}/{name}.pdf"]
+
+
+def work_on(dataset):
+    """Every rule that computes for a data set, with values of its wildcards, in the order of the work."""
+    yield "prepare_dataset", {}
+    runs = [run for run in RUNS.values() if run.dataset == dataset]
+    for run in runs:
+        if run.stages and vocabulary.uses_experts(run.stages[0]):
+            yield "train_experts", shards(run.stages[0].experts)
+    for run in runs:
+        for subset, stage in enumerate(run.stages[1:], start=2):
+            if stage.iterations and vocabulary.uses_experts(stage):
+                teachers = shards(stage.experts) | {"subset": subset}
+                yield "train_teachers", of_run(run) | teachers
+    for run in runs:
+        subsets = of_run(run) | {"subset": range(1, run.subsets + 1)}
+        yield "distill_subset", subsets
+        yield "select_snapshot", subsets
+    for run in runs:
+        yield "evaluate", of_run(run) | {"architecture": run.network}
+        if run.architectures:
+            crossed = {"seed": CROSS_SEEDS, "architecture": run.architectures}
+            yield "evaluate", of_run(run) | crossed
+    for rule_name, wanted in (
+        ("record_losses", distilled),
+        ("measure_coupling", divisible),
+        ("measure_stages", sequential),
+    ):
+        for run in filter(wanted, runs):
+            yield rule_name, of_run(run)
+
+
+def of_run(run):
+    return {name: getattr(run, name) for name in ("method", "ipc")} | {
+        "seed": run.seeds
+    }
+
+
+def shards(recipe):
+    return {"recipe": recipe, "shard": range(CONFIG.experts[recipe].shards)}
+
+
+@cache
+def jobs_on(dataset):
+    """Every job that computes for a data set: the name of its rule, its benchmark file, and what it writes."""
+    found = {}
+    for rule_name, values in work_on(dataset):
+        made = getattr(rules, rule_name)
+        paths = [
+            expand(strip_wildcard_constraints(pattern), dataset=dataset, **values)
+            for pattern in (made.benchmark, *made.output)
+        ]
+        found |= {job[0]: (rule_name, *job) for job in zip(*paths, strict=True)}
+    return list(found.values())
+
+
 def tables():
     """Every table; the overview goes with them."""
     return [
@@ -344,10 +437,18 @@ def tables():
 
 
 def figures():
+    names = {
+        "difficulty-ipc{ipc}": distilled,
+        "losses-ipc{ipc}": distilled,
+        "course-ipc{ipc}": distilled,
+        "coupling": divisible,
+        "stages-ipc{ipc}": sequential,
+        "images-{method}-ipc{ipc}-seed{seed}": lambda run: run.subsets,
+        "initial-{method}-ipc{ipc}-seed{seed}": distilled,
+        "resources": lambda run: True,
+    }
     return [
-        *of_every_run("results/figures/{dataset}/difficulty-ipc{ipc}.png", distilled),
-        *of_every_run(
-            "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.png",
-            lambda run: run.subsets,
-        ),
+        path
+        for name, wanted in names.items()
+        for path in of_every_run(f"{FIGURES}/{name}.png", wanted)
     ]

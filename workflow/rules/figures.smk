@@ -1,18 +1,16 @@
+# Each figure has the rows that it is drawn from beside it, and can be drawn again from there.
 rule figure_difficulty:
     input:
-        difficulty="results/difficulty.csv",
+        table="results/difficulty.csv",
     output:
-        report(
-            "results/figures/{dataset}/difficulty-ipc{ipc}.png",
-            caption="../report/difficulty.rst",
-            category="Figures",
-            labels={
-                "figure": "easy and hard images",
-                "data set": "{dataset}",
-                "ipc": "{ipc}",
-            },
+        figure=drawn(
+            "difficulty-ipc{ipc}",
+            "difficulty",
+            figure="easy and hard images",
+            ipc="{ipc}",
         ),
-        "results/figures/{dataset}/difficulty-ipc{ipc}.pdf",
+        table=f"{FIGURES}/difficulty-ipc{{ipc}}.csv",
+        provenance=f"{FIGURES}/difficulty-ipc{{ipc}}.json",
     log:
         "logs/{dataset}/figure_difficulty-ipc{ipc}.log",
     localrule: True
@@ -25,26 +23,102 @@ rule figure_difficulty:
     params:
         script=script("figure_difficulty"),
         sources=sources("figure_difficulty"),
+        rows="--dataset {dataset} --ipc {ipc}",
     shell:
-        "python {params.script:q} {input.difficulty} --dataset {wildcards.dataset} --ipc {wildcards.ipc}"
-        " --out {output} > {log} 2>&1"
+        "python {params.script:q} {input.table} {params.rows} --out {output.figure} {output.table} > {log} 2>&1"
+
+
+use rule figure_difficulty as figure_losses with:
+    input:
+        table="results/losses.csv",
+    output:
+        figure=drawn(
+            "losses-ipc{ipc}", "losses", figure="losses of all images", ipc="{ipc}"
+        ),
+        table=f"{FIGURES}/losses-ipc{{ipc}}.csv",
+        provenance=f"{FIGURES}/losses-ipc{{ipc}}.json",
+    log:
+        "logs/{dataset}/figure_losses-ipc{ipc}.log",
+    params:
+        script=script("figure_losses"),
+        sources=sources("figure_losses"),
+        rows="--dataset {dataset} --ipc {ipc}",
+
+
+use rule figure_difficulty as figure_coupling with:
+    input:
+        table="results/coupling.csv",
+    output:
+        figure=drawn("coupling", "coupling", figure="coupling"),
+        table=f"{FIGURES}/coupling.csv",
+        provenance=f"{FIGURES}/coupling.json",
+    log:
+        "logs/{dataset}/figure_coupling.log",
+    params:
+        script=script("figure_coupling"),
+        sources=sources("figure_coupling"),
+        rows="--dataset {dataset}",
+
+
+use rule figure_difficulty as figure_course with:
+    input:
+        table="results/{dataset}/course-ipc{ipc}.csv",
+    output:
+        figure=drawn(
+            "course-ipc{ipc}", "course", figure="course of distillation", ipc="{ipc}"
+        ),
+        table=f"{FIGURES}/course-ipc{{ipc}}.csv",
+        provenance=f"{FIGURES}/course-ipc{{ipc}}.json",
+    log:
+        "logs/{dataset}/figure_course-ipc{ipc}.log",
+    params:
+        script=script("figure_course"),
+        sources=sources("figure_course"),
+        rows="--dataset {dataset} --ipc {ipc}",
+
+
+use rule figure_difficulty as figure_stages with:
+    input:
+        table="results/stages.csv",
+    output:
+        figure=drawn("stages-ipc{ipc}", "stages", figure="stages used", ipc="{ipc}"),
+        table=f"{FIGURES}/stages-ipc{{ipc}}.csv",
+        provenance=f"{FIGURES}/stages-ipc{{ipc}}.json",
+    log:
+        "logs/{dataset}/figure_stages-ipc{ipc}.log",
+    params:
+        script=script("figure_stages"),
+        sources=sources("figure_stages"),
+        rows="--dataset {dataset} --ipc {ipc}",
+
+
+use rule figure_difficulty as figure_resources with:
+    input:
+        table="results/resources.csv",
+    output:
+        figure=drawn("resources", "resources", figure="time, memory and disk"),
+        table=f"{FIGURES}/resources.csv",
+        provenance=f"{FIGURES}/resources.json",
+    log:
+        "logs/{dataset}/figure_resources.log",
+    params:
+        script=script("figure_resources"),
+        sources=sources("figure_resources"),
+        rows="--dataset {dataset}",
 
 
 rule figure_images:
     input:
         subsets=subsets_of,
     output:
-        report(
-            "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.png",
-            caption="../report/images.rst",
-            category="Figures",
-            labels={
-                "figure": "images of {method}, seed {seed}",
-                "data set": "{dataset}",
-                "ipc": "{ipc}",
-            },
+        figure=drawn(
+            "images-{method}-ipc{ipc}-seed{seed}",
+            "images",
+            figure="images of {method}, seed {seed}",
+            ipc="{ipc}",
         ),
-        "results/figures/{dataset}/images-{method}-ipc{ipc}-seed{seed}.pdf",
+        table=f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.csv",
+        provenance=f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.json",
     log:
         "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/figure_images.log",
     localrule: True
@@ -58,5 +132,26 @@ rule figure_images:
         script=script("figure_images"),
         sources=sources("figure_images"),
         title="{dataset}, {method}, ipc {ipc}",
+        initial="",
     shell:
-        "python {params.script:q} {input.subsets} --title {params.title:q} --out {output} > {log} 2>&1"
+        "python {params.script:q} {input.subsets} {params.initial} --title {params.title:q}"
+        " --out {output.figure} {output.table} > {log} 2>&1"
+
+
+use rule figure_images as figure_initial with:
+    output:
+        figure=drawn(
+            "initial-{method}-ipc{ipc}-seed{seed}",
+            "initial",
+            figure="initial images of {method}, seed {seed}",
+            ipc="{ipc}",
+        ),
+        table=f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.csv",
+        provenance=f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.json",
+    log:
+        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/figure_initial.log",
+    params:
+        script=script("figure_images"),
+        sources=sources("figure_images"),
+        title="{dataset}, {method}, ipc {ipc}",
+        initial="--initial",

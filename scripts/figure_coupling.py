@@ -1,0 +1,11 @@
+"""Draw accuracy against amplification, both as differences between the halves of synthetic sets (Fig. 2 of the paper).
+
+Takes the tables of measure_coupling.py, collected, or the one beside the figure.
+"""
+
+import drawing
+
+from seqmatch.figures.coupling import coupling_figure
+
+if __name__ == "__main__":
+    drawing.run(__doc__, coupling_figure)

@@ -1,0 +1,11 @@
+"""Draw time, peak memory and disk of each rule.
+
+Takes the tables of measure_resources.py, collected, or the one beside the figure.
+"""
+
+import drawing
+
+from seqmatch.figures.resources import resources_figure
+
+if __name__ == "__main__":
+    drawing.run(__doc__, resources_figure)

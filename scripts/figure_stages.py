@@ -1,0 +1,11 @@
+"""Draw test accuracy against the number of stages used, for the curriculum of unions and that of single subsets.
+
+Takes the tables of measure_stages.py, collected, or the one beside the figure.
+"""
+
+import drawing
+
+from seqmatch.figures.stages import stages_figure
+
+if __name__ == "__main__":
+    drawing.run(__doc__, stages_figure)

@@ -1,0 +1,68 @@
+"""Measure the coupling of a synthetic set: split it by how strongly matching moves each image, train on the halves.
+
+Writes one row a half (larger, smaller) and network: the half's images, their mean amplification, and the accuracy in
+percent, on test data, of a network trained on the half alone.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import command
+import compute
+
+from seqmatch import config
+from seqmatch.coupling import measure_coupling
+from seqmatch.data.dataset import load
+from seqmatch.device import prepare
+from seqmatch.matching.choice import chunk_size
+from seqmatch.networks import activations, build
+from seqmatch.seeds import Seed
+from seqmatch.sequence import load_subset, make_curriculum
+from seqmatch.store import provenance, save_table
+from seqmatch.training import images_seen, make_phases
+
+
+def main(args):
+    device = prepare(args.gpu, args.threads)
+    header = provenance(command.parameters(args), [args.data, *args.subsets], device.type)
+    checkpoint = compute.open_checkpoint(args, header)
+    dataset = load(args.data)
+    subsets = [load_subset(path).to(device) for path in args.subsets]
+    seed = Seed("coupling", args.dataset, args.method, args.ipc, args.seed)
+    seen = images_seen(make_phases(make_curriculum(subsets, args.evaluation), args.evaluation, seed))
+    table = measure_coupling(
+        subsets,
+        dataset.split("test", device),
+        partial(build, args.network, dataset.shape, dataset.classes, device=device),
+        args.evaluation,
+        args.coupling,
+        dataset.augmentation,
+        seed,
+        chunk_size(
+            sum(len(subset.labels) for subset in subsets),
+            activations(args.network, dataset.shape, dataset.classes),
+            device,
+        ),
+        compute.gradient(args, dataset, 2 * args.coupling.networks * seen, device),
+        checkpoint,
+    )
+    about = {"dataset": args.dataset, "method": args.method, "ipc": args.ipc, "seed": args.seed}
+    table = table.assign(**about)[[*about, *table.columns]].round({"amplification": 6, "accuracy": 4})
+    save_table(args.out, table, header)
+    checkpoint.remove()
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    arguments.add_argument("--subsets", type=Path, nargs="+", required=True, help="the subsets in order")
+    command.add_section(arguments, "network", config.Network, "architecture that the subsets were distilled with")
+    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    command.add_section(arguments, "coupling", config.Coupling, "how much to measure")
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--ipc", required=True, help="images per class")
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    compute.add_arguments(arguments)
+    command.run(main, arguments)

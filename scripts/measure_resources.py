@@ -1,0 +1,53 @@
+"""List what the jobs of a data set took: time, processor time, peak memory, and the size of the files they left.
+
+Reads the benchmark files that Snakemake writes; of a job that was interrupted they hold the last attempt. Files that
+are no longer there count as nothing. Writes one row a job.
+"""
+
+from pathlib import Path
+
+import command
+import pandas as pd
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.store import provenance, save_table
+
+MEGABYTE = 1e6
+COLUMNS = {"s": "seconds", "cpu_time": "cpu_seconds", "max_rss": "memory_mib"}
+"""Columns of a benchmark file that are kept, and how they are called here."""
+
+
+def main(args):
+    rows = []
+    for rule, benchmark, *files in args.job:
+        rows.append(
+            {"dataset": args.dataset, "rule": rule, "job": Path(benchmark).with_suffix("").as_posix()}
+            | measured(Path(benchmark))
+            | {"disk_mb": sum(path.stat().st_size for path in map(Path, files) if path.exists()) / MEGABYTE}
+        )
+    benchmarks = [Path(benchmark) for _, benchmark, *_ in args.job]
+    save_table(args.out, pd.DataFrame(rows), provenance({"dataset": args.dataset}, benchmarks))
+
+
+def measured(path):
+    """Seconds and memory of a benchmark file's only row."""
+    try:
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        return {name: float(table[column].iloc[0]) for column, name in COLUMNS.items()}
+    except (ValueError, KeyError, IndexError) as error:
+        raise SeqmatchError(f"{path}: not a benchmark file of Snakemake ({error}); delete it and run again") from None
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument(
+        "--job",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("RULE", "FILE"),
+        help="a job's rule, its benchmark file, and the files that it wrote; once for each job",
+    )
+    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    command.run(main, arguments)

@@ -1,0 +1,65 @@
+"""Measure what each stage of a synthetic set adds: the test accuracy of networks after one stage, after two, and so on.
+
+Writes one row a curriculum (union: stage k trains on S_1 … S_k; subset: on S_k alone), network and number of stages;
+accuracy in percent. The networks of the curriculum that evaluation takes are those of evaluation.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import command
+import compute
+
+from seqmatch import config
+from seqmatch.data.dataset import load
+from seqmatch.device import prepare
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.sequence import load_subset, make_curriculum
+from seqmatch.stages import stage_accuracies
+from seqmatch.store import provenance, save_table
+from seqmatch.training import images_seen, make_phases
+
+
+def main(args):
+    device = prepare(args.gpu, args.threads)
+    header = provenance(command.parameters(args), [args.data, *args.subsets], device.type)
+    checkpoint = compute.open_checkpoint(args, header)
+    dataset = load(args.data)
+    subsets = [load_subset(path).to(device) for path in args.subsets]
+    kinds = get_args(config.Evaluation.model_fields["curriculum"].annotation)
+    curricula = {
+        kind: make_curriculum(subsets, args.evaluation.model_copy(update={"curriculum": kind})) for kind in kinds
+    }
+    seed = Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture)
+    seen = sum(images_seen(make_phases(curriculum, args.evaluation, seed)) for curriculum in curricula.values())
+    table = stage_accuracies(
+        curricula,
+        dataset.split("test", device),
+        partial(build, args.network, dataset.shape, dataset.classes, device=device),
+        args.evaluation,
+        dataset.augmentation,
+        seed,
+        compute.gradient(args, dataset, args.evaluation.networks * seen, device),
+        checkpoint,
+    )
+    about = {"dataset": args.dataset, "method": args.method, "ipc": args.ipc, "seed": args.seed}
+    save_table(args.out, table.assign(**about)[[*about, *table.columns]].round({"accuracy": 4}), header)
+    checkpoint.remove()
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    arguments.add_argument("--subsets", type=Path, nargs="+", required=True, help="the subsets in order")
+    command.add_section(arguments, "network", config.Network, "architecture to train")
+    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--ipc", required=True, help="images per class")
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    arguments.add_argument("--architecture", required=True, help="name of the architecture")
+    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    compute.add_arguments(arguments)
+    command.run(main, arguments)

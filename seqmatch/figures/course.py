@@ -1,0 +1,46 @@
+"""How distillation went: matching loss, step size and validation accuracy along its iterations."""
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from seqmatch.figures.style import STYLE, TWO_COLUMNS, band, looks
+
+QUANTITIES = {
+    "matching_loss": "matching loss",
+    "step_size": "step size",
+    "validation": "validation accuracy, %",
+}
+
+DECADE = 10
+"""Losses that span more have a logarithmic axis."""
+
+
+@mpl.rc_context(STYLE)
+def course_figure(table: pd.DataFrame) -> Figure:
+    """Each quantity against iterations: a row of panels a stage, a line a method.
+
+    Args:
+        table: of one data set and ipc: `method`, `seed`, `subset`, `quantity`, `iteration`, `window`, `value`. Lines
+            are means over seeds, bands one standard deviation. Values are means over windows of iterations, whose
+            largest size the figure names.
+    """
+    shown = [name for name in QUANTITIES if name in set(table["quantity"])]
+    stages, methods = sorted(table["subset"].unique()), looks(table["method"])
+    figure = Figure(figsize=(TWO_COLUMNS, 1.9 * len(stages) + 0.5))
+    axes = figure.subplots(len(stages), len(shown), sharex="row", squeeze=False)
+    for row, stage in zip(axes, stages, strict=True):
+        for panel, quantity in zip(row, shown, strict=True):
+            rows = table[(table["subset"] == stage) & (table["quantity"] == quantity)]
+            for method, look in methods.items():
+                if (rows["method"] == method).any():
+                    band(panel, rows[rows["method"] == method], "iteration", "value", label=method, **look)
+            panel.set(title=f"$S_{stage}$: {QUANTITIES[quantity]}", xlabel="iteration")
+            if quantity == "matching_loss" and rows["value"].max() > DECADE * rows["value"].min():
+                panel.set_yscale("log")
+            panel.margins(x=0.02)
+    largest = table["window"].max()
+    smoothed = f"; losses and step sizes are means over {largest} iterations" if largest > 1 else ""
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods),
+                  title=f"lines and bands: mean ± standard deviation over seeds{smoothed}")  # fmt: skip
+    return figure
