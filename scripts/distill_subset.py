@@ -16,6 +16,7 @@ import torch
 from seqmatch import config
 from seqmatch.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.data.dataset import load
+from seqmatch.data.normalization import Standardization
 from seqmatch.device import prepare
 from seqmatch.distillation import distill
 from seqmatch.errors import SeqmatchError
@@ -38,30 +39,33 @@ def main(args):
         raise SeqmatchError(f"--subset {args.subset} of --subsets {args.subsets} at --ipc {args.ipc}: not possible")
     if len(args.prefix) != args.subset - 1:
         raise SeqmatchError(f"--prefix: {len(args.prefix)} files; subset {args.subset} needs {args.subset - 1}")
-    needed = config.uses_experts(args.settings) or (args.subset > 1 and config.uses_teachers(args.settings))
-    if needed and not args.experts:
+    matched = config.uses_teachers if args.subset > 1 else config.matches_experts
+    if matched(args.settings) and not args.experts:
         raise SeqmatchError("--experts: missing; these settings need networks that were trained on real data")
+    if config.asks_experts(args.settings) and not args.choosers:
+        raise SeqmatchError("--choosers: missing; these settings need experts to choose or label the initial images")
     device = prepare(args.gpu, args.threads)
-    header = provenance(command.parameters(args), [args.data, *args.prefix, *args.experts], device.type)
+    header = provenance(command.parameters(args), [args.data, *args.prefix, *args.choosers, *args.experts], device.type)
     checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     prefix = [load_subset(path) for path in args.prefix]
+    with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
+        initial = make_initial(args, dataset, choosers, device)
     with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
-        initial = make_initial(args, dataset, trajectories, device)
         step = make_step(args, dataset, initial, prefix, trajectories, device) if args.settings.iterations else None
-        snapshots = distill(initial, prefix, step, args.settings, checkpoint, device)
+        snapshots = distill(initial, prefix, step, args.settings, checkpoint, device, clamp(args, dataset))
     save_snapshots(args.out, snapshots, header)
     checkpoint.remove()
 
 
-def make_initial(args, dataset, trajectories, device):
+def make_initial(args, dataset, choosers, device):
     """The real images that this subset starts from."""
     settings = args.settings
     real = dataset.split("train")
     if settings.initial == "random":
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:
-        one = finished_expert(args, dataset, trajectories, args.seed % len(trajectories), device)
+        one = finished_expert(args, dataset, choosers, args.seed % len(choosers), device)
         chosen = args.ipc * settings.formation**2
         order = coreset_order(CHOICES[settings.initial], embed(one, real[0].to(device)), chosen)
     try:
@@ -72,7 +76,7 @@ def make_initial(args, dataset, trajectories, device):
         raise SeqmatchError(f"{args.dataset}: {error}") from None
     if not settings.soft_labels:
         return initial
-    ensemble = (finished_expert(args, dataset, trajectories, i, device) for i in range(len(trajectories)))
+    ensemble = (finished_expert(args, dataset, choosers, i, device) for i in range(len(choosers)))
     return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(device)))
 
 
@@ -89,17 +93,24 @@ def make_step(args, dataset, initial, prefix, trajectories, device):
         fresh = partial(build, args.network, dataset.shape, dataset.classes, device=device)
         if settings.objective == "distribution":
             return distribution_step(real, fresh, labels, settings, augmentation, seed)
-        shown = min(settings.synthetic_batch or len(labels), len(labels)) // dataset.classes
-        together = classes_at_once(settings.real_batch, shown, written, device)
+        each = len(labels) // dataset.classes
         if settings.objective == "gradient":
+            together = classes_at_once(settings.real_batch, each, written, device)
             return gradient_step(real, fresh, labels, settings, augmentation, seed, together)
         new_network = teacher_start(trajectories, fresh) if prefix else fresh
+        together = classes_at_once(settings.real_batch, min(settings.synthetic_batch or each, each), written, device)
         return condensation_step(real, new_network, labels, settings, augmentation, seed, together)
     network = structure(args.network, dataset.shape, dataset.classes)
     batch = student_batch(initial, settings)
     matches = settings.iterations * settings.experts_per_step
     match_trajectory = best_match(network, args.compile, written, batch, settings.synthetic_steps, matches, device)
     return trajectory_step(trajectories, network, match_trajectory, labels, batch, settings, augmentation, seed)
+
+
+def clamp(args, dataset):
+    """What keeps the images of condensation where real ones lie, as published; whitened ones have no such bounds."""
+    bounded = args.settings.objective == "condensation" and isinstance(dataset.normalization, Standardization)
+    return dataset.normalization.clamp if bounded else None
 
 
 def teacher_start(teachers, fresh):
@@ -112,16 +123,19 @@ def teacher_start(teachers, fresh):
     return new_network
 
 
-def finished_expert(args, dataset, trajectories, number, device):
+def finished_expert(args, dataset, choosers, number, device):
     """One expert at the end of its way."""
     network = build(args.network, dataset.shape, dataset.classes, Seed("expert"), device)
-    return trajectories.load(network, number, trajectories.epochs)
+    return choosers.load(network, number, choosers.epochs)
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
     arguments.add_argument("--experts", type=Path, nargs="*", default=[], help="shards of experts of this stage")
+    arguments.add_argument(
+        "--choosers", type=Path, nargs="*", default=[], help="shards of experts that choose or label the initial images"
+    )
     arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
     command.add_section(arguments, "settings", config.Matching, "how this subset is distilled")
     command.add_section(arguments, "network", config.Network, "architecture of the experts")

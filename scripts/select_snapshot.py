@@ -21,9 +21,10 @@ from seqmatch.device import prepare
 from seqmatch.evaluation import choose_snapshot, score_snapshots
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, save_subset
+from seqmatch.sequence import load_subset, make_curriculum, save_subset
 from seqmatch.snapshots import load_snapshots
 from seqmatch.store import load_header, provenance, save_table
+from seqmatch.training import images_seen, make_phases
 
 
 def main(args):
@@ -36,10 +37,11 @@ def main(args):
     scores = pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
     if splits:
         prefix = [load_subset(path) for path in args.prefix]
-        per_snapshot = sum(len(subset.decoded()[1]) for subset in (*prefix, snapshots.subset(0)))
-        gradient = compute.gradient(
-            args, dataset, args.networks * args.evaluation.epochs * len(snapshots.iterations) * per_snapshot, device
+        *before, last = make_phases(
+            make_curriculum([*prefix, snapshots.subset(0)], args.evaluation), args.evaluation, Seed("size")
         )
+        seen = images_seen(before) + len(snapshots.iterations) * images_seen([last])
+        gradient = compute.gradient(args, dataset, args.networks * seen, device)
         scores = score_snapshots(
             prefix,
             snapshots,

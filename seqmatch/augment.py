@@ -50,11 +50,16 @@ def apply(drawn: Draw | None, images: Tensor) -> Tensor:
     return OPERATIONS[drawn.operation][0](images, drawn.uniform.expand(len(images), -1))
 
 
+def draw_single(operations: Sequence[str], batch: int, generator: torch.Generator) -> list[Draw]:
+    """The form of trajectory matching, as a list."""
+    drawn = draw(operations, batch, generator)
+    return [] if drawn is None else [drawn]
+
+
 def draw_composed(operations: Sequence[str], batch: int, generator: torch.Generator) -> list[Draw]:
-    """IDC's form (Kim et al. 2022): one of the geometric operations, and all others of `operations`."""
-    geometric = [name for name in operations if name in GEOMETRIC]
-    others = [[name] for name in operations if name not in GEOMETRIC]
-    return [draw(choice, batch, generator) for choice in (geometric, *others) if choice]
+    """IDC's form (Kim et al. 2022): flip, colour, one geometric operation and cutout, as far as in `operations`."""
+    choices = [[name for name in group if name in operations] for group in (["flip"], ["color"], GEOMETRIC, ["cutout"])]
+    return [draw(choice, batch, generator) for choice in choices if choice]
 
 
 def apply_composed(drawn: Sequence[Draw], images: Tensor) -> Tensor:
@@ -115,6 +120,9 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
 
 GEOMETRIC = ("crop", "scale", "rotate")
 """Operations that move pixels; a mirror image apart."""
+
+FORMS = {"single": draw_single, "composed": draw_composed}
+"""By the name that `augmentation_form` gives."""
 
 
 def _shift(uniform: Tensor, size: int) -> Tensor:

@@ -144,8 +144,11 @@ class Network(Section):
 class Training(Section):
     """Stochastic gradient descent."""
 
-    augmentation: list[Operation] | None = Field(
-        None, description="DSA operations, one drawn for each batch; by default those of the data set"
+    augmentation: list[Operation] | None = Field(None, description="DSA operations; by default those of the data set")
+    augmentation_form: Literal["single", "composed"] = Field(
+        "single",
+        description="`single`: one operation for each batch; `composed`, IDC's: flip, colour, one of crop, scale and "
+        "rotate, and cutout, as far as they are among them",
     )
     cutmix: Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_bool)] = Field(
         0.0, description="probability that a batch is cut and mixed (CutMix), after DSA"
@@ -260,7 +263,7 @@ ONE_LEVEL = ("dc", "dsa", "dm", "mtt", "ftd", "idc")
 
 USUAL = {
     "ftd": Matching(ema=FTD_EMA),
-    "idc": Matching(formation=2, real_batch=64, updates_per_network=100, optimizer="sgd", momentum=0.0),
+    "idc": Matching(formation=2, real_batch=64, updates_per_network=100, optimizer="sgd", momentum=0.0, lr_images=0.1),
 }
 """What a backbone does unless the configuration says otherwise."""
 
@@ -286,7 +289,14 @@ class Evaluation(Training):
 
 
 USUAL_EVALUATION = {
-    "idc": Evaluation(learning_rate=0.01, batch_size=64, decay_at=[2 / 3, 5 / 6], decay_factor=0.2, cutmix=0.5)
+    "idc": Evaluation(
+        learning_rate=0.01,
+        batch_size=64,
+        decay_at=[2 / 3, 5 / 6],
+        decay_factor=0.2,
+        augmentation_form="composed",
+        cutmix=0.5,
+    )
 }
 """How the synthetic sets of a backbone are evaluated unless the configuration says otherwise; IDC's without cutout."""
 
@@ -461,14 +471,18 @@ def recorded_epochs(config: Config, recipe: str, dataset: str) -> int:
 
 
 def shared_experts(run: Run) -> list[Matching]:
-    """The stages of a run that take the experts of a recipe, rather than teachers of their own."""
-    return [stage for k, stage in enumerate(run.stages) if uses_experts(stage) and not (k > 0 and uses_teachers(stage))]
+    """The stages of a run that take the experts of a recipe: to be matched, or to choose or label real images."""
+    return [stage for k, stage in enumerate(run.stages) if asks_experts(stage) or (k == 0 and matches_experts(stage))]
 
 
-def uses_experts(stage: Matching) -> bool:
-    """Whether a first stage needs trajectories: to match them, or to choose or label real images."""
-    matched = stage.iterations > 0 and stage.objective == "trajectory"
-    return matched or stage.initial != "random" or stage.soft_labels
+def matches_experts(stage: Matching) -> bool:
+    """Whether a stage matches trajectories: those of experts if it is the first one, else of teachers."""
+    return stage.iterations > 0 and stage.objective == "trajectory"
+
+
+def asks_experts(stage: Matching) -> bool:
+    """Whether experts choose or label the real images that a stage starts from."""
+    return stage.initial != "random" or stage.soft_labels
 
 
 def uses_teachers(stage: Matching) -> bool:
@@ -547,15 +561,16 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
         raise SeqmatchError(
             f"{key}: soft_labels = true: {backbone} compares classes; only trajectories take soft labels"
         )
-    if len({stage.soft_labels for stage in stages}) > 1:
-        raise SeqmatchError(f"{key}.stages: soft_labels has to be the same in all of them")
+    for name in ("soft_labels", "formation"):
+        if len({getattr(stage, name) for stage in stages}) > 1:
+            raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
     for stage in stages:
         if backbone == "ftd" and stage.iterations and not config.experts[stage.experts].rho:
             raise SeqmatchError(
                 f"experts.{stage.experts}.rho = 0: {key} matches sharpness-aware experts; set it (published: 0.01), or "
                 "name others with `experts`"
             )
-    if uses_experts(stages[0]) and recorded is not None and recorded < epochs_needed(stages[0]):
+    if matches_experts(stages[0]) and recorded is not None and recorded < epochs_needed(stages[0]):
         raise SeqmatchError(
             f"experts.{stages[0].experts}.epochs = {recorded}: {key} can match up to epoch {epochs_needed(stages[0])}; "
             "raise it, or leave it out"

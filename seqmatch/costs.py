@@ -114,7 +114,7 @@ def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
         operations = stage.iterations * _an_iteration(stage, data, matched, new, seen[k])
         yield Cost("distill_subset", data.name, seeds, seeds * operations, seeds * kept * subset)
         scored = "validation" in run.protocols or "test" in run.protocols
-        trained = settings.selection.networks * kept * run.evaluation.epochs * sum(seen[: k + 1]) * scored
+        trained = settings.selection.networks * run.evaluation.epochs * (sum(seen[:k]) + kept * seen[k]) * scored
         yield Cost("select_snapshot", data.name, seeds, seeds * trained * matched.training, seeds * subset)
 
 

@@ -1,7 +1,7 @@
 """The outer loop of distillation: match, update the images, keep snapshots."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -31,6 +31,7 @@ def distill(
     settings: config.Matching,
     checkpoint: Checkpoint,
     device: torch.device,
+    clamp: Callable[[Tensor], Tensor] | None = None,
 ) -> Snapshots:
     """Optimise one subset and its step size, S_1 … S_{k−1} frozen (Du et al. 2023, Algorithm 1).
 
@@ -39,6 +40,7 @@ def distill(
         prefix: S_1 … S_{k−1}, empty for k = 1.
         step: what is matched, by the union of `prefix` and the subset; None only if `settings.iterations` is 0.
         checkpoint: where the state is kept; a state found there is taken up.
+        clamp: brings the images back where real ones lie, whenever the network of gradient matching is another one.
 
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
@@ -48,6 +50,8 @@ def distill(
     state = _State.resume(initial, settings, checkpoint, device)
     with checkpoint, Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < settings.iterations:
+            if clamp is not None and state.done % restart == 0:
+                state.images.copy_(clamp(state.images))
             images, pull_back = vjp(partial(decode, factor=initial.formation), state.images)
             match = step(torch.cat([*frozen, images]), float(state.step_size), state.done)
             (image_gradient,) = pull_back(match.image_gradient[-len(images) :])

@@ -15,7 +15,7 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.coresets import Order
 from seqmatch.data import normalization
-from seqmatch.data.normalization import Normalization
+from seqmatch.data.normalization import Normalization, Whitening
 from seqmatch.formation import decode, encode
 from seqmatch.tensorfile import load_tensors, save_tensors
 from seqmatch.training import Stage
@@ -140,15 +140,19 @@ def save_subset(
         "labels": subset.labels,
         "step_size": torch.tensor(subset.step_size, dtype=torch.float64),
         "formation": torch.tensor(subset.formation),
-        "pixels": _pixels(subset.images, normalization),
-        "initial_pixels": _pixels(initial.images, normalization),
+        "pixels": _pixels(subset, normalization),
+        "initial_pixels": _pixels(initial, normalization),
     } | ({} if subset.soft_labels is None else {"soft_labels": subset.soft_labels})
     save_tensors(path, tensors | normalization.tensors(), header)
 
 
-def _pixels(images: Tensor, normalization: Normalization) -> Tensor:
-    """Normalised images as uint8."""
-    return (normalization.invert(images).clamp(0, 1) * 255).round().to(torch.uint8)
+def _pixels(subset: Subset, normalization: Normalization) -> Tensor:
+    """Stored images as uint8. Whitening is of whole images, so it is inverted in each that a stored one holds."""
+    if isinstance(normalization, Whitening) and subset.formation > 1:
+        raw = encode(normalization.invert(decode(subset.images, subset.formation)), subset.formation)
+    else:
+        raw = normalization.invert(subset.images)
+    return (raw.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def load_subset(path: Path) -> Subset:

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from torch.optim.sgd import sgd
 
 from seqmatch import augment, compilation, config, cutmix
-from seqmatch.networks import channels_last
+from seqmatch.networks import channels_last, head
 from seqmatch.seeds import Seed
 
 TEST_BATCH = 128
@@ -40,10 +40,6 @@ class Stage:
     """int64 (N,), or shares of classes (N, classes), float32."""
     step_size: float
     """Learning rate at the start of the stage, > 0."""
-
-    @property
-    def classes(self) -> int:
-        return int(self.labels.max()) + 1 if self.labels.ndim == 1 else self.labels.shape[1]
 
     def to(self, device: torch.device) -> "Stage":
         return Stage(self.images.to(device), self.labels.to(device), self.step_size)
@@ -185,11 +181,11 @@ def _train_epoch(
     order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device)
     rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
     for batch in batches(order, settings.batch_size):
-        drawn = augment.draw(operations, len(batch), generator)
-        images, labels = augment.apply(drawn, stage.images[batch]), stage.labels[batch]
+        drawn = augment.FORMS[settings.augmentation_form](operations, len(batch), generator)
+        images, labels = augment.apply_composed(drawn, stage.images[batch]), stage.labels[batch]
         if settings.cutmix:
             cut = cutmix.draw(settings.cutmix, len(batch), generator)
-            images, labels = cutmix.apply(cut, images, labels, stage.classes)
+            images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
         compute = phase.descent(gradient if len(batch) == full else loss_gradient)
         gradients = compute(network, images, labels)
         _sgd_step(parameters, list(gradients), velocities, rate, settings)

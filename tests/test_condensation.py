@@ -8,6 +8,7 @@ from conftest import TINY, labelled, normal
 
 from seqmatch import augment, config
 from seqmatch.checkpoint import NoCheckpoint
+from seqmatch.data.normalization import Standardization
 from seqmatch.distillation import distill
 from seqmatch.formation import decode
 from seqmatch.matching.choice import classes_at_once
@@ -86,8 +87,9 @@ def test_one_update_for_all_classes_is_the_published_one_class_after_class(probl
 def test_the_composed_form_applies_all_but_one_geometric_operation():
     every = ["color", "crop", "cutout", "flip", "scale", "rotate"]
     draws = [augment.draw_composed(every, 1, Seed("c", i).generator()) for i in range(60)]
-    assert {draw[0].operation for draw in draws} == {"crop", "scale", "rotate"}
-    assert all([each.operation for each in draw[1:]] == ["color", "cutout", "flip"] for draw in draws)
+    assert {draw[2].operation for draw in draws} == {"crop", "scale", "rotate"}
+    assert all([draw[i].operation for i in (0, 1, 3)] == ["flip", "color", "cutout"] for draw in draws)
+    assert [draw.operation for draw in augment.draw_composed(["crop"], 1, Seed("c").generator())] == ["crop"]
     images = normal(4, 3, 8, 8)
     expected = images
     for each in draws[0]:
@@ -186,3 +188,35 @@ def test_no_more_synthetic_images_than_asked_for_are_seen(monkeypatch):
 def test_fewer_classes_at_once_where_images_are_large():
     assert classes_at_once(64, 128, [128 * 1024, 128 * 256, 128 * 64], CPU) == 1
     assert classes_at_once(64, 8, [16 * 64, 16 * 16], CPU) >= 100
+
+
+def test_images_stay_where_real_ones_lie_whenever_the_network_changes():
+    statistics = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
+    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, formation=2)
+    settings = SETTINGS.model_copy(update={"iterations": 3, "snapshots": 3, "lr_images": 1e-9, "momentum": 0.0})
+    labels = torch.arange(3).repeat_interleave(4)
+    seen = []
+
+    def step(images, step_size, iteration):
+        seen.append(images)
+        return Match(0.0, torch.zeros_like(images), 0.0)
+
+    distill(start, [], step, settings, NoCheckpoint(), CPU, statistics.clamp)
+    black, white = -2.0, 3.0
+    assert start.images.min() < black
+    assert all(torch.allclose(images, decode(start.images.clamp(black, white), 2)) for images in seen)
+    assert len(labels) == len(seen[0])
+
+
+def test_the_learner_takes_cutmix_in_place_of_cutout(monkeypatch):
+    phases = []
+    monkeypatch.setattr(condensation, "train", lambda network, given, *others: phases.extend(given) or iter([None]))
+    monkeypatch.setattr(condensation, "match_gradient", lambda *given: Match(0.0, torch.zeros(3, 1, 8, 8), 0.0))
+    real = labelled(per_class=20, name="real")
+    new_network = partial(build, TINY, (1, 8, 8), 3)
+    condensation_step(real, new_network, torch.arange(3), SETTINGS, ["cutout", "crop"], Seed("d"))(
+        normal(3, 1, 8, 8), 0.05, 0
+    )
+    (phase,) = phases
+    assert phase.settings.augmentation == ["crop"] and phase.settings.cutmix == 0.5
+    assert phase.settings.augmentation_form == "composed" and phase.images == 32

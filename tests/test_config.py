@@ -175,7 +175,7 @@ def test_ftd_averages_its_images_and_coresets_move_none():
     assert runs["mtt"].stages[0].ema == 0 and runs["ftd"].stages[0].ema == config.FTD_EMA
     for name in ("herding", "k-center"):
         (stage,) = runs[name].stages
-        assert (stage.initial, stage.iterations) == (name, 0) and config.uses_experts(stage)
+        assert (stage.initial, stage.iterations) == (name, 0) and config.asks_experts(stage)
     assert config.recorded_epochs(config.load(raw), "flat", "digits") == 15
 
 
@@ -185,7 +185,7 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
         "mtt": None,
         "idc": None,
         "seqmatch-idc": {
-            "stages": [{"updates_per_network": 50}, {"formation": 3}],
+            "stages": [{"updates_per_network": 50, "formation": 3}, {"formation": 3}],
             "evaluation": {"cutmix": 0, "learning_rate": 0.1},
         },
     }
@@ -193,10 +193,11 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
     (plain,), stages = runs["idc"].stages, runs["seqmatch-idc"].stages
     assert {stage.objective for stage in (plain, *stages)} == {"condensation"}
     assert (plain.formation, plain.real_batch, plain.updates_per_network) == (2, 64, 100)
-    assert [(stage.formation, stage.updates_per_network) for stage in stages] == [(2, 50), (3, 100)]
+    assert [(stage.formation, stage.updates_per_network) for stage in stages] == [(3, 50), (3, 100)]
     idc, mtt = runs["idc"].evaluation, runs["mtt"].evaluation
     assert (idc.cutmix, idc.learning_rate, idc.batch_size, idc.epochs) == (0.5, 0.01, 64, 7)
     assert "cutout" not in idc.augmentation and "crop" in idc.augmentation
+    assert (idc.augmentation_form, mtt.augmentation_form) == ("composed", "single")
     assert (mtt.cutmix, mtt.learning_rate, mtt.augmentation) == (0, None, None)
     assert (runs["seqmatch-idc"].evaluation.cutmix, runs["seqmatch-idc"].evaluation.learning_rate) == (0, 0.1)
     assert not config.shared_experts(runs["idc"]) and config.uses_teachers(stages[1])
@@ -208,7 +209,8 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
     [
         ({"idc": {"stages": [{}, {}]}}, "2 subsets; idc has one"),
         ({"dm": {"stages": [{"soft_labels": True}]}}, "only trajectories take soft labels"),
-        ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "has to be the same in all of them"),
+        ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "soft_labels has to be the same in all of them"),
+        ({"seqmatch-idc": {"stages": [{"formation": 3}, {}]}}, "formation has to be the same in all of them"),
     ],
 )
 def test_settings_that_contradict_a_method_are_refused(methods, fault):

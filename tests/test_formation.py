@@ -5,10 +5,12 @@ from conftest import labelled, normal
 
 from seqmatch import config
 from seqmatch.coresets import random_order
+from seqmatch.data.normalization import fit_whitening
 from seqmatch.formation import decode, encode
 from seqmatch.seeds import Seed
-from seqmatch.sequence import Subset, initial_subset, make_curriculum
+from seqmatch.sequence import Subset, initial_subset, make_curriculum, save_subset
 from seqmatch.snapshots import Snapshots
+from seqmatch.tensorfile import load_tensors
 
 SIZES = [(8, 2), (9, 2), (11, 3), (32, 3)]
 
@@ -106,3 +108,16 @@ def test_snapshots_keep_the_formation():
     course = torch.zeros(1, dtype=torch.float64)
     kept = Snapshots(torch.tensor([0]), images[None], course, labels, torch.tensor(2), course, course)
     assert kept.subset(0).formation == 2 and len(kept.subset(0).decoded()[0]) == 12
+
+
+def test_pixels_of_whitened_mosaics_are_those_of_their_cells(tmp_path):
+    """Whitening mixes the pixels of a whole image, so the mosaic itself cannot be inverted."""
+    raw = F.interpolate(torch.rand(1000, 1, 3, 3, generator=Seed("p").generator()), (16, 16), mode="bicubic")
+    images = (raw.clamp(0, 1) * 255).to(torch.uint8)
+    statistics = fit_whitening(images, 0.1)
+    subset = Subset(encode(statistics.apply(images[:8]), 2), torch.arange(2), 0.1, formation=2)
+    save_subset(tmp_path / "s.safetensors", subset, subset, statistics, {})
+    shown = load_tensors(tmp_path / "s.safetensors")[0]["pixels"].float()
+    wanted = encode(images[:8].float(), 2)
+    naive = statistics.invert(subset.images) * 255
+    assert (shown - wanted).abs().mean() < 0.5 * (naive - wanted).abs().mean()

@@ -94,6 +94,27 @@ def test_cut_and_mixed_batches_are_learned_by_their_shares_of_classes():
         assert torch.allclose(left, right, rtol=1e-4, atol=1e-6)
 
 
+def test_batches_are_mixed_also_where_the_last_class_is_missing():
+    data = Stage(normal(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]), 0.05)
+    net = network()
+    learn(net, 2, data, settings=config.Training(batch_size=4, cutmix=1))
+    assert is_finite(net)
+
+
+def test_the_composed_form_draws_as_many_operations_as_there_are():
+    """Written out for one step."""
+    ours, theirs, data = network(), network(), stage()
+    operations = ["color", "crop", "flip", "rotate"]
+    learn(ours, 1, settings=config.Training(batch_size=12, augmentation_form="composed"), operations=operations)
+    generator = (Seed("t") / 0).generator()
+    order = torch.randperm(12, generator=generator)
+    drawn = augment.draw_composed(operations, 12, generator)
+    assert len(drawn) == 3
+    gradients = loss_gradient(theirs, augment.apply_composed(drawn, data.images[order]), data.labels[order])
+    for left, right, gradient in zip(ours.parameters(), theirs.parameters(), gradients, strict=True):
+        assert torch.allclose(left, right - 0.05 * gradient, atol=1e-7)
+
+
 def test_soft_labels_that_say_one_class_are_hard_labels():
     hard, soft = network(), network()
     data = stage()

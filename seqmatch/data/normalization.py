@@ -44,6 +44,11 @@ class Standardization:
         mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
         return images * std + mean
 
+    def clamp(self, images: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W), kept where real ones lie: black to white."""
+        mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
+        return images.clamp((0 - mean) / std, (1 - mean) / std)
+
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "std": self.std}
 

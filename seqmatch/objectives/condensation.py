@@ -13,8 +13,8 @@ from seqmatch.objectives.step import Step, is_finite, some
 from seqmatch.seeds import Seed
 from seqmatch.training import Labelled, NewNetwork, Phase, Position, Stage, train
 
-LEARNER = config.Training(batch_size=64, momentum=0.9, weight_decay=5e-4, cutmix=0.5)
-"""How the network learns from real images, as published."""
+LEARNER = config.Training(batch_size=64, momentum=0.9, weight_decay=5e-4, augmentation_form="composed", cutmix=0.5)
+"""How the network learns from real images, as published; there without cutout, of which CutMix takes the place."""
 
 MEASURES = {"squared": Measure(squared, (4,)), "absolute": Measure(absolute, (4,))}
 """By the name that `matching.distance` gives; of convolutions alone."""
@@ -46,12 +46,13 @@ def condensation_step(
     own = [(labels == label).nonzero().squeeze(1) for label in classes]
     count = min(settings.real_batch, *map(len, members))
     taken = min(settings.synthetic_batch or len(labels), *map(len, own))
+    learning = LEARNER.model_copy(update={"augmentation": [name for name in augmentation if name != "cutout"]})
     learner: list[tuple[nn.Module, Iterator[Position]]] = []
 
     def begin(name: Seed, step_size: float) -> tuple[nn.Module, Iterator[Position]]:
         network = new_network(name / "network")
         stage = Stage(images, real_labels, step_size)
-        phase = Phase(stage, settings.updates_per_network, LEARNER, name / "learn", images=settings.network_images)
+        phase = Phase(stage, settings.updates_per_network, learning, name / "learn", images=settings.network_images)
         return network, train(network, [phase], augmentation)
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:

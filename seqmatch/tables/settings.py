@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from seqmatch.config import Matching, Run, Section, uses_experts, uses_teachers
+from seqmatch.config import Matching, Run, Section, asks_experts, matches_experts, uses_teachers
 from seqmatch.tables.text import Sheet
 
 TITLE = "Table 4: hyperparameters"
@@ -50,7 +50,7 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
     for run in runs:
         about = {"dataset": run.dataset, "ipc": str(run.ipc), "method": run.method, "backbone": run.backbone}
         evaluation = {f"evaluation_{name}": value for name, value in _texts(run.evaluation).items()}
-        for index, settings in enumerate([_relevant(stage) for stage in run.stages] or [{}]):
+        for index, settings in enumerate([_relevant(stage, k) for k, stage in enumerate(run.stages)] or [{}]):
             number = index + 1 if run.stages else 0
             rows.append(about | {"network": run.network, "stage": number} | settings | evaluation)
     table = pd.DataFrame(rows)
@@ -58,9 +58,10 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
     return table[[*STAGE, *(name for name in Matching.model_fields if name in table), *evaluated]]
 
 
-def _relevant(stage: Matching) -> dict[str, str]:
-    """The settings that a stage's images depend on."""
-    ignored = set() if uses_experts(stage) or uses_teachers(stage) else {"experts"}
+def _relevant(stage: Matching, k: int) -> dict[str, str]:
+    """The settings that the images of a stage, k from 0, depend on."""
+    trained = asks_experts(stage) or (uses_teachers(stage) if k else matches_experts(stage))
+    ignored = set() if trained else {"experts"}
     if stage.iterations == 0:
         ignored |= set(Matching.model_fields) - UNTRAINED
     else:

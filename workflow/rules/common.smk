@@ -169,15 +169,27 @@ def experts_of(wildcards):
     """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
     stage = stage_of(wildcards)
     if wildcards.subset != "1" and vocabulary.uses_teachers(stage):
-        folder = f"{RUN}/teachers{{subset}}"
-    elif vocabulary.uses_experts(stage):
-        folder = f"results/{wildcards.dataset}/experts/{stage.experts}"
-    else:
-        return []
+        return shard_files(stage, f"{RUN}/teachers{wildcards.subset}", wildcards)
+    if wildcards.subset == "1" and vocabulary.matches_experts(stage):
+        return recipe_shards(stage, wildcards)
+    return []
+
+
+def choosers_of(wildcards):
+    """Experts that choose or label the real images that the subset starts from."""
+    stage = stage_of(wildcards)
+    return recipe_shards(stage, wildcards) if vocabulary.asks_experts(stage) else []
+
+
+def recipe_shards(stage, wildcards):
+    return shard_files(stage, f"results/{{dataset}}/experts/{stage.experts}", wildcards)
+
+
+def shard_files(stage, folder, wildcards):
+    """The files of a recipe's experts or teachers in a folder."""
     return expand(
         f"{folder}/shard{{shard}}.safetensors",
         shard=range(CONFIG.experts[stage.experts].shards),
-        subset=wildcards.subset,
         **run_wildcards(wildcards),
     )
 
@@ -374,11 +386,11 @@ def work_on(dataset):
     yield "prepare_dataset", {}
     runs = [run for run in RUNS.values() if run.dataset == dataset]
     for run in runs:
-        if run.stages and vocabulary.uses_experts(run.stages[0]):
-            yield "train_experts", shards(run.stages[0].experts)
+        for stage in vocabulary.shared_experts(run):
+            yield "train_experts", shards(stage.experts)
     for run in runs:
         for subset, stage in enumerate(run.stages[1:], start=2):
-            if stage.iterations and vocabulary.uses_experts(stage):
+            if vocabulary.uses_teachers(stage):
                 teachers = shards(stage.experts) | {"subset": subset}
                 yield "train_teachers", of_run(run) | teachers
     for run in runs:

@@ -2,6 +2,7 @@ rule distill_subset:
     input:
         data=DATA,
         prefix=prefix,
+        choosers=choosers_of,
         experts=experts_of,
     output:
         f"{RUN}/snapshots{{subset}}.safetensors",
@@ -24,7 +25,8 @@ rule distill_subset:
         network=as_json(matched_network),
         subsets=lambda wildcards: run_of(wildcards).subsets,
     shell:
-        "python {params.script:q} --data {input.data} --prefix {input.prefix} --experts {input.experts}"
+        "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
+        " --experts {input.experts}"
         " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subsets {params.subsets} --out {output}"
