@@ -38,7 +38,8 @@ replaced. What is defined but asked for by no cell costs nothing.
 | file | what it runs |
 | --- | --- |
 | `cifar10.yaml` | CIFAR-10, ten images per class, the paper's hyperparameters, one GPU |
-| `paper.yaml` | every cell of the paper's Tables 1 to 3 |
+| `paper.yaml` | every cell of the paper's Tables 1 to 3, every backbone and baseline |
+| `methods.yaml` | every method on the digits and on Fashion-MNIST, three seeds |
 | `cifar10-cpu.yaml` | CIFAR-10 with a narrower network, a night on a laptop |
 | `fashion_mnist.yaml` | Fashion-MNIST at 14×14, some hours on a laptop |
 | `imagefolder.yaml` | a template for images of your own |
