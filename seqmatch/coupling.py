@@ -117,7 +117,8 @@ def amplification(
         here = seed / "directions" / position.phase / position.epoch
         directions = (random_direction(theta, here / draw) for draw in range(coupling.draws))
         loss = stored_loss(classification_loss(network), own.formation)
-        found = squared_amplification(loss, theta, own.images, stored_labels(own), directions, chunk)
+        stored = max(chunk // own.formation**2, 1)
+        found = squared_amplification(loss, theta, own.images, stored_labels(own), directions, stored)
         return torch.cat([found if subset is own else torch.zeros(len(subset.labels)).to(found) for subset in subsets])
 
     phases = partial(make_phases, make_curriculum(subsets, settings), settings)
