@@ -28,7 +28,6 @@ def main(args):
     checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     subsets = [load_subset(path).to(device) for path in args.subsets]
-    held = max(subset.formation for subset in subsets) ** 2  # images to a stored one
     seed = Seed("coupling", args.dataset, args.method, args.ipc, args.seed)
     seen = images_seen(make_phases(make_curriculum(subsets, args.evaluation), args.evaluation, seed))
     table = measure_coupling(
@@ -40,8 +39,8 @@ def main(args):
         dataset.augmentation,
         seed,
         chunk_size(
-            sum(len(subset.labels) for subset in subsets),
-            [held * numbers for numbers in activations(args.network, dataset.shape, dataset.classes)],
+            sum(len(subset.decoded()[1]) for subset in subsets),
+            activations(args.network, dataset.shape, dataset.classes),
             device,
         ),
         compute.gradient(args, dataset, 2 * args.coupling.networks * seen, device),
