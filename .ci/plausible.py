@@ -7,11 +7,11 @@ import pandas as pd
 table = pd.read_csv("results/table1.csv").set_index("method")
 print(table[["K", "selection", "accuracy_mean", "accuracy_std", "networks"]])
 
-assert list(table.index) == ["whole", "random", "mtt", "seqmatch-mtt"]
+assert list(table.index) == ["whole", "random", "herding", "dm", "mtt", "seqmatch-mtt"]
 assert (table["networks"] >= 5).all()
 assert table.loc["seqmatch-mtt", "K"] == 2
 assert table.loc["whole", "accuracy_mean"] > 97
-for method in ("mtt", "seqmatch-mtt"):
+for method in ("dm", "mtt", "seqmatch-mtt"):
     gain = table.loc[method, "accuracy_mean"] - table.loc["random", "accuracy_mean"]
     spread = max(table.loc[method, "accuracy_std"], table.loc["random", "accuracy_std"])
     print(f"{method} over random: {gain:.1f}, larger standard deviation {spread:.1f}")
@@ -26,7 +26,7 @@ assert abs(comparison.difference - (means["seqmatch-mtt"] - means["mtt"])) < 1e-
 assert (comparison.unit, comparison.seeds, comparison.pairs) == ("seeds", 2, 10)
 assert comparison.low < comparison.difference < comparison.high
 stability = pd.read_csv("results/difficulty_stability.csv")
-assert stability["adjusted_rand_index"].between(-0.5, 1).all() and len(stability) == 2 * (2 * 3 + 1)
+assert stability["adjusted_rand_index"].between(-0.5, 1).all() and len(stability) == 3 * (2 * 3 + 1)
 
 difficulty = pd.read_csv("results/difficulty.csv")
 shares = difficulty.groupby(["method", "seed", "network", "epoch"])["share"].sum()
@@ -36,6 +36,6 @@ ends = stages[(stages["curriculum"] == "union") & (stages["stages"] == 2)]["accu
 assert abs(ends.mean() - table.loc["seqmatch-mtt", "accuracy_mean"]) < 1e-3  # the networks are evaluation's own
 coupling = pd.read_csv("results/coupling.csv")
 amplification = coupling.groupby(["method", "seed", "half"])["amplification"].first().unstack()
-assert (amplification["larger"] > amplification["smaller"]).all() and len(amplification) == 4
+assert (amplification["larger"] > amplification["smaller"]).all() and len(amplification) == 6
 figures = list(Path("results/figures/digits").glob("*.pdf"))
-assert len(figures) == 16 and all(path.with_suffix(".csv").exists() for path in figures)
+assert len(figures) == 22 and all(path.with_suffix(".csv").exists() for path in figures)

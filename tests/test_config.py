@@ -25,7 +25,7 @@ def changed(**changes):
 
 def test_the_default_configuration_is_valid():
     runs = config.runs(config.load(DEFAULT))
-    assert {name for _, name, _ in runs} == {"random", "mtt", "seqmatch-mtt", "whole"}
+    assert {name for _, name, _ in runs} == {"random", "herding", "dm", "mtt", "seqmatch-mtt", "whole"}
     assert runs["digits", "seqmatch-mtt", "2"].subsets == 2
     assert runs["digits", "mtt", "2"].subsets == 1
 

@@ -151,5 +151,5 @@ def test_the_default_plan_has_all_that_the_readme_promises(tmp_path):
     configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
     jobs = plan(copy_project(tmp_path, configuration))
     seeds = len(configuration["seeds"])
-    assert jobs["distill_subset"] == 4 * seeds and jobs["train_teachers"] == seeds
-    assert jobs["evaluate"] == 1 + 3 * seeds + 3 * 3
+    assert jobs["distill_subset"] == 6 * seeds and jobs["train_teachers"] == seeds
+    assert jobs["evaluate"] == 1 + 5 * seeds + 3 * 3
