@@ -3,16 +3,21 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+import command
 import torch
 
+from seqmatch import config
 from seqmatch.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.config import CompileMode
 from seqmatch.data.dataset import Dataset
 from seqmatch.networks import activations
 from seqmatch.sources import sources_of
 from seqmatch.training import Gradient, best_gradient
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -39,6 +44,31 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="time between two of them (default %(default)g)",
     )
+
+
+def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") -> None:
+    """A synthetic set, its data set, which run it is of, and how networks are trained on it.
+
+    Args:
+        subsets: how many there may be, as argparse says it.
+    """
+    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    none = "; none: all real training images" if subsets == "*" else ""
+    arguments.add_argument(
+        "--subsets", type=Path, nargs=subsets, required=subsets == "+", default=[], help=f"the subsets in order{none}"
+    )
+    command.add_section(arguments, "network", config.Network, "architecture to train")
+    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--ipc", required=True, help="images per class, or all")
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+
+
+def of_run(args: argparse.Namespace, table: "pd.DataFrame") -> "pd.DataFrame":
+    """A table with columns before it that say which run it is of."""
+    about = {"dataset": args.dataset, "method": args.method, "ipc": args.ipc, "seed": args.seed}
+    return table.assign(**about)[[*about, *table.columns]]
 
 
 def open_checkpoint(args: argparse.Namespace, header: dict[str, Any]) -> Checkpoint:

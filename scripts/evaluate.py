@@ -11,7 +11,6 @@ from pathlib import Path
 import command
 import compute
 
-from seqmatch import config
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
 from seqmatch.errors import SeqmatchError
@@ -82,20 +81,7 @@ def curricula(args, dataset):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument(
-        "--subsets",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="the subsets in order; none: train on all real data",
-    )
-    command.add_section(arguments, "network", config.Network, "architecture to train")
-    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
-    arguments.add_argument("--ipc", required=True, help="images per class, or all")
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    compute.add_synthetic_set(arguments, subsets="*")
     arguments.add_argument("--architecture", required=True, help="name of the architecture")
     arguments.add_argument("--matched-on", required=True, help="name of the network the subsets were distilled with")
     arguments.add_argument("--selection", required=True, help="what chose the snapshot in the last subset's file")

@@ -46,23 +46,14 @@ def main(args):
         compute.gradient(args, dataset, 2 * args.coupling.networks * seen, device),
         checkpoint,
     )
-    about = {"dataset": args.dataset, "method": args.method, "ipc": args.ipc, "seed": args.seed}
-    table = table.assign(**about)[[*about, *table.columns]].round({"amplification": 6, "accuracy": 4})
-    save_table(args.out, table, header)
+    save_table(args.out, compute.of_run(args, table).round({"amplification": 6, "accuracy": 4}), header)
     checkpoint.remove()
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--subsets", type=Path, nargs="+", required=True, help="the subsets in order")
-    command.add_section(arguments, "network", config.Network, "architecture that the subsets were distilled with")
-    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    compute.add_synthetic_set(arguments)
     command.add_section(arguments, "coupling", config.Coupling, "how much to measure")
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
-    arguments.add_argument("--ipc", required=True, help="images per class")
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

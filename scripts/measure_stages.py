@@ -44,21 +44,13 @@ def main(args):
         compute.gradient(args, dataset, args.evaluation.networks * seen, device),
         checkpoint,
     )
-    about = {"dataset": args.dataset, "method": args.method, "ipc": args.ipc, "seed": args.seed}
-    save_table(args.out, table.assign(**about)[[*about, *table.columns]].round({"accuracy": 4}), header)
+    save_table(args.out, compute.of_run(args, table).round({"accuracy": 4}), header)
     checkpoint.remove()
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--subsets", type=Path, nargs="+", required=True, help="the subsets in order")
-    command.add_section(arguments, "network", config.Network, "architecture to train")
-    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
-    arguments.add_argument("--ipc", required=True, help="images per class")
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    compute.add_synthetic_set(arguments)
     arguments.add_argument("--architecture", required=True, help="name of the architecture")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)

@@ -50,15 +50,8 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--subsets", type=Path, nargs="+", required=True, help="the subsets in order")
-    command.add_section(arguments, "network", config.Network, "architecture to train")
-    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    compute.add_synthetic_set(arguments)
     command.add_section(arguments, "difficulty", config.Difficulty, "how much to record")
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
-    arguments.add_argument("--ipc", required=True, help="images per class")
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
     arguments.add_argument("--out", type=Path, required=True, help="losses to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)
