@@ -1,7 +1,8 @@
 """Train fresh networks through the subsets of a synthetic set, or on all real training images, and test them.
 
 Writes one row a network and choice of the last subset's snapshot: the one in the subset's file, and those that
---also names. Networks of equal number share their random draws across choices, so that these compare in pairs.
+--also names. Networks of equal seed and number share their random draws, across choices and methods, so that these
+compare in pairs.
 Accuracy is in percent, after the last epoch, on test data.
 """
 
@@ -34,7 +35,7 @@ def main(args):
     checkpoint = compute.open_checkpoint(args, header)
     dataset = load(args.data)
     choices = {name: [stage.to(device) for stage in curriculum] for name, curriculum in curricula(args, dataset)}
-    seed = Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture)
+    seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture)
     gradient = compute.gradient(
         args,
         dataset,

@@ -32,7 +32,7 @@ def main(args):
     curricula = {
         kind: make_curriculum(subsets, args.evaluation.model_copy(update={"curriculum": kind})) for kind in kinds
     }
-    seed = Seed("evaluate", args.dataset, args.method, args.ipc, args.seed, args.architecture)
+    seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture)
     seen = sum(images_seen(make_phases(curriculum, args.evaluation, seed)) for curriculum in curricula.values())
     table = stage_accuracies(
         curricula,

@@ -191,6 +191,18 @@ def test_the_logged_command_runs_by_hand(finished, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == (finished / original).read_bytes()
 
 
+def test_networks_of_equal_seed_and_number_are_alike_for_every_method(finished, tmp_path):
+    """The same subset under another name of a method: the same accuracies, so that methods compare in pairs."""
+    log = (finished / "logs/digits/mtt/ipc3/seed0/evaluate.alexnet.log").read_text()
+    command = shlex.split(log.splitlines()[0].removeprefix("command: "))
+    out = command.index("--out") + 1
+    original, command[out] = command[out], str(tmp_path / "other.csv")
+    command[command.index("--method") + 1] = "other"
+    subprocess.run([sys.executable, *command[1:]], cwd=finished, check=True, env=os.environ, capture_output=True)
+    first, other = (pd.read_csv(path)["accuracy"] for path in (finished / original, tmp_path / "other.csv"))
+    assert (first == other).all()
+
+
 def test_a_second_call_has_nothing_to_do(finished):
     assert "Nothing to be done" in run(finished, "all")
 

@@ -19,10 +19,10 @@ COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "
 def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str, str, str]]) -> pd.DataFrame:
     """Differences of accuracy between methods of a cell, over pairs of networks of equal seed and number.
 
-    Methods of one distillation seed start from the same real images and match the same experts. What distillation adds
-    is drawn once a seed, so the seed is the unit of independence: with two or more, interval and test are Student's t
-    on the seeds' mean differences. With one, they are on the pairs of networks, and say nothing about other synthetic
-    sets.
+    Networks of equal seed and number start alike and share their random draws, and methods of one distillation seed
+    start from the same real images. What distillation adds is drawn once a seed, so the seed is the unit of
+    independence: with two or more, interval and test are Student's t on the seeds' mean differences. With one, they are
+    on the pairs of networks, and say nothing about other synthetic sets.
 
     Args:
         accuracy: one row a trained network, accuracy in percent; the headline's snapshots on the matched network count.
