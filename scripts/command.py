@@ -19,6 +19,9 @@ from seqmatch.errors import SeqmatchError, ran_out_of_memory
 from seqmatch.interruption import Interrupted, interruptible
 from seqmatch.progress import peak_memory
 
+DONE = "done"
+"""The last line of the log of a job that ended well."""
+
 
 def parser(description: str) -> argparse.ArgumentParser:
     """An argument parser whose help is the script's own docstring."""
@@ -60,6 +63,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
     try:
         with interruptible():
             main(parsed)
+        print(DONE, file=sys.stderr, flush=True)
     except (SeqmatchError, OSError) as error:
         _fail(str(error))
     except Interrupted as request:

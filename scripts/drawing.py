@@ -26,12 +26,18 @@ def run(description: str, draw: Callable[[pd.DataFrame], Figure]) -> None:
         rows = load_table(args.table)
         wanted = {name: value for name, value in (("dataset", args.dataset), ("ipc", args.ipc)) if value is not None}
         for name, value in wanted.items():
+            if name not in rows:
+                raise SeqmatchError(f"{args.table}: has no column {name} to choose {value} from")
             rows = rows[rows[name] == value]
         if rows.empty:
             raise SeqmatchError(
                 f"{args.table}: no rows{''.join(f', {name} {value}' for name, value in wanted.items())}"
             )
-        save(draw(rows), [path for path in args.out if path.suffix != ".csv"])
+        try:
+            figure = draw(rows)
+        except KeyError as error:
+            raise SeqmatchError(f"{args.table}: not a table that this figure is drawn from: {error.args[0]}") from None
+        save(figure, [path for path in args.out if path.suffix != ".csv"])
         for path in args.out:
             if path.suffix == ".csv":
                 save_table(path, rows, provenance(command.parameters(args), [args.table]))

@@ -36,12 +36,21 @@ def main(args):
             "disk, GB": by_rule["disk"] / 1e9,
         }
     )
-    print(shown.reset_index().to_markdown(index=False, floatfmt=".4g"))
+    print(shown.reset_index().map(readable).to_markdown(index=False, disable_numparse=True))
     print(f"Hours of one machine at {args.tflops:g} TFLOP/s", end="")
-    print(", measured on two CPU cores; --tflops takes your machine's rate." if args.tflops == MEASURED else ".")
+    print(", measured on two CPU cores; --tflops takes your machine's rate" if args.tflops == MEASURED else "", end="")
+    print("; without the three to five seconds that each job takes to start.")
     free = shutil.disk_usage(".").free
     if total["disk"] > free:
-        raise SeqmatchError(f"{total['disk'] / 1e9:.1f} GB will be written, but only {free / 1e9:.1f} GB are free here")
+        needed = f"{total['disk'] / 1e9:.1f} GB will be written"
+        raise SeqmatchError(f"{needed}, but only {free / 1e9:.1f} GB are free in {Path.cwd()}")
+
+
+def readable(value: object) -> object:
+    """A number to four digits, without an exponent."""
+    if not isinstance(value, float):
+        return value
+    return f"{value:,.0f}" if value >= 1000 else f"{float(f'{value:.3g}'):.6f}".rstrip("0").rstrip(".")
 
 
 def merged(paths: list[Path]) -> dict:
@@ -49,9 +58,12 @@ def merged(paths: list[Path]) -> dict:
     settings: dict = {}
     for path in [Path("config.yaml"), *paths]:
         try:
-            update_config(settings, yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+            overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
             raise SeqmatchError(f"{path}: cannot be read as a configuration: {error}") from None
+        if not isinstance(overlay, dict):
+            raise SeqmatchError(f"{path}: expected keys with values at the top level")
+        update_config(settings, overlay)
     return settings
 
 

@@ -1,7 +1,7 @@
 """Print what is done, running, stopped, failed and waiting, cell by cell, with the accuracies so far.
 
-Asks Snakemake for its jobs (arguments such as --configfile my.yaml are handed to it), and reads their logs: a job
-writes a line a minute at least, so a log that has grown lately is that of a running job.
+Asks Snakemake for its jobs, and reads their logs: a job writes a line a minute at least, and one when it is done, so a
+log that has grown lately and does not end so is that of a running job.
 """
 
 import csv
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import command
 import pandas as pd
@@ -22,6 +23,14 @@ from seqmatch.store import load_table
 SECONDS_ALIVE = 150.0
 STATES = ("failed", "running", "stopped", "waiting", "done")
 """A cell is in the first of these that one of its jobs is in."""
+
+UNUSABLE = "the configuration cannot be used:"
+"""How the workflow begins what it says of a faulty configuration."""
+
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: +.*\n)+)", re.MULTILINE)
+"""A job in Snakemake's plan: its rule, and the lines about it."""
+
+LONGEST_LINE = 100
 
 RUN = re.compile(r"results/(?P<dataset>[^/]+)/(?P<method>[^/]+)/ipc(?P<ipc>[^/]+)/seed(?P<seed>[^/]+)/")
 
@@ -37,35 +46,42 @@ class Job:
 
 
 def main(args):
-    jobs = parse(summary(args.snakemake))
+    given = [f"--configfile={path}" for path in args.configfile] + args.snakemake
+    jobs = parse(snakemake("-n", "--forceall", *given), snakemake("--summary", *given))
     if not jobs:
         raise SeqmatchError("the configuration has no jobs")
     print(table(jobs, time.time()).to_markdown(index=False))
 
 
-def summary(arguments: list[str]) -> str:
-    """Snakemake's tab-separated summary of every file of the experiment."""
-    call = [sys.executable, "-m", "snakemake", "--summary", "all", *arguments]
+def snakemake(what: str, *arguments: str) -> str:
+    """What Snakemake says of the whole experiment."""
+    call = [sys.executable, "-m", "snakemake", what, *arguments, "--", "all"]
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:
-        raise SeqmatchError(f"snakemake --summary failed: {done.stderr.strip().splitlines()[-1]}")
+        said = f"{done.stdout}\n{done.stderr}".strip()
+        _, marker, reason = said.partition(UNUSABLE)
+        raise SeqmatchError(f"{marker}{reason}" if marker else f"snakemake {what} failed: {said}")
     return done.stdout
 
 
-def parse(text: str) -> list[Job]:
-    """The jobs of a summary, in its order."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for row in csv.DictReader(text.splitlines(), delimiter="\t"):
-        found.setdefault(row["log-file(s)"], []).append(row)
-    return [
-        Job(
-            rows[0]["rule"],
-            Path(log),
-            tuple(Path(row["output_file"]) for row in rows),
-            any(row["plan"] != "no update" for row in rows),
-        )
-        for log, rows in found.items()
-    ]
+def parse(plan: str, summary: str) -> list[Job]:
+    """The jobs of an experiment, in the order of the work.
+
+    Args:
+        plan: Snakemake's listing of every job (Snakemake's summary knows no logs of jobs that never ended).
+        summary: its tab-separated summary of every file.
+    """
+    rows = csv.DictReader(summary.splitlines(), delimiter="\t")
+    pending = {row["output_file"]: row["plan"] != "no update" for row in rows}
+    found = []
+    for rule, body in JOB.findall(plan):
+        about = dict(line.strip().split(": ", 1) for line in body.splitlines() if ": " in line)
+        if "output" in about and "log" in about:
+            outputs = [Path(name) for name in about["output"].split(", ")]
+            found.append(
+                Job(rule, Path(about["log"]), tuple(outputs), any(pending.get(str(path), True) for path in outputs))
+            )
+    return found
 
 
 def state(job: Job, now: float) -> tuple[str, str]:
@@ -78,6 +94,8 @@ def state(job: Job, now: float) -> tuple[str, str]:
     last = lines[-1] if lines else ""
     if last.startswith("error:"):
         return "failed", last
+    if last == command.DONE:
+        return "waiting", ""
     if now - job.log.stat().st_mtime < SECONDS_ALIVE and not last.startswith("ended by"):
         return "running", last
     made = all(path.exists() for path in job.outputs)
@@ -106,7 +124,7 @@ def table(jobs: Iterable[Job], now: float) -> pd.DataFrame:
                 "state": worst,
                 "jobs": f"{sum(name == 'done' for name, _ in states)}/{len(members)}",
                 "accuracy": accuracies(members),
-                "last line": lines[0] if lines else "",
+                "last line": shorten(lines[0], LONGEST_LINE, placeholder=" …") if lines else "",
             }
         )
     return pd.DataFrame(rows)
@@ -126,5 +144,6 @@ def accuracies(jobs: Iterable[Job]) -> str:
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("snakemake", nargs="*", help="arguments for Snakemake; after -- if they begin with a dash")
+    arguments.add_argument("--configfile", type=Path, nargs="*", default=[], help="laid over config.yaml in turn")
+    arguments.add_argument("snakemake", nargs="*", help="other arguments of Snakemake, after --")
     command.run(main, arguments)

@@ -36,6 +36,8 @@ STANDARD_METHODS = {
 }
 """Method names that need no `backbone` key, and the backbone of each."""
 
+BACKBONES = tuple(dict.fromkeys(STANDARD_METHODS.values()))
+
 RESERVED = {"datasets": {"benchmarks", "figures"}, "methods": {"experts"}}
 """Names that would be mistaken for other folders under results/."""
 
@@ -238,14 +240,16 @@ class Matching(Section):
         description="images a student step, by default as many as the subset being distilled has; with `condensation` "
         "images of each class in an iteration, by default all",
     )
-    optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
-    momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
+    optimizer: Literal["sgd", "adam"] = Field(
+        "sgd", description="updates images and step size (`idc`: `sgd` unless set)"
+    )
+    momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it (`idc`: 0 unless set)")
     ema: Fraction = Field(
         0.0,
         description="decay of the exponential moving average of the images, which is what is kept; 0: the images "
         f"themselves (`ftd`: {FTD_EMA} unless set)",
     )
-    lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
+    lr_images: Positive = Field(100.0, description="learning rate of the synthetic images (`idc`: 0.1 unless set)")
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
     initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
 
@@ -269,7 +273,7 @@ USUAL = {
 
 
 class Evaluation(Training):
-    """Training of fresh networks on a distilled curriculum, or on real data for `whole`."""
+    """Training of fresh networks on a distilled curriculum, or on real data for `whole`. `idc` has defaults of its own."""
 
     momentum: Fraction = Field(0.9, description="momentum of SGD")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty")
@@ -341,7 +345,7 @@ class Coupling(Section):
 class Method(Section):
     """A method in a cell of the table; every key may be left out."""
 
-    backbone: Literal[*dict.fromkeys(STANDARD_METHODS.values())] | None = Field(
+    backbone: Literal[*BACKBONES] | None = Field(
         None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
     )
     stages: Annotated[list[Matching], Field(min_length=1)] = Field(
@@ -504,8 +508,8 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
     backbone = settings.backbone or STANDARD_METHODS.get(method)
     if backbone is None:
         raise SeqmatchError(
-            f"{key}: unknown method; use one of {', '.join(STANDARD_METHODS)}, "
-            f"or say which of them this is a variant of with `backbone`"
+            f"{key}: unknown method; {_allowed(method, STANDARD_METHODS)}; for a name of your own say with `backbone` "
+            f"what it is a variant of ({', '.join(BACKBONES)}), and give it several `stages` for several subsets"
         )
     if method in STANDARD_METHODS and backbone != STANDARD_METHODS[method]:
         raise SeqmatchError(f"{key}.backbone = {backbone}: {method} has the backbone {STANDARD_METHODS[method]}")
@@ -537,7 +541,7 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
 
     if method in ONE_LEVEL and len(settings.stages) > 1:
         raise SeqmatchError(
-            f"{key}.stages: {len(settings.stages)} subsets; {method} has one, a `seqmatch-…` method any number"
+            f"{key}.stages: {len(settings.stages)} subsets; {method} has one; for more use {_sequential(method)}"
         )
     if method.startswith("seqmatch-") and "stages" not in settings.model_fields_set:
         raise SeqmatchError(f"{key}.stages: missing; give one entry a subset, such as [{{}}, {{}}] for two")
@@ -559,7 +563,7 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
         stages = tuple(_layered(stage, OBJECTIVES[backbone]) for stage in stages)
     if any(stage.soft_labels and stage.objective != "trajectory" for stage in stages):
         raise SeqmatchError(
-            f"{key}: soft_labels = true: {backbone} compares classes; only trajectories take soft labels"
+            f"{key}.stages: soft_labels = true, but {backbone} compares classes; only trajectories take them"
         )
     for name in ("soft_labels", "formation"):
         if len({getattr(stage, name) for stage in stages}) > 1:
@@ -593,6 +597,11 @@ def _resolve(config: Config, cell: Cell, method: str, settings: Method, key: str
         protocols=protocols,
         seeds=tuple(config.seeds),
     )
+
+
+def _sequential(method: str) -> str:
+    name = f"seqmatch-{method}"
+    return name if name in STANDARD_METHODS else f"a name of your own with `backbone: {method}`"
 
 
 def _usual_evaluation(backbone: str, dataset: Dataset) -> Evaluation:
@@ -661,7 +670,7 @@ def _one_of(key: str, value: str, allowed: dict[str, Any]) -> None:
 
 def _allowed(value: str, names: Any) -> str:
     near = difflib.get_close_matches(str(value), list(names), n=1)
-    return f"allowed: {', '.join(names) or 'nothing'}" + (f" (did you mean {near[0]}?)" if near else "")
+    return (f"did you mean {near[0]}? " if near else "") + f"allowed: {', '.join(names) or 'nothing'}"
 
 
 def _explain(faults: list[Any], raw: Any) -> str:

@@ -174,7 +174,8 @@ def load_table(path: Path) -> "pd.DataFrame":
     try:
         content, header = path.read_bytes(), json.loads(beside.read_bytes())
     except FileNotFoundError as error:
-        raise SeqmatchError(f"{error.filename}: there is no such file") from None
+        also = f"; {path} needs the .json that was written beside it" if error.filename == str(beside) else ""
+        raise SeqmatchError(f"{error.filename}: there is no such file{also}") from None
     except ValueError as error:
         raise SeqmatchError(f"{beside}: damaged ({error}); delete it and {path} and run again") from None
     if not isinstance(header, dict) or header.get("checksum") != hashlib.sha256(content).hexdigest():

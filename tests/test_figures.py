@@ -121,7 +121,7 @@ def test_the_coupling_figure_fits_a_line_to_the_differences():
     names = [text.get_text() for text in legend.get_texts()]
     assert {"mtt, ipc 2", "seqmatch-mtt, ipc 10"} <= set(names)
     assert [name.split(":")[0] for name in names if "slope" in name] == ["all", "mtt", "seqmatch-mtt"]
-    assert "all: slope −1 (95 % CI −1 to −1)" in names
+    assert "all: slope −1.0 (95 % CI −1.0 to −1.0)" in names
     assert "S^{+}" in panel.get_xlabel() and "S^{+}" in panel.get_ylabel()
 
 

@@ -10,11 +10,33 @@ import pytest
 import status
 
 from seqmatch.store import save_table
+from workflow import TINY, copy_project
 
 RUN = "results/digits/mtt/ipc2/seed0"
+PLAN = f"""Job stats:
+total  4
+
+[Tue Nov 24 07:36:14 2026]
+rule prepare_dataset:
+    output: results/digits/data.safetensors
+    log: logs/d.log
+    wildcards: dataset=digits
+[Tue Nov 24 07:36:14 2026]
+rule distill_subset:
+    input: results/digits/data.safetensors
+    output: {RUN}/snapshots1.safetensors
+    log: logs/s.log
+    resources: tmpdir=/tmp, mem_mb=2000
+rule evaluate:
+    output: {RUN}/accuracy/convnet.csv, {RUN}/accuracy/convnet.json
+    log: logs/e.log
+localrule all:
+    input: results/table1.csv
+    jobid: 0
+"""
 SUMMARY = f"""output_file\tdate\trule\tlog-file(s)\tstatus\tplan
 results/digits/data.safetensors\t-\tprepare_dataset\tlogs/d.log\tok\tno update
-{RUN}/snapshots1.safetensors\t-\tdistill_subset\tlogs/s.log\tmissing\tupdate pending
+{RUN}/snapshots1.safetensors\t-\tdistill_subset\t-\tmissing\tupdate pending
 {RUN}/accuracy/convnet.csv\t-\tevaluate\tlogs/e.log\tok\tno update
 {RUN}/accuracy/convnet.json\t-\tevaluate\tlogs/e.log\tok\tno update
 """
@@ -43,11 +65,12 @@ def log(text, age):
         ("command\nended by SIGTERM; more\n", 5, "stopped", "distill_subset: ended by SIGTERM; more"),
         ("command\nerror: out of memory\n", 5, "failed", "distill_subset: error: out of memory"),
         ("", 5, "running", ""),
+        ("command\ndone\n", 5, "waiting", ""),
     ],
 )
 def test_a_cell_is_in_the_state_of_its_most_urgent_job(folder, text, age, state, shown):
     log(text, age)
-    table = status.table(status.parse(SUMMARY), NOW).set_index("method")
+    table = status.table(status.parse(PLAN, SUMMARY), NOW).set_index("method")
     assert table.loc["mtt", ["state", "jobs", "accuracy", "last line"]].tolist() == [
         state,
         "1/2",
@@ -58,12 +81,30 @@ def test_a_cell_is_in_the_state_of_its_most_urgent_job(folder, text, age, state,
 
 
 def test_what_has_not_begun_waits(folder):
-    assert status.table(status.parse(SUMMARY), NOW)["state"].tolist() == ["done", "waiting"]
+    assert status.table(status.parse(PLAN, SUMMARY), NOW)["state"].tolist() == ["done", "waiting"]
+
+
+def test_an_experiment_that_has_not_begun_shows_every_cell(tmp_path):
+    folder = copy_project(tmp_path / "p", TINY)
+    call = [sys.executable, "scripts/status.py"]
+    result = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=True)
+    rows = [[entry.strip() for entry in line.split("|")[1:-1]] for line in result.stdout.splitlines()[2:]]
+    assert all(row[4] == "waiting" for row in rows)
+    cells = {tuple(row[:4]): row[5] for row in rows if row[2]}
+    assert set(cells) == {("digits", "all", "whole", "0")} | {
+        ("digits", "3", method, "0") for method in ("random", "mtt", "seqmatch-mtt")
+    }
+    assert cells["digits", "3", "random", "0"] == "0/4"  # distilled (not at all), chosen, evaluated on two networks
+    (tmp_path / "typo.yaml").write_text("matching: {iteration: 3}\n")
+    result = subprocess.run(
+        [*call, "--configfile", str(tmp_path / "typo.yaml")], cwd=folder, capture_output=True, text=True
+    )
+    assert result.returncode == 1 and "matching.iteration: unknown key" in result.stderr
 
 
 @pytest.mark.slow
 def test_a_finished_experiment_is_done_with_its_numbers(finished):
-    call = [sys.executable, "scripts/status.py", "--", "--configfile", "config.yaml"]
+    call = [sys.executable, "scripts/status.py", "--configfile", "config.yaml"]
     result = subprocess.run(call, cwd=finished, capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
     assert len(lines) > 6 and all("| done " in line for line in lines[2:])

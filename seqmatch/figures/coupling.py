@@ -51,7 +51,8 @@ def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
     wide = table.pivot(index=[*RUN, "network"], columns="half", values=["amplification", "accuracy"])
     difference = wide.xs("larger", axis=1, level="half") - wide.xs("smaller", axis=1, level="half")
     runs = difference.groupby(RUN, sort=False)
-    return runs.mean().assign(std=runs["accuracy"].std().fillna(0)).reset_index()
+    points = runs.mean().assign(std=runs["accuracy"].std().fillna(0))
+    return points.loc[list(dict.fromkeys(table[RUN].itertuples(index=False, name=None)))].reset_index()
 
 
 @mpl.rc_context(STYLE)
@@ -90,5 +91,6 @@ def _draw_line(panel: Axes, points: pd.DataFrame, name: str, color: str) -> None
     if line is None:
         return
     ends = np.array([points["amplification"].min(), points["amplification"].max()])
-    label = f"{name}: slope {line.slope:.2g} (95 % CI {line.low:.2g} to {line.high:.2g})".replace(" -", " −")
+    slope, low, high = (f"{value:.1f}".replace("-", "−") for value in (line.slope, line.low, line.high))
+    label = f"{name}: slope {slope} (95 % CI {low} to {high})"
     panel.plot(ends, line.intercept + line.slope * ends, color=color, linestyle="--", linewidth=1, label=label)

@@ -33,14 +33,18 @@ def course_figure(table: pd.DataFrame) -> Figure:
         for panel, quantity in zip(row, shown, strict=True):
             rows = table[(table["subset"] == stage) & (table["quantity"] == quantity)]
             for method, look in methods.items():
-                if (rows["method"] == method).any():
-                    band(panel, rows[rows["method"] == method], "iteration", "value", label=method, **look)
+                own = rows[rows["method"] == method]
+                fixed = quantity == "step_size" and own["value"].nunique() == 1  # where it is not learned
+                if len(own) and not fixed:
+                    band(panel, own, "iteration", "value", label=method, **look)
             panel.set(title=f"$S_{stage}$: {QUANTITIES[quantity]}", xlabel="iteration")
             if quantity == "matching_loss" and rows["value"].max() > DECADE * rows["value"].min():
                 panel.set_yscale("log")
             panel.margins(x=0.02)
+    several = table["seed"].nunique() > 1
+    spread = "lines and bands: mean ± standard deviation over seeds" if several else "lines: one seed"
     largest = table["window"].max()
     smoothed = f"; losses and step sizes are means over {largest} iterations" if largest > 1 else ""
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(methods),
-                  title=f"lines and bands: mean ± standard deviation over seeds{smoothed}")  # fmt: skip
+                  title=f"{spread}{smoothed}")  # fmt: skip
     return figure
