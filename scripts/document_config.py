@@ -50,12 +50,13 @@ Settings are layered. For each stage of a method, the stage's own entry decides,
 the general `matching`; evaluation settings likewise, from the method's `evaluation` to the cell's to the general
 one. `stages` has one entry for each subset, so that its length is K; `{}` changes nothing.
 
-Keys, values and names are checked before the first job; what depends on the images by the job that reads them. Device, number of cores and folders change no result and rerun nothing.
+Keys, values and names are checked before the first job; what depends on the images by the job that reads them. Device,
+number of cores and folders change no result and rerun nothing.
 
-Defaults below hold for keys that neither your file nor `config.yaml` sets; `config.yaml` is the experiment on the digits,
-so set `seeds`, `matching` (above all `optimizer`, `lr_images`, `iterations`, `initial_step_size`), `evaluation` and
-`cross_architecture` yourself. What a general section sets also comes before the usual values of a method (`ftd`, `idc`:
-[their pages](../docs/methods/README.md)). `results/table4.md` shows what was used.
+Defaults below hold for keys that neither your file nor `config.yaml` sets; `config.yaml` is the experiment on the
+digits, so set `seeds`, `matching` (above all `optimizer`, `lr_images`, `iterations`, `initial_step_size`), `evaluation`
+and `cross_architecture` yourself. What a general section sets also comes before the usual values of a method (`ftd`,
+`idc`: [their pages](../docs/methods/README.md)). `results/table4.md` shows what was used.
 
 The tables below are generated from the models in `seqmatch/config.py` by `scripts/document_config.py`.
 """

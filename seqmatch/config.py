@@ -273,7 +273,7 @@ USUAL = {
 
 
 class Evaluation(Training):
-    """Training of fresh networks on a distilled curriculum, or on real data for `whole`. `idc` has defaults of its own."""
+    """Training of fresh networks on a distilled curriculum, or real data for `whole`; `idc` has defaults of its own."""
 
     momentum: Fraction = Field(0.9, description="momentum of SGD")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty")
