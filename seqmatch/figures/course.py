@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from seqmatch.figures.style import STYLE, TWO_COLUMNS, band, looks
+from seqmatch.figures.style import STYLE, TWO_COLUMNS, band, logarithmic, looks
 
 QUANTITIES = {
     "matching_loss": "matching loss",
@@ -39,7 +39,7 @@ def course_figure(table: pd.DataFrame) -> Figure:
                     band(panel, own, "iteration", "value", label=method, **look)
             panel.set(title=f"$S_{stage}$: {QUANTITIES[quantity]}", xlabel="iteration")
             if quantity == "matching_loss" and rows["value"].max() > DECADE * rows["value"].min():
-                panel.set_yscale("log")
+                logarithmic(panel)
             panel.margins(x=0.02)
     several = table["seed"].nunique() > 1
     spread = "lines and bands: mean ± standard deviation over seeds" if several else "lines: one seed"

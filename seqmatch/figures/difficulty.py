@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from seqmatch.figures.style import COLORS, STYLE, band, mark_stages, panels
+from seqmatch.figures.style import COLORS, STYLE, band, logarithmic, mark_stages, panels
 
 
 @mpl.rc_context(STYLE)
@@ -25,8 +25,9 @@ def difficulty_figure(table: pd.DataFrame) -> Figure:
             share = of_kind.groupby("seed")["share"].first().sum() / rows["seed"].nunique()
             band(panel, of_kind, "epoch", "mean_loss", color=color, label=f"{kind} ({share:.0%})")
         mark_stages(panel, rows)
-        panel.set(title=method, xlabel="epochs on the synthetic set", yscale="log")
+        panel.set(title=method, xlabel="epochs on the synthetic set")
         panel.margins(x=0.02)
+        logarithmic(panel)
         panel.legend(loc="best")
         if panel.get_subplotspec().is_first_col():
             panel.set_ylabel("mean loss on real\ntraining images")

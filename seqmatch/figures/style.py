@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import cycle, product
+from math import log10
 from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 """Widths of a figure, in inches."""
@@ -19,6 +21,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe–Ito colours, which colour-blind readers can tell apart."""
 
 LINES = ("-", "--", ":")
+
+FEW_DECADES = 2.5
 
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -56,6 +60,15 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """Colour and kind of line of each name, all different for the first 18."""
     kinds = ({"color": color, "linestyle": line} for line, color in product(LINES, COLORS))
     return dict(zip(dict.fromkeys(names), cycle(list(kinds)), strict=False))
+
+
+def logarithmic(panel: Axes) -> None:
+    """A logarithmic axis for what is drawn, with plain numbers: 1, 2 and 5 of each decade where there are few."""
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if log10(high / low) < FEW_DECADES else (1,)))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def band(panel: Axes, rows: pd.DataFrame, x: str, y: str, **look: str) -> None:
