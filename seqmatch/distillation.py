@@ -3,11 +3,9 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
-from torch.func import vjp
 
 from seqmatch import config
 from seqmatch.checkpoint import Checkpoint
@@ -52,9 +50,12 @@ def distill(
         while state.done < settings.iterations:
             if clamp is not None and state.done % restart == 0:
                 state.images.copy_(clamp(state.images))
-            images, pull_back = vjp(partial(decode, factor=initial.formation), state.images)
-            match = step(torch.cat([*frozen, images]), float(state.step_size), state.done)
-            (image_gradient,) = pull_back(match.image_gradient[-len(images) :])
+            stored = state.images.detach().requires_grad_()
+            images = decode(stored, initial.formation)
+            match = step(torch.cat([*frozen, images.detach()]), float(state.step_size), state.done)
+            # By a scalar: PyTorch imports its compiler for torch.func.vjp, and sympy for gradients of tensors: seconds.
+            along = (images * match.image_gradient[-len(images) :]).sum()
+            (image_gradient,) = torch.autograd.grad(along, stored)
             state.update(replace(match, image_gradient=image_gradient))
             if not state.images.isfinite().all():
                 raise SeqmatchError(
