@@ -15,7 +15,7 @@ class Progress(tqdm):
 
     def __init__(self, iterable: Iterable | None = None, **options):
         self.on_terminal = sys.stderr.isatty()
-        self._ended, self._written, self._begun = Event(), Event(), Event()
+        self._ended, self._written, self._begun = Event(), Event(), False
         pace = {} if self.on_terminal else {"mininterval": SECONDS_BETWEEN_LINES, "miniters": 1, "ascii": True}
         super().__init__(iterable, file=sys.stderr, dynamic_ncols=self.on_terminal, **pace, **options)
         if not self.on_terminal:
@@ -24,8 +24,8 @@ class Progress(tqdm):
     def update(self, n: float = 1) -> bool | None:
         """In a log the first step that is done is shown at once: the work goes on, and can be saved."""
         shown = super().update(n)
-        if n and not self.on_terminal and not self._begun.is_set():
-            self._begun.set()
+        if n and not self.on_terminal and not self._begun:
+            self._begun = True
             self.display()
         return shown
 
