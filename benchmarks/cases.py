@@ -10,14 +10,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import vjp
 
 from benchmarks import plain
 from seqmatch import augment, config, networks
@@ -134,8 +132,9 @@ def condensation(way: str, device: torch.device, real: int, ipc: int, learned: i
         numbers = count()
 
         def work() -> None:
-            decoded, pull_back = vjp(partial(decode, factor=2), stored)
-            pull_back(step(decoded, 0.01, next(numbers)).image_gradient)
+            decoded = decode(stored.requires_grad_(), factor=2)
+            match = step(decoded.detach(), 0.01, next(numbers))
+            torch.autograd.grad((decoded * match.image_gradient).sum(), stored)
 
         return work
     network = setup.network()
@@ -152,9 +151,11 @@ def condensation(way: str, device: torch.device, real: int, ipc: int, learned: i
     return plainly
 
 
-def training(way: str, device: torch.device, images: int, batch: int, compile: str, **size: int) -> Work:
+def training(
+    way: str, device: torch.device, images: int, batch: int, compile: str, precision: str = "float32", **size: int
+) -> Work:
     """An epoch of training on real images, as experts do it."""
-    return _epochs(way, Setup(**size, device=device), images, batch, 1, compile)
+    return _epochs(way, Setup(**size, device=device), images, batch, 1, compile, precision)
 
 
 def evaluation(way: str, device: torch.device, images: int, epochs: int, compile: str, **size: int) -> Work:
@@ -162,9 +163,11 @@ def evaluation(way: str, device: torch.device, images: int, epochs: int, compile
     return _epochs(way, Setup(**size, device=device), images, 256, epochs, compile)
 
 
-def _epochs(way: str, setup: Setup, count: int, batch: int, epochs: int, compile: str) -> Work:
+def _epochs(
+    way: str, setup: Setup, count: int, batch: int, epochs: int, compile: str, precision: str = "float32"
+) -> Work:
     network, (images, labels) = setup.network(), setup.data(count)
-    settings = config.Training(batch_size=batch, momentum=0.9)
+    settings = config.Training(batch_size=batch, momentum=0.9, precision=precision)
     if way == OURS:
         gradient = best_gradient(compile, setup.activations, count * epochs, setup.device)
         phase = Phase(Stage(images, labels, 0.01), epochs, settings, Seed("t"))
@@ -286,6 +289,7 @@ def least_flops(case: Case, way: str) -> float | None:
 CIFAR = {"width": 128, "pixels": 32, "channels": 3}
 SMALL = {"width": 32, "pixels": 14, "channels": 1}
 DIGITS = {"width": 16, "pixels": 8, "channels": 1}
+ROUNDED = {"precision": "bfloat16"}
 
 FULL = [
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}, loops=1),
@@ -300,6 +304,12 @@ FULL = [
     Case("condensation", {"real": 64, "ipc": 2, "learned": 256, **DIGITS}),
     Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "always"}, loops=1),
     Case("training", {"images": 2048, "batch": 256, **CIFAR, "compile": "never"}, (OURS,), loops=1),
+    Case(
+        "training",
+        {"images": 2048, "batch": 256, **CIFAR, "compile": "never", "precision": "bfloat16"},
+        (OURS,),
+        loops=1,
+    ),
     Case("training", {"images": 8192, "batch": 256, **SMALL, "compile": "always"}),
     Case("training", {"images": 8192, "batch": 256, **SMALL, "compile": "never"}, (OURS,)),
     Case("evaluation", {"images": 20, "epochs": 150, **DIGITS, "compile": "never"}),

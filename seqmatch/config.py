@@ -80,6 +80,7 @@ Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
 Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 Protocol = Literal["validation", "last", "test"]
 CompileMode = Literal["auto", "always", "never"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 T = TypeVar("T", bound="Section")
@@ -163,6 +164,11 @@ class Training(Section):
         [], description="fractions of the epochs at which the learning rate is multiplied by `decay_factor`"
     )
     decay_factor: Factor = Field(0.1, description="factor on the learning rate")
+    precision: Precision = Field(
+        "float32",
+        description="arithmetic of convolutions and matrix products in training; `tf32` (on GPUs alone) and `bfloat16` "
+        "are faster and round; matching and test passes never do",
+    )
 
 
 class Experts(Training):

@@ -8,6 +8,7 @@ import torch
 
 from seqmatch import cards
 from seqmatch.errors import SeqmatchError
+from seqmatch.precision import set_full_precision
 
 MALLOPT = {-3: 2**30, -1: 2**31 - 1, -2: 2**28}
 """glibc's M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD, in bytes."""
@@ -28,14 +29,16 @@ def keep_freed_memory() -> None:
 def prepare(gpus: int, threads: int) -> torch.device:
     """The device for a process that was given `gpus` GPUs and `threads` CPU threads; its memory allocator is tuned.
 
-    Convolutions choose deterministic algorithms, so that a run can be repeated. A GPU is this process's alone among
-    those of this project, until it ends; in a SLURM job it is the one that SLURM gave.
+    Convolutions choose deterministic algorithms, so that a run can be repeated, and compute in full single precision.
+    A GPU is this process's alone among those of this project, until it ends; in a SLURM job it is the one that SLURM
+    gave.
 
     Raises:
         SeqmatchError: a GPU is demanded and PyTorch sees none.
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
+    set_full_precision()
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     if gpus == 0:

@@ -11,6 +11,7 @@ from torch.optim.sgd import sgd
 
 from seqmatch import augment, compilation, config, cutmix
 from seqmatch.networks import channels_last, head
+from seqmatch.precision import arithmetic
 from seqmatch.seeds import Seed
 
 TEST_BATCH = 128
@@ -187,7 +188,8 @@ def _train_epoch(
             cut = cutmix.draw(settings.cutmix, len(batch), generator)
             images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
         compute = phase.descent(gradient if len(batch) == full else loss_gradient)
-        gradients = compute(network, images, labels)
+        with arithmetic(settings.precision, images.device):
+            gradients = compute(network, images, labels)
         _sgd_step(parameters, list(gradients), velocities, rate, settings)
 
 

@@ -92,11 +92,9 @@ def eager(loss: Loss) -> Kernel:
         leaves = [parameter.detach().requires_grad_() for parameter in theta]
         pixels = images.detach().requires_grad_()
         first = torch.autograd.grad(loss(leaves, pixels, labels, weights), leaves, create_graph=True)
-        value = torch.stack([(g.detach() * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
-        *by_theta, by_pixels = torch.autograd.grad(
-            first, [*leaves, pixels], grad_outputs=direction, materialize_grads=True
-        )
-        return value, by_theta, by_pixels
+        value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
+        *by_theta, by_pixels = torch.autograd.grad(value, [*leaves, pixels], materialize_grads=True)
+        return value.detach(), by_theta, by_pixels
 
     return Kernel(gradient, slope)
 

@@ -8,7 +8,7 @@ out, and the distance of directions, with rows o (output channels, or classes of
 
 IDC (Kim et al. 2022) takes convolutions alone, and Σ (g_real − g_syn)² or Σ |g_real − g_syn|.
 
-Several classes are one batch: `torch.func.vmap` gives each a gradient of its own.
+Several classes are one batch: each has a copy of the weights of its own, over which `torch.func.vmap` maps the network.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, vmap
 
 from seqmatch.matching.trajectory import Match
 
@@ -61,8 +61,7 @@ def match_gradient(
     pixels = images.detach().requires_grad_()
     total, gradient = 0.0, torch.zeros_like(images)
     for seen, index, classes in zip(real.split(size), members.split(size), labels.split(size), strict=True):
-        with torch.no_grad():
-            wanted = class_gradients(network, seen, classes, measure.dimensions)
+        wanted = class_gradients(network, seen, classes, measure.dimensions)
         synthetic = view(pixels[index.flatten()]).unflatten(0, index.shape)
         found = class_gradients(network, synthetic, classes, measure.dimensions)
         loss = torch.stack([measure.distance(a, b) for a, b in zip(wanted, found, strict=True)]).sum()
@@ -74,18 +73,25 @@ def match_gradient(
 def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensions: tuple[int, ...]) -> list[Tensor]:
     """Gradients of weights for each class on its own: images (classes, m, C, H, W), a tensor (classes, …) a weight.
 
-    Differentiable with respect to the images.
+    Differentiable with respect to images that require a gradient.
 
     Args:
         dimensions: of the weights that are asked for.
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
-    weights = {name: parameter for name, parameter in parameters.items() if parameter.ndim in dimensions}
+    own = {
+        name: parameter.expand(len(labels), *parameter.shape).contiguous().requires_grad_()
+        for name, parameter in parameters.items()
+        if parameter.ndim in dimensions
+    }
 
-    def loss(weights: dict[str, Tensor], images: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(network, parameters | weights, (images,)), label.expand(len(images)))
+    def logits(own: dict[str, Tensor], images: Tensor) -> Tensor:
+        return functional_call(network, parameters | own, (images,))
 
-    return list(vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, labels).values())
+    outputs = vmap(logits)(own, images).flatten(0, 1)
+    count = images.shape[1]
+    losses = F.cross_entropy(outputs, labels.repeat_interleave(count), reduction="sum") / count
+    return list(torch.autograd.grad(losses, list(own.values()), create_graph=images.requires_grad))
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:

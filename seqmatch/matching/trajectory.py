@@ -114,7 +114,8 @@ def match_adjoint(
             pixels = images.detach().requires_grad_()
             batch = view(pixels)
             slope, by_theta, by_batch = derivatives.slope(thetas.pop(), batch.detach(), labels, cotangent)
-            image_gradient.sub_(torch.autograd.grad(batch, pixels, by_batch)[0], alpha=step_size)
+            (by_pixels,) = torch.autograd.grad((batch * by_batch).sum(), pixels)
+            image_gradient.sub_(by_pixels, alpha=step_size)
             step_size_gradient -= slope
             cotangent = _moved(cotangent, -step_size, by_theta)
     return Match(matching_loss.item(), image_gradient, step_size_gradient.item())

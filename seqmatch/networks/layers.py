@@ -13,7 +13,7 @@ class InstanceNorm(nn.GroupNorm):
     """Group norm of one channel a group, affine: mean and variance of each map (H, W) of each image.
 
     Running eagerly, PyTorch's one operator is fastest. Compiled, the statistics are written out: so they fuse, and
-    their derivatives with them.
+    their derivatives with them. Either way they are of single precision at least.
     """
 
     def __init__(self, channels: int):
@@ -22,6 +22,7 @@ class InstanceNorm(nn.GroupNorm):
     def forward(self, maps: Tensor) -> Tensor:
         if not torch.compiler.is_compiling():
             return super().forward(maps)
+        maps = maps.float() if maps.dtype == torch.bfloat16 else maps
         centred = maps - maps.mean((2, 3), keepdim=True)
         variance = centred.square().mean((2, 3), keepdim=True)
         scale = self.weight[:, None, None] * (variance + self.eps).rsqrt()
