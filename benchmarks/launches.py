@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pandas as pd
 import torch
-from torch._inductor.utils import run_and_get_code
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.cases import CIFAR, CLASSES, Setup
@@ -56,7 +55,13 @@ def eager_calls(work: Callable) -> int:
 
 
 def compiled_calls(work: Callable) -> int:
-    code = run_and_get_code(work)[1][-1]
+    from torch._inductor.utils import run_and_get_code  # here, because the compiler takes seconds to import
+
+    return kernels(run_and_get_code(work)[1][-1])
+
+
+def kernels(code: str) -> int:
+    """Calls of kernels in a module that PyTorch's compiler wrote."""
     return len(CALL.findall(code[code.index("def call(") :]))
 
 

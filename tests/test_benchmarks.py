@@ -8,7 +8,7 @@ import torch
 from conftest import TINY, normal
 from torch.func import vjp
 
-from benchmarks import cases, plain
+from benchmarks import cases, launches, plain
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
 from benchmarks.report import Measurement, write
 from seqmatch.data import normalization
@@ -122,3 +122,22 @@ def test_every_case_names_a_task_and_has_a_name_of_its_own():
         assert len({case.name for case in chosen}) == len(chosen)
         for case in [*chosen, *(point for _, _, points in cases.curves(quick) for point in points)]:
             assert case.task in cases.TASKS
+
+
+def test_operators_that_compute_are_counted():
+    numbers = torch.ones(2, 3)
+    assert launches.eager_calls(lambda: ((numbers.view(3, 2).T + 1) * 2) @ numbers.flip(1).T) == 4
+
+
+def test_kernels_of_compiled_code_are_counted():
+    code = """
+cpp_fused_add_0 = async_compile.cpp_pybinding(...)
+def call(args):
+    buf0 = empty_strided_cpu((2, 3), (3, 1), torch.float32)
+    cpp_fused_add_0(arg0_1, buf0)
+    buf1 = extern_kernels.convolution(buf0, arg1_1, stride=(1, 1))
+    assert_size_stride(buf1, (2, 3), (3, 1), 'torch.ops.aten.convolution.default')
+    extern_kernels.mm(buf0, buf1, out=buf2)
+    buf3 = torch.ops.aten.convolution_backward.default(buf2, buf1)
+"""
+    assert launches.kernels(code) == 4
