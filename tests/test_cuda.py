@@ -3,6 +3,7 @@
 import json
 import runpy
 import sys
+from collections import Counter
 from dataclasses import replace
 from functools import cache, partial
 
@@ -15,6 +16,7 @@ import seqmatch.device
 from seqmatch import augment, config, ensemble, sources
 from seqmatch.checkpoint import Checkpoint
 from seqmatch.coresets import embed
+from seqmatch.coupling import random_direction
 from seqmatch.data.dataset import Dataset, save
 from seqmatch.data.normalization import fit_standardization, fit_whitening
 from seqmatch.distillation import distill
@@ -28,7 +30,7 @@ from seqmatch.networks import build, structure
 from seqmatch.objectives.condensation import condensation_step
 from seqmatch.objectives.distribution import distribution_step
 from seqmatch.objectives.gradient import gradient_step
-from seqmatch.objectives.trajectory import trajectory_step
+from seqmatch.objectives.trajectory import picks, trajectory_step
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset
 from seqmatch.sharpness import sharpness_aware
@@ -376,7 +378,7 @@ def test_the_commands_compute_on_the_card_what_they_compute_without(command, tmp
     torch.testing.assert_close(results(tmp_path / "cuda"), expected, rtol=0, atol=0)
 
 
-# What the pretence is good for: it notices what a GPU would refuse.
+# What the pretence is good for: it notices what a GPU would refuse, and what would keep it waiting.
 
 
 def train_with(left):
@@ -463,3 +465,59 @@ def test_nothing_stays_of_the_card():
     assert type(torch.ones(2)) is torch.Tensor
     with pytest.raises(RuntimeError, match="not there any more"):
         there + 1
+
+
+def waited(work):
+    """Which functions wait for the card in `work`, and how often."""
+    with Card() as card:
+        work()
+    return Counter(card.waits)
+
+
+def test_the_steps_of_training_do_not_wait_for_the_card():
+    every = partial(trained, CUDA, operations=EVERY, augmentation_form="composed", cutmix=1.0)
+    assert waited(partial(every, epochs=4)) == waited(partial(every, epochs=1))
+    flat = partial(trained, CUDA, descent=partial(sharpness_aware, rho=0.1, alpha=0.2))
+    assert waited(partial(flat, epochs=4)) == waited(partial(flat, epochs=1))
+
+
+@pytest.mark.parametrize("match", WAYS)
+def test_the_steps_of_a_student_do_not_wait_for_the_card(match):
+    with Card() as card:
+        few, many = student(CUDA, steps=2), student(CUDA, steps=5)
+        stops = []
+        for problem in (few, many):
+            card.waits.clear()
+            match(*problem)
+            stops.append(list(card.waits))
+    assert stops[0] == stops[1]
+
+
+def test_directions_of_coupling_do_not_wait_for_the_card():
+    with Card() as card:
+        theta = list(build(TINY, (1, 8, 8), 3, Seed("n"), CUDA).parameters())
+        card.waits.clear()
+        assert all(part.device == CUDA for part in random_direction(theta, Seed("v"))) and not card.waits
+
+
+def test_picking_what_a_student_learns_does_not_wait_for_the_card():
+    with Card() as card:
+        labels = torch.arange(12).to(CUDA)
+        card.waits.clear()
+        assert len(list(picks(Seed("p"), 2, SETTINGS, labels, 4, EVERY))) == 1
+        assert not card.waits
+
+
+@pytest.mark.parametrize("objective", ["gradient", "condensation"])
+def test_between_two_matches_a_network_learns_without_waiting_for_the_card(shard, tmp_path, objective):
+    def learning(**much):
+        settings = SETTINGS.model_copy(update={"objective": objective} | much)
+        return waited(lambda: distilled(CUDA, shard, tmp_path, settings))
+
+    assert learning(network_images=20, network_epochs=1) == learning(network_images=60, network_epochs=3)
+
+
+@pytest.mark.parametrize("objective", ["distribution", "gradient", "condensation"])
+def test_choosing_real_images_does_not_wait_for_the_card(shard, tmp_path, objective):
+    settings = SETTINGS.model_copy(update={"objective": objective})
+    assert not waited(lambda: distilled(CUDA, shard, tmp_path, settings))["objectives.step.some"]
