@@ -103,6 +103,8 @@ class _Places(TorchFunctionMode):
             return function(*args, **kwargs)
         if function is Tensor.new_tensor and isinstance(args[0], OnCard):
             return torch.tensor(args[1], dtype=args[0].dtype).to(META)
+        if function is torch.tensor and _is_card(kwargs.get("device")):
+            return torch.tensor(*args, **kwargs | {"device": "cpu"}).to(META)
         before, self.templates = self.templates, kwargs.get("device") == META
         try:
             return function(*map(_beneath, args), **{name: _beneath(value) for name, value in kwargs.items()})
