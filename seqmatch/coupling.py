@@ -174,7 +174,7 @@ def squared_amplification(
 def random_direction(theta: Parameters, seed: Seed) -> Parameters:
     """v ~ N(0, I), like the parameters."""
     generator = seed.generator()
-    return [torch.randn(parameter.shape, generator=generator).to(parameter) for parameter in theta]
+    return [torch.randn(parameter.shape, generator=generator).to(parameter, non_blocking=True) for parameter in theta]
 
 
 def halves(amplified: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,10 +35,10 @@ def apply(cut: Cut | None, images: Tensor, labels: Tensor, classes: int) -> tupl
     targets = F.one_hot(labels, classes).to(images) if labels.ndim == 1 else labels
     if cut is None:
         return images, targets
-    box = torch.zeros(images.shape[-2:], dtype=torch.bool, device=images.device)
+    box = torch.zeros(images.shape[-2:], dtype=torch.bool)  # on the CPU: to ask a GPU for its share is to wait for it
     box[tuple(_extent(at, cut.share, size) for at, size in zip(cut.centre, box.shape, strict=True))] = True
-    partners = cut.partners.to(images.device)
     taken = box.double().mean().item()
+    box, partners = (tensor.to(images.device, non_blocking=True) for tensor in (box, cut.partners))
     return torch.where(box, images[partners], images), (1 - taken) * targets + taken * targets[partners]
 
 

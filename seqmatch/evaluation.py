@@ -106,12 +106,13 @@ def score_snapshots(
             vector_to_parameters(prepared[index].records[0].clone().to(device), network.parameters())
         return network
 
-    def phase(index: int, snapshot: int) -> Phase:
-        stage = make_curriculum([*prefix, snapshots.subset(snapshot)], settings)[-1].to(device)
-        return Phase(stage, settings.epochs, settings, seed / index / len(prefix))
-
-    pairs = [(index, snapshot) for index in range(networks) for snapshot in range(len(snapshots.iterations))]
-    members = [Member(partial(start, index), [phase(index, snapshot)]) for index, snapshot in pairs]
+    each = range(len(snapshots.iterations))
+    last = [make_curriculum([*prefix, snapshots.subset(snapshot)], settings)[-1].to(device) for snapshot in each]
+    pairs = [(index, snapshot) for index in range(networks) for snapshot in each]
+    members = [
+        Member(partial(start, index), [Phase(last[snapshot], settings.epochs, settings, seed / index / len(prefix))])
+        for index, snapshot in pairs
+    ]
     trained = train_ensemble(members, _accuracies(splits.values()), augmentation, gradient, checkpoint, "score")
     return pd.DataFrame(
         [

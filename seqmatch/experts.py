@@ -43,7 +43,7 @@ def record_trajectories(
             return None
         if (position.epoch == 0 or position.last) and not is_finite(network):
             raise SeqmatchError(_divergence(phases, position))
-        return parameters_to_vector(network.parameters()).detach().cpu().clone()
+        return parameters_to_vector(network.parameters())
 
     trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "experts")
     return [torch.stack(member.records) for member in trained]

@@ -179,7 +179,7 @@ def _train_epoch(
     full = min(settings.batch_size, taken)
     network.train()
     generator = (phase.seed / epoch).generator()
-    order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device)
+    order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device, non_blocking=True)
     rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
     for batch in batches(order, settings.batch_size):
         drawn = augment.FORMS[settings.augmentation_form](operations, len(batch), generator)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY, normal
+from pretended import CUDA, Card
 from torch.func import vjp
 
 from benchmarks import cases, launches, plain
@@ -37,9 +38,10 @@ TINY_CASES = [
 
 @pytest.mark.parametrize("case", TINY_CASES, ids=lambda case: case.task)
 @pytest.mark.parametrize("way", [OURS, PLAIN])
-def test_every_task_runs_in_both_ways(case, way):
-    with torch.random.fork_rng():  # the plain way draws from the global generator
-        cases.TASKS[case.task](way, CPU, **case.sizes)()
+@pytest.mark.parametrize("device", [CPU, CUDA], ids=["cpu", "cuda"])
+def test_every_task_runs_in_both_ways(case, way, device):
+    with torch.random.fork_rng(), Card():  # the plain way draws from the global generator
+        cases.TASKS[case.task](way, device, **case.sizes)()
 
 
 def test_the_plain_match_is_the_same_match(monkeypatch):

@@ -92,6 +92,6 @@ def test_memory_errors_are_told_from_others():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert ran_out_of_memory(caught.value)
-    assert ran_out_of_memory(
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-    ) and not ran_out_of_memory(RuntimeError("shape"))
+    assert ran_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert ran_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert not ran_out_of_memory(RuntimeError("shape"))

@@ -11,7 +11,7 @@ from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
 from seqmatch.snapshots import Snapshots
-from seqmatch.training import accuracy, make_phases, train_through
+from seqmatch.training import Stage, accuracy, make_phases, train_through
 
 SETTINGS = config.Evaluation(networks=2, epochs=8)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
@@ -42,6 +42,14 @@ def test_scores_are_those_of_training_through_the_whole_curriculum():
         train_through(network, make_phases(curriculum, SETTINGS, Seed("s") / row.network), ["crop"])
         assert row.validation == pytest.approx(100 * accuracy(network, *splits["validation"]))
         assert row.test == pytest.approx(100 * accuracy(network, *splits["test"]))
+
+
+def test_networks_that_score_a_snapshot_share_its_images(monkeypatch):
+    moved = []
+    monkeypatch.setattr(Stage, "to", lambda self, device: moved.append(self) or self)
+    prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
+    score_snapshots(prefix, snapshots(), {"test": labelled()}, NEW_NETWORK, 2, SETTINGS, [], Seed("s"))
+    assert len(moved) == 1 + 3  # of the earlier subset, and one a snapshot
 
 
 def test_evaluation_trains_different_networks_and_repeats_itself():

@@ -20,7 +20,7 @@ class Step(Protocol):
 
 def some(index: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """At most `count` of them, at random."""
-    return index[torch.randperm(len(index), generator=generator)[:count].to(index.device)]
+    return index[torch.randperm(len(index), generator=generator)[:count].to(index.device, non_blocking=True)]
 
 
 def is_finite(match: Match) -> bool:

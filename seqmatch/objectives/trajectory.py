@@ -107,7 +107,7 @@ def _pick(
     batches = []
     for index in minibatches(len(labels), batch_size, settings.synthetic_steps, generator):
         drawn = augment.draw(augmentation, len(index), generator)
-        index = index.to(labels.device)
+        index = index.to(labels.device, non_blocking=True)
         batches.append((_view(index, drawn), labels[index]))
     return Pick(expert, start_epoch, batches)
 
