@@ -25,10 +25,11 @@ from seqmatch.formation import decode
 from seqmatch.matching.choice import best_match, classes_at_once
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import unflatten
+from seqmatch.minibatch import best_gradients
 from seqmatch.objectives.condensation import condensation_step
 from seqmatch.objectives.trajectory import picks
 from seqmatch.seeds import Seed
-from seqmatch.training import Phase, Stage, accuracy, best_gradient, train_through
+from seqmatch.training import Phase, Stage, accuracy, train_through
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
@@ -169,9 +170,9 @@ def _epochs(
     network, (images, labels) = setup.network(), setup.data(count)
     settings = config.Training(batch_size=batch, momentum=0.9, precision=precision)
     if way == OURS:
-        gradient = best_gradient(compile, setup.activations, count * epochs, setup.device)
+        gradients = best_gradients(compile, setup.spec.norm, setup.activations, count * epochs, setup.device)
         phase = Phase(Stage(images, labels, 0.01), epochs, settings, Seed("t"))
-        return lambda: train_through(network, [phase], OPERATIONS, gradient)
+        return lambda: train_through(network, [phase], OPERATIONS, gradients)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     loader = plain.loader(images, labels, batch)
     return lambda: [plain.train_epoch(network, loader, optimizer) for _ in range(epochs)]

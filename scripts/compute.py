@@ -1,4 +1,4 @@
-"""What the commands that compute with torch share: their options, their checkpoint, and their gradient."""
+"""What the commands that compute with torch share: their options, their checkpoint, and their gradients."""
 
 import argparse
 import sys
@@ -12,9 +12,9 @@ from seqmatch import config
 from seqmatch.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.config import CompileMode
 from seqmatch.data.dataset import Dataset
+from seqmatch.minibatch import Gradients, best_gradients
 from seqmatch.networks import activations
 from seqmatch.sources import sources_of
-from seqmatch.training import Gradient, best_gradient
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +82,7 @@ def open_checkpoint(args: argparse.Namespace, header: dict[str, Any]) -> Checkpo
     return checkpoint
 
 
-def gradient(args: argparse.Namespace, dataset: Dataset, images: int, device: torch.device) -> Gradient:
-    """The gradient of `args.network` for training on `images` images, counted anew each epoch."""
-    return best_gradient(args.compile, activations(args.network, dataset.shape, dataset.classes), images, device)
+def gradients(args: argparse.Namespace, dataset: Dataset, images: int, device: torch.device) -> Gradients:
+    """Those of `args.network` for training on `images` images, counted anew each epoch."""
+    written = activations(args.network, dataset.shape, dataset.classes)
+    return best_gradients(args.compile, args.network.norm, written, images, device)

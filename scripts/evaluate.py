@@ -36,7 +36,7 @@ def main(args):
     dataset = load(args.data)
     choices = {name: [stage.to(device) for stage in curriculum] for name, curriculum in curricula(args, dataset)}
     seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture)
-    gradient = compute.gradient(
+    gradients = compute.gradients(
         args,
         dataset,
         args.evaluation.networks
@@ -50,7 +50,7 @@ def main(args):
         args.evaluation,
         dataset.augmentation,
         seed,
-        gradient,
+        gradients,
         checkpoint,
     )
     about = {

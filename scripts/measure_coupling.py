@@ -11,10 +11,10 @@ import command
 import compute
 
 from seqmatch import config
+from seqmatch.chunks import chunk_size
 from seqmatch.coupling import measure_coupling
 from seqmatch.data.dataset import load
 from seqmatch.device import prepare
-from seqmatch.matching.choice import chunk_size
 from seqmatch.networks import activations, build
 from seqmatch.seeds import Seed
 from seqmatch.sequence import load_subset, make_curriculum
@@ -43,7 +43,7 @@ def main(args):
             activations(args.network, dataset.shape, dataset.classes),
             device,
         ),
-        compute.gradient(args, dataset, 2 * args.coupling.networks * seen, device),
+        compute.gradients(args, dataset, 2 * args.coupling.networks * seen, device),
         checkpoint,
     )
     save_table(args.out, compute.of_run(args, table).round({"amplification": 6, "accuracy": 4}), header)

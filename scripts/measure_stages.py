@@ -41,7 +41,7 @@ def main(args):
         args.evaluation,
         dataset.augmentation,
         seed,
-        compute.gradient(args, dataset, args.evaluation.networks * seen, device),
+        compute.gradients(args, dataset, args.evaluation.networks * seen, device),
         checkpoint,
     )
     save_table(args.out, compute.of_run(args, table).round({"accuracy": 4}), header)

@@ -30,7 +30,7 @@ def main(args):
     subsets = [load_subset(path) for path in args.subsets]
     curriculum = [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)]
     seed = Seed("record losses", args.dataset, args.method, args.ipc, args.seed)
-    gradient = compute.gradient(
+    gradients = compute.gradients(
         args, dataset, args.difficulty.networks * images_seen(make_phases(curriculum, args.evaluation, seed)), device
     )
     record = record_losses(
@@ -41,7 +41,7 @@ def main(args):
         args.difficulty,
         dataset.augmentation,
         seed,
-        gradient,
+        gradients,
         checkpoint,
     )
     save_tensors(args.out, asdict(record), header)

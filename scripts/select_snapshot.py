@@ -41,7 +41,7 @@ def main(args):
             make_curriculum([*prefix, snapshots.subset(0)], args.evaluation), args.evaluation, Seed("size")
         )
         seen = images_seen(before) + len(snapshots.iterations) * images_seen([last])
-        gradient = compute.gradient(args, dataset, args.networks * seen, device)
+        gradients = compute.gradients(args, dataset, args.networks * seen, device)
         scores = score_snapshots(
             prefix,
             snapshots,
@@ -51,7 +51,7 @@ def main(args):
             args.evaluation,
             dataset.augmentation,
             Seed("score", *args.name.split("/")),
-            gradient,
+            gradients,
             checkpoint,
         )
     chosen = choose_snapshot(snapshots, scores, args.protocols[0])

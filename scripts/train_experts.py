@@ -43,8 +43,8 @@ def main(args):
         before = make_phases(earlier, args.evaluation, seed / "earlier") if earlier else []
         start = partial(build, args.network, dataset.shape, dataset.classes, seed / "initial", device)
         members.append(Member(start, [*before, Phase(real, args.epochs, recipe, seed / "real", descent(recipe))]))
-    gradient = compute.gradient(args, dataset, sum(images_seen(member.phases) for member in members), device)
-    trajectories = record_trajectories(members, dataset.augmentation, gradient, checkpoint)
+    gradients = compute.gradients(args, dataset, sum(images_seen(member.phases) for member in members), device)
+    trajectories = record_trajectories(members, dataset.augmentation, gradients, checkpoint)
     save_shard(args.out, trajectories, header, recipe.storage)
     checkpoint.remove()
 

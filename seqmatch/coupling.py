@@ -24,9 +24,10 @@ from seqmatch.evaluation import evaluate
 from seqmatch.formation import decode
 from seqmatch.losses import check_finite, record_moments
 from seqmatch.matching.derivatives import Loss, Parameters, classification_loss, eager
+from seqmatch.minibatch import Gradients, eager_gradients
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
-from seqmatch.training import Gradient, Labelled, NewNetwork, Position, Stage, loss_gradient, make_phases
+from seqmatch.training import Labelled, NewNetwork, Position, Stage, make_phases
 
 
 def measure_coupling(
@@ -38,7 +39,7 @@ def measure_coupling(
     augmentation: Sequence[str],
     seed: Seed,
     chunk: int,
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Amplification and test accuracy of the half of a synthetic set that amplifies more, and of the other half.
@@ -68,13 +69,13 @@ def measure_coupling(
         augmentation,
         seed / "whole",
         chunk,
-        gradient,
+        gradients,
         checkpoint.part("amplification"),
     )
     labels = torch.cat([subset.labels for subset in subsets]).cpu()
     kept = dict(zip(("larger", "smaller"), halves(amplified, labels), strict=True))
     curricula = {name: restricted_curriculum(subsets, half, settings) for name, half in kept.items()}
-    results = evaluate(curricula, test, new_network, settings, augmentation, seed / "halves", gradient, checkpoint)
+    results = evaluate(curricula, test, new_network, settings, augmentation, seed / "halves", gradients, checkpoint)
     about = pd.DataFrame(
         {
             "images": {name: int(half.sum()) for name, half in kept.items()},
@@ -93,7 +94,7 @@ def amplification(
     augmentation: Sequence[str],
     seed: Seed,
     chunk: int,
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> Tensor:
     """‖A_θ(x_i)‖_F of each image of S_1 ∪ … ∪ S_K, as the root of a mean square over θ and draws.
@@ -126,7 +127,7 @@ def amplification(
         Member(partial(new_network, seed / index / "initial"), phases(seed / index))
         for index in range(settings.networks)
     ]
-    trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "amplification")
+    trained = train_ensemble(members, record, augmentation, gradients, checkpoint or NoCheckpoint(), "amplification")
     total = torch.stack([found for member in trained for found in member.records]).sum(0)
     return (total / (settings.networks * len(moments))).sqrt()
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch.checkpoint import Checkpoint
+from seqmatch.minibatch import Gradients
 from seqmatch.progress import Progress
-from seqmatch.training import Gradient, Phase, Position, train
+from seqmatch.training import Phase, Position, train
 
 Record = Callable[[nn.Module, Position], Tensor | None]
 """What to keep of a network at a position of its training: tensors of one shape and its own, or None for nothing."""
@@ -40,7 +41,7 @@ def train_ensemble(
     members: Sequence[Member],
     record: Record,
     augmentation: Sequence[str],
-    gradient: Gradient,
+    gradients: Gradients,
     checkpoint: Checkpoint,
     name: str,
 ) -> list[Trained]:
@@ -63,7 +64,7 @@ def train_ensemble(
             if current.position is not None:
                 network.load_state_dict(current.network)
             records, began = list(current.records), time.perf_counter() - current.seconds
-            for position in train(network, member.phases, augmentation, gradient, current.resumed(network)):
+            for position in train(network, member.phases, augmentation, gradients, current.resumed(network)):
                 found = record(network, position)
                 if found is not None:
                     records.append(found.detach().cpu())

@@ -12,11 +12,11 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, Record, train_ensemble
+from seqmatch.minibatch import Gradients, eager_gradients
 from seqmatch.seeds import Seed
 from seqmatch.sequence import Subset, make_curriculum
 from seqmatch.snapshots import Snapshots
 from seqmatch.training import (
-    Gradient,
     Labelled,
     NewNetwork,
     Phase,
@@ -24,7 +24,6 @@ from seqmatch.training import (
     Stage,
     accuracy,
     is_finite,
-    loss_gradient,
     make_phases,
 )
 
@@ -36,7 +35,7 @@ def evaluate(
     settings: config.Evaluation,
     augmentation: Sequence[str],
     seed: Seed,
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train `settings.networks` fresh networks through each curriculum and test each after its last epoch.
@@ -57,7 +56,7 @@ def evaluate(
         for selection, index in choices
     ]
     trained = train_ensemble(
-        members, _accuracies([test]), augmentation, gradient, checkpoint or NoCheckpoint(), "evaluate"
+        members, _accuracies([test]), augmentation, gradients, checkpoint or NoCheckpoint(), "evaluate"
     )
     return pd.DataFrame(
         [
@@ -76,7 +75,7 @@ def score_snapshots(
     settings: config.Evaluation,
     augmentation: Sequence[str],
     seed: Seed,
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Accuracy on each split of networks trained through S_1 … S_{k−1} and then on each snapshot of S_k.
@@ -98,7 +97,7 @@ def score_snapshots(
         Member(partial(new_network, seed / index / "initial"), make_phases(earlier, settings, seed / index))
         for index in range(networks)
     ]
-    prepared = train_ensemble(fresh, _parameters, augmentation, gradient, checkpoint.part("earlier"), "earlier stages")
+    prepared = train_ensemble(fresh, _parameters, augmentation, gradients, checkpoint.part("earlier"), "earlier stages")
 
     def start(index: int) -> nn.Module:
         network = fresh[index].start()
@@ -113,7 +112,7 @@ def score_snapshots(
         Member(partial(start, index), [Phase(last[snapshot], settings.epochs, settings, seed / index / len(prefix))])
         for index, snapshot in pairs
     ]
-    trained = train_ensemble(members, _accuracies(splits.values()), augmentation, gradient, checkpoint, "score")
+    trained = train_ensemble(members, _accuracies(splits.values()), augmentation, gradients, checkpoint, "score")
     return pd.DataFrame(
         [
             {

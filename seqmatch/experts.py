@@ -14,15 +14,16 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, train_ensemble
 from seqmatch.errors import SeqmatchError
+from seqmatch.minibatch import Gradients, eager_gradients
 from seqmatch.store import open_tensors
 from seqmatch.tensorfile import save_tensors
-from seqmatch.training import Gradient, Phase, Position, is_finite, loss_gradient
+from seqmatch.training import Phase, Position, is_finite
 
 
 def record_trajectories(
     members: Sequence[Member],
     augmentation: Sequence[str],
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> list[Tensor]:
     """Train networks and record their P parameters through the last phase: at its start and after each epoch.
@@ -45,7 +46,7 @@ def record_trajectories(
             raise SeqmatchError(_divergence(phases, position))
         return parameters_to_vector(network.parameters())
 
-    trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "experts")
+    trained = train_ensemble(members, record, augmentation, gradients, checkpoint or NoCheckpoint(), "experts")
     return [torch.stack(member.records) for member in trained]
 
 

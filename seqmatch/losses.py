@@ -11,16 +11,15 @@ from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, train_ensemble
 from seqmatch.errors import SeqmatchError
+from seqmatch.minibatch import Gradients, eager_gradients
 from seqmatch.seeds import Seed
 from seqmatch.training import (
-    Gradient,
     Labelled,
     NewNetwork,
     Position,
     Stage,
     instance_losses,
     is_finite,
-    loss_gradient,
     make_phases,
 )
 
@@ -64,7 +63,7 @@ def record_losses(
     difficulty: config.Difficulty,
     augmentation: Sequence[str],
     seed: Seed,
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> LossRecord:
     """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance.
@@ -87,6 +86,6 @@ def record_losses(
         at_start = (position.phase, position.epoch) == (0, 0)
         return instance_losses(network, *real) if at_start or position.epoch in moments else None
 
-    trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "record losses")
+    trained = train_ensemble(members, record, augmentation, gradients, checkpoint or NoCheckpoint(), "record losses")
     stages, epochs = torch.tensor(when).unbind(1)
     return LossRecord(torch.stack([torch.stack(member.records) for member in trained]), epochs.clone(), stages.clone())

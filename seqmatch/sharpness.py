@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqmatch.training import Gradient
+from seqmatch.minibatch import Gradient
 
 SMALLEST_NORM = 1e-12
 """Gradients shorter than this are not stretched further."""

@@ -11,8 +11,9 @@ from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, train_ensemble
 from seqmatch.evaluation import percent
+from seqmatch.minibatch import Gradients, eager_gradients
 from seqmatch.seeds import Seed
-from seqmatch.training import Gradient, Labelled, NewNetwork, Position, Stage, loss_gradient, make_phases
+from seqmatch.training import Labelled, NewNetwork, Position, Stage, make_phases
 
 
 def stage_accuracies(
@@ -22,7 +23,7 @@ def stage_accuracies(
     settings: config.Evaluation,
     augmentation: Sequence[str],
     seed: Seed,
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train `settings.networks` fresh networks through each curriculum and test each after every stage.
@@ -47,7 +48,7 @@ def stage_accuracies(
             return None
         return torch.tensor(percent(network, test), dtype=torch.float64)
 
-    trained = train_ensemble(members, record, augmentation, gradient, checkpoint or NoCheckpoint(), "stages")
+    trained = train_ensemble(members, record, augmentation, gradients, checkpoint or NoCheckpoint(), "stages")
     return pd.DataFrame(
         [
             {"curriculum": name, "network": index, "stages": stages, "accuracy": float(accuracy)}

@@ -6,26 +6,19 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim.sgd import sgd
 
-from seqmatch import augment, compilation, config, cutmix
-from seqmatch.networks import channels_last, head
+from seqmatch import augment, config, cutmix
+from seqmatch.minibatch import Gradient, Gradients, eager_gradients
+from seqmatch.networks import head
 from seqmatch.precision import arithmetic
 from seqmatch.seeds import Seed
 
 TEST_BATCH = 128
 """Images a test pass takes at once: more is hardly faster, and takes memory."""
 
-SAVED_PER_ACTIVATION = {"cpu": 4e-9, "cuda": 1e-11}
-"""Seconds; measured for the CPU (docs/performance.md), for GPUs a guess from their memory's speed."""
-
 NewNetwork = Callable[[Seed], nn.Module]
 """A seed to a freshly initialised network on the right device."""
-
-Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
-"""A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor a
-parameter."""
 
 Labelled = tuple[Tensor, Tensor]
 """Normalised images (N, C, H, W) and labels (N,)."""
@@ -75,51 +68,9 @@ class Position:
     """Whether the way ends here."""
 
 
-def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
-    """The gradient of the mean cross-entropy, one operator after the other."""
-    return torch.autograd.grad(_mean_loss(network, images, labels), list(network.parameters()))
-
-
-def compiled_gradient(fall_back: bool) -> Gradient:
-    """The same in compiled code, for all networks of one structure; the first call for a shape compiles.
-
-    Args:
-        fall_back: go on eagerly where compiling fails, instead of raising.
-
-    Raises:
-        SeqmatchError: on the first call, if compiling fails and `fall_back` is False.
-    """
-
-    def fast_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        parameters = {name: channels_last(parameter) for name, parameter in network.named_parameters()}
-        return F.cross_entropy(functional_call(network, parameters, (channels_last(images),)), labels)
-
-    loss = compilation.compile_function(fast_loss, _mean_loss if fall_back else None)
-
-    def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
-        return torch.autograd.grad(loss(network, images, labels), list(network.parameters()))
-
-    return gradient
-
-
-def best_gradient(mode: config.CompileMode, activations: Sequence[int], images: int, device: torch.device) -> Gradient:
-    """Compiled where that pays, else eager.
-
-    Args:
-        activations: numbers that each convolution writes for one image.
-        images: how many will be trained on, counted anew each epoch.
-    """
-    saved = images * sum(activations) * SAVED_PER_ACTIVATION[device.type]
-    return compiled_gradient(fall_back=mode == "auto") if compilation.pays(mode, saved) else loss_gradient
-
-
 def images_seen(phases: Sequence[Phase]) -> int:
     """Images that a network trains on, counted anew each epoch."""
     return sum(phase.epochs * (phase.images or len(phase.stage.labels)) for phase in phases)
-
-
-def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(network(images), labels)
 
 
 def make_phases(curriculum: Sequence[Stage], settings: config.Evaluation, seed: Seed) -> list[Phase]:
@@ -131,7 +82,7 @@ def train(
     network: nn.Module,
     phases: Sequence[Phase],
     augmentation: Sequence[str],
-    gradient: Gradient = loss_gradient,
+    gradients: Gradients = eager_gradients,
     position: Position | None = None,
 ) -> Iterator[Position]:
     """Train `network` in place by SGD on cross-entropy, phase after phase; every batch gets its own DSA draw.
@@ -142,7 +93,7 @@ def train(
     `augmentation` is that of the data, which a phase's settings may replace.
 
     Whether training diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad
-    snapshot. `gradient` sees batches of one size; a smaller one that is left over is computed eagerly.
+    snapshot.
     """
     resumed = position or Position(epoch=-1)
     for index in range(resumed.phase, len(phases)):
@@ -152,15 +103,15 @@ def train(
         if done < 0:
             yield Position(index, 0, velocities)
         for epoch in range(max(done, 0), phase.epochs):
-            _train_epoch(network, phase, epoch, list(velocities), augmentation, gradient)
+            _train_epoch(network, phase, epoch, list(velocities), augmentation, gradients)
             yield Position(index, epoch + 1, velocities, (index + 1, epoch + 1) == (len(phases), phase.epochs))
 
 
 def train_through(
-    network: nn.Module, phases: Sequence[Phase], augmentation: Sequence[str], gradient: Gradient = loss_gradient
+    network: nn.Module, phases: Sequence[Phase], augmentation: Sequence[str], gradients: Gradients = eager_gradients
 ) -> None:
     """All of `train` at once."""
-    for _ in train(network, phases, augmentation, gradient):
+    for _ in train(network, phases, augmentation, gradients):
         pass
 
 
@@ -170,13 +121,13 @@ def _train_epoch(
     epoch: int,
     velocities: list[Tensor],
     augmentation: Sequence[str],
-    gradient: Gradient,
+    gradients: Gradients,
 ) -> None:
     stage, settings = phase.stage, phase.settings
     parameters = list(network.parameters())
     operations = augmentation if settings.augmentation is None else settings.augmentation
     taken = min(phase.images or len(stage.labels), len(stage.labels))
-    full = min(settings.batch_size, taken)
+    descent = phase.descent(gradients(min(settings.batch_size, taken)))
     network.train()
     generator = (phase.seed / epoch).generator()
     order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device, non_blocking=True)
@@ -187,10 +138,9 @@ def _train_epoch(
         if settings.cutmix:
             cut = cutmix.draw(settings.cutmix, len(batch), generator)
             images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
-        compute = phase.descent(gradient if len(batch) == full else loss_gradient)
         with arithmetic(settings.precision, images.device):
-            gradients = compute(network, images, labels)
-        _sgd_step(parameters, list(gradients), velocities, rate, settings)
+            direction = descent(network, images, labels)
+        _sgd_step(parameters, list(direction), velocities, rate, settings)
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:

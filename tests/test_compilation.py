@@ -35,10 +35,10 @@ def test_without_a_compiler_a_forced_compilation_is_an_error_that_says_what_to_d
 def test_asking_whether_to_compile_does_not_import_the_compiler(pytestconfig):
     """It costs seconds a process."""
     code = (
-        "import sys, torch; from seqmatch import config, training; from seqmatch.matching.choice import best_match;"
+        "import sys, torch; from seqmatch import config, minibatch; from seqmatch.matching.choice import best_match;"
         "from seqmatch.networks import activations, structure;"
         "spec = config.Network(family='convnet', width=4, depth=2); written = activations(spec, (1, 8, 8), 3);"
-        "training.best_gradient('auto', written, 10, torch.device('cpu'));"
+        "minibatch.best_gradients('auto', 'instance', written, 10, torch.device('cpu'));"
         "best_match(structure(spec, (1, 8, 8), 3), 'auto', written, 2, 2, 2, torch.device('cpu'));"
         "sys.exit('torch._dynamo' in sys.modules)"
     )

@@ -26,6 +26,7 @@ from seqmatch.formation import decode, encode
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
+from seqmatch.minibatch import loss_gradient
 from seqmatch.networks import build, structure
 from seqmatch.objectives.condensation import condensation_step
 from seqmatch.objectives.distribution import distribution_step
@@ -37,7 +38,7 @@ from seqmatch.sharpness import sharpness_aware
 from seqmatch.soft_labels import mean_prediction
 from seqmatch.store import load_table
 from seqmatch.tensorfile import load_tensors
-from seqmatch.training import Phase, Position, Stage, accuracy, instance_losses, loss_gradient, train, train_through
+from seqmatch.training import Phase, Position, Stage, accuracy, instance_losses, train, train_through
 
 CPU = torch.device("cpu")
 EVERY = list(augment.OPERATIONS)
@@ -246,7 +247,7 @@ def taken_up(device, folder, spec=TINY, after=4):
 
     checkpoint = Checkpoint(folder, "work", 0)
     with pytest.raises(KeyboardInterrupt):
-        record_trajectories(members(device, spec), EVERY, gradient, checkpoint)
+        record_trajectories(members(device, spec), EVERY, lambda full: gradient, checkpoint)
     return record_trajectories(members(device, spec), EVERY, checkpoint=checkpoint)
 
 

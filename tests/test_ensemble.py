@@ -7,9 +7,10 @@ from conftest import labelled
 from seqmatch import config
 from seqmatch.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.ensemble import Member, train_ensemble
+from seqmatch.minibatch import eager_gradients
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training import Phase, Stage, loss_gradient
+from seqmatch.training import Phase, Stage
 
 SETTINGS = config.Training(batch_size=5, momentum=0.9)
 SPEC = config.Network(family="convnet", width=4, depth=2, norm="batch")
@@ -29,7 +30,7 @@ def weights(network, position):
 
 
 def train(checkpoint, record=weights):
-    return train_ensemble(members(), record, ["color"], loss_gradient, checkpoint, "test")
+    return train_ensemble(members(), record, ["color"], eager_gradients, checkpoint, "test")
 
 
 def same(left, right):

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from seqmatch import augment, config
 from seqmatch.matching import choice
-from seqmatch.matching.choice import best_match, chunk_size, stride
+from seqmatch.matching.choice import best_match, stride
 from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled, unflatten
 from seqmatch.networks import activations, build, structure
@@ -186,14 +186,6 @@ def test_memory_does_not_grow_with_the_steps(pytestconfig):
     few, many = peak(4), peak(32)
     one_step_of_activations = 64 * 32 * (16 * 16 + 8 * 8) * 3 * 4 / 2**20  # conv, norm, ReLU; MiB
     assert many - few < 28 * one_step_of_activations / 4, (few, many)
-
-
-def test_chunks_are_even_and_as_few_as_memory_allows():
-    cpu = torch.device("cpu")
-    assert chunk_size(100, [2**17, 10], cpu) == 50  # at most 64 at once, so two pieces
-    assert chunk_size(20, [100], cpu) == 20
-    assert chunk_size(170, [2**17], cpu) == 57  # three pieces, the last one smaller
-    assert chunk_size(5, [2**30], cpu) == 1
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 7, 100])

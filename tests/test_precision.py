@@ -5,10 +5,11 @@ from conftest import labelled
 
 from seqmatch import config
 from seqmatch.device import prepare
+from seqmatch.minibatch import compiled_gradient, loss_gradient
 from seqmatch.networks import build
 from seqmatch.precision import arithmetic
 from seqmatch.seeds import Seed
-from seqmatch.training import Phase, Stage, accuracy, compiled_gradient, loss_gradient, train_through
+from seqmatch.training import Phase, Stage, accuracy, train_through
 
 CPU = torch.device("cpu")
 
@@ -21,7 +22,7 @@ def learned(precision, epochs=1, gradient=loss_gradient):
     """A network after some epochs of one batch."""
     net = network()
     settings = config.Training(batch_size=12, momentum=0.9, precision=precision)
-    train_through(net, [Phase(Stage(*labelled(), 0.05), epochs, settings, Seed("t"))], [], gradient)
+    train_through(net, [Phase(Stage(*labelled(), 0.05), epochs, settings, Seed("t"))], [], lambda full: gradient)
     return net
 
 

@@ -5,10 +5,10 @@ import torch
 from conftest import TINY, labelled
 from torch import nn
 
+from seqmatch.minibatch import loss_gradient
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sharpness import sharpness_aware
-from seqmatch.training import loss_gradient
 
 
 def flat(tensors):

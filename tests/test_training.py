@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from conftest import TINY, labelled, normal
 
 from seqmatch import augment, config, cutmix
+from seqmatch.minibatch import eager_gradients, loss_gradient
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.training import (
@@ -14,13 +15,10 @@ from seqmatch.training import (
     Stage,
     accuracy,
     batches,
-    best_gradient,
-    compiled_gradient,
     images_seen,
     instance_losses,
     is_finite,
     learning_rate,
-    loss_gradient,
     make_phases,
     train,
     train_through,
@@ -37,9 +35,9 @@ def stage(step_size=0.05, name="x"):
     return Stage(*labelled(name=name), step_size)
 
 
-def learn(net, epochs, data=None, settings=SETTINGS, operations=(), seed="t", gradient=loss_gradient):
+def learn(net, epochs, data=None, settings=SETTINGS, operations=(), seed="t", gradients=eager_gradients):
     """Train on one stage."""
-    train_through(net, [Phase(data or stage(), epochs, settings, Seed(seed))], operations, gradient)
+    train_through(net, [Phase(data or stage(), epochs, settings, Seed(seed))], operations, gradients)
 
 
 def same(left, right):
@@ -132,7 +130,7 @@ def test_an_epoch_of_some_images_takes_others_each_time():
         return loss_gradient(net, images, labels)
 
     phase = Phase(stage(), 3, config.Training(batch_size=4), Seed("t"), images=4)
-    train_through(network(), [phase], [], gradient)
+    train_through(network(), [phase], [], lambda full: gradient)
     assert [len(images) for images in seen] == [4, 4, 4] and not torch.equal(seen[0], seen[1])
     assert images_seen([phase]) == 12
 
@@ -144,43 +142,16 @@ def test_augmentation_of_the_settings_takes_the_place_of_the_datas():
     assert same(ours, theirs)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
-def test_compiled_training_is_eager_training_up_to_rounding(norm):
-    """In float64, over stages of two sizes with leftover batches, for two networks with one compiled function."""
-    images, labels = labelled()
-    curriculum = [Stage(images.double(), labels, 0.05), Stage(images[:4].double(), labels[:4], 0.02)]
-    gradient = compiled_gradient(fall_back=False)
-    for name in ("first", "second"):
-        eager, compiled = network(norm, name).double(), network(norm, name).double()
-        way = [Phase(stage, 2, SETTINGS, Seed("t") / index) for index, stage in enumerate(curriculum)]
-        train_through(eager, way, ["color"])
-        train_through(compiled, way, ["color"], gradient)
-        for left, right in zip(compiled.state_dict().values(), eager.state_dict().values(), strict=True):
-            assert torch.allclose(left, right, rtol=1e-9, atol=1e-12)
-
-
-def test_only_full_batches_reach_the_given_gradient():
+def test_epochs_say_how_large_a_full_minibatch_is():
     sizes = []
-
-    def gradient(net, images, labels):
-        sizes.append(len(images))
-        return loss_gradient(net, images, labels)
-
-    plain, watched = network(), network()
-    learn(plain, 2)
-    learn(watched, 2, gradient=gradient)
-    assert sizes == [5, 5, 5, 5]  # 12 images in batches of 5, 5 and 2
-    assert same(plain, watched)
-
-
-def test_training_is_compiled_where_the_work_is_long_enough():
-    cpu = torch.device("cpu")
-    assert images_seen([Phase(stage(), 3, SETTINGS, Seed("t"))] * 2) == 72
-    assert best_gradient("auto", [256, 64], 100_000, cpu) is loss_gradient
-    assert best_gradient("auto", [2**17, 2**15, 2**13], 500_000, cpu) is not loss_gradient
-    assert best_gradient("never", [2**17, 2**15, 2**13], 500_000, cpu) is loss_gradient
-    assert best_gradient("always", [256, 64], 1, cpu) is not loss_gradient
+    learn(network(), 2, gradients=lambda full: sizes.append(full) or loss_gradient)
+    learn(
+        network(),
+        1,
+        settings=config.Training(batch_size=50),
+        gradients=lambda full: sizes.append(full) or loss_gradient,
+    )
+    assert sizes == [5, 5, 12]
 
 
 def test_training_learns():

@@ -8,22 +8,18 @@ from functools import partial
 import torch
 from torch import nn
 
+from seqmatch.chunks import NUMBER_BYTES, chunk_size
 from seqmatch.compilation import pays
 from seqmatch.config import CompileMode
 from seqmatch.errors import ran_out_of_memory
 from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
 from seqmatch.matching.trajectory import Match, MatchTrajectory, match_adjoint, match_unrolled
 
-NUMBER_BYTES = 4
-
 GRAPH_BYTES = {"cpu": 2**29, "cuda": 2**33}
 """What one graph through all steps may take."""
 
 GRAPH_NUMBERS = 6
 """That graph's numbers for each one that a convolution writes; measured (docs/performance.md)."""
-
-CHUNK_BYTES = {"cpu": 2**25, "cuda": 2**29}
-"""What the widest convolution may write for a chunk."""
 
 KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
 """What the parameter vectors θ_i of the adjoint may take, before some are computed twice."""
@@ -92,17 +88,6 @@ def first_that_fits(ways: Iterator[MatchTrajectory]) -> MatchTrajectory:
                 torch.cuda.empty_cache()
 
     return match
-
-
-def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:
-    """Images to a chunk: the most even cut of `batch` images into pieces that the device's memory likes.
-
-    Args:
-        activations: numbers that each convolution writes for one image.
-    """
-    largest = max(CHUNK_BYTES[device.type] // (NUMBER_BYTES * max(activations)), 1)
-    pieces = -(-batch // largest)
-    return -(-batch // pieces)
 
 
 def classes_at_once(real: int, synthetic: int, activations: Sequence[int], device: torch.device) -> int:

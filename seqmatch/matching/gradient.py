@@ -59,15 +59,15 @@ def match_gradient(
     size = together or len(members)
     labels = torch.arange(len(members), device=images.device)
     pixels = images.detach().requires_grad_()
-    total, gradient = 0.0, torch.zeros_like(images)
+    losses, gradient = [], torch.zeros_like(images)
     for seen, index, classes in zip(real.split(size), members.split(size), labels.split(size), strict=True):
         wanted = class_gradients(network, seen, classes, measure.dimensions)
         synthetic = view(pixels[index.flatten()]).unflatten(0, index.shape)
         found = class_gradients(network, synthetic, classes, measure.dimensions)
         loss = torch.stack([measure.distance(a, b) for a, b in zip(wanted, found, strict=True)]).sum()
         gradient += torch.autograd.grad(loss, pixels)[0]
-        total += float(loss.detach())
-    return Match(total, gradient, 0.0)
+        losses.append(loss.detach())
+    return Match(sum(map(float, losses)), gradient, 0.0)
 
 
 def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensions: tuple[int, ...]) -> list[Tensor]:
