@@ -11,7 +11,7 @@ from seqmatch import compilation, config
 from seqmatch.chunks import chunk_size
 from seqmatch.networks import channels_last
 
-SAVED_PER_ACTIVATION = {"cpu": 1e-9, "cuda": 1e-11}
+SAVED_PER_ACTIVATION = {"cpu": 1.5e-9, "cuda": 1e-11}
 """Seconds that compiling saves; measured for the CPU (docs/performance.md), for GPUs guessed from memory speed."""
 
 Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]

@@ -236,7 +236,7 @@ def ways(monkeypatch):
 
 
 def test_short_work_stays_eager_and_long_work_is_compiled(ways):
-    for mode, matches, compiles in [("auto", 100, 0), ("auto", 10_000, 1), ("never", 10_000, 0), ("always", 1, 1)]:
+    for mode, matches, compiles in [("auto", 100, 0), ("auto", 10**6, 1), ("never", 10**6, 0), ("always", 1, 1)]:
         first = ways(mode, 10, matches)[0]
         assert first.func is (match_adjoint if compiles else match_unrolled)
         if compiles:

@@ -24,9 +24,13 @@ GRAPH_NUMBERS = 6
 KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
 """What the parameter vectors θ_i of the adjoint may take, before some are computed twice."""
 
-SAVED_PER_STEP = 1.5e-3
-SAVED_PER_ACTIVATION = {"cpu": 1e-8, "cuda": 3e-11}
-"""Seconds that compiling saves; measured for the CPU (docs/performance.md), for GPUs guessed from memory speed."""
+SAVED_PER_STEP = {"cpu": 0.0, "cuda": 1.5e-3}
+SAVED_PER_ACTIVATION = {"cpu": 1.5e-8, "cuda": 3e-11}
+"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the number
+of kernels (`python -m benchmarks.launches`) and from memory speed."""
+
+SAVED_OVER_ONE_GRAPH = 1 / 3
+"""Of these, what it saves against one graph through all steps, eager: measured likewise."""
 
 
 def best_match(
@@ -49,8 +53,8 @@ def best_match(
     """
     numbers = batch * sum(activations)
     unrolled = steps * numbers * GRAPH_NUMBERS * NUMBER_BYTES <= GRAPH_BYTES[device.type]
-    saved_a_step = SAVED_PER_STEP + (0 if unrolled else numbers * SAVED_PER_ACTIVATION[device.type])
-    compiling = pays(mode, matches * steps * saved_a_step)
+    saved = matches * steps * (SAVED_PER_STEP[device.type] + numbers * SAVED_PER_ACTIVATION[device.type])
+    compiling = pays(mode, saved * (SAVED_OVER_ONE_GRAPH if unrolled else 1))
     loss, parameters = classification_loss(network), sum(parameter.numel() for parameter in network.parameters())
 
     def ways() -> Iterator[MatchTrajectory]:
