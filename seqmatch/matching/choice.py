@@ -26,7 +26,7 @@ KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
 
 SAVED_PER_STEP = {"cpu": 0.0, "cuda": 1.5e-3}
 SAVED_PER_ACTIVATION = {"cpu": 1.5e-8, "cuda": 3e-11}
-"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the number
+"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the count
 of kernels (`python -m benchmarks.launches`) and from memory speed."""
 
 SAVED_OVER_ONE_GRAPH = 1 / 3
