@@ -17,10 +17,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.cases import FULL, OURS, QUICK, ROOT, Case, curves
+from benchmarks.cases import FULL, OURS, PEAKS, QUICK, ROOT, Case, curves
 from benchmarks.report import Measurement, write
-
-GEMM = Case("gemm", {"size": 2048}, (OURS,), loops=19)
 
 
 def main() -> None:
@@ -36,7 +34,7 @@ def main() -> None:
     cases = [case for case in (QUICK if args.quick else FULL) if args.only in case.name]
     scaling = [] if args.only else curves(args.quick)
     rounds = args.repeats or (1 if args.quick else 3)
-    one_round = [(case, way) for case in [GEMM, *cases] for way in case.ways]
+    one_round = [(case, way) for case in [*PEAKS, *cases] for way in case.ways]
     points = {case.name: (case, OURS) for _, _, part in scaling for case in part}.values()
     plan = [*one_round, *points, *one_round * (rounds - 1)]
     found: dict[tuple[str, str], list[Measurement]] = {}
@@ -47,7 +45,7 @@ def main() -> None:
         print("interrupted: the report holds what is complete", file=sys.stderr)
         cases = [case for case in cases if all((case.name, way) in found for way in case.ways)]
         scaling = [curve for curve in scaling if all((case.name, OURS) in found for case in curve[2])]
-    print(write(args.out, cases, scaling, GEMM, found, about(args.threads, args.gpu)))
+    print(write(args.out, cases, scaling, found, about(args.threads, args.gpu)))
 
 
 def measure(case: Case, way: str, threads: int, gpus: int) -> Measurement:

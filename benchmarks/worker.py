@@ -9,12 +9,14 @@ import torch
 
 from benchmarks.cases import PLAIN, TASKS
 from seqmatch import device as devices
+from seqmatch.precision import set_full_precision
 
 
 def main(task: str, sizes: dict, way: str, loops: int, threads: int, gpus: int) -> dict:
     """Seconds of the first call (compilation included) and of each later one, and the peak memory in MB."""
     if way == PLAIN:
         torch.set_num_threads(threads)
+        set_full_precision()  # not the plain way's habit on a GPU, but the same arithmetic
         device = torch.device("cuda" if gpus else "cpu")
     else:
         device = devices.prepare(gpus, threads)

@@ -88,6 +88,8 @@ def make_step(args, dataset, initial, prefix, trajectories, device):
     labels = torch.cat(targets).to(device)
     augmentation = dataset.augmentation if settings.augment_matching else ()
     written = activations(args.network, dataset.shape, dataset.classes)
+    network = structure(args.network, dataset.shape, dataset.classes)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
     if settings.objective != "trajectory":
         real = dataset.split("train", device)
         fresh = partial(build, args.network, dataset.shape, dataset.classes, device=device)
@@ -95,12 +97,12 @@ def make_step(args, dataset, initial, prefix, trajectories, device):
             return distribution_step(real, fresh, labels, settings, augmentation, seed)
         each = len(labels) // dataset.classes
         if settings.objective == "gradient":
-            together = classes_at_once(settings.real_batch, each, written, device)
+            together = classes_at_once(settings.real_batch, each, written, parameters, device)
             return gradient_step(real, fresh, labels, settings, augmentation, seed, together)
         new_network = teacher_start(trajectories, fresh) if prefix else fresh
-        together = classes_at_once(settings.real_batch, min(settings.synthetic_batch or each, each), written, device)
+        shown = min(settings.synthetic_batch or each, each)
+        together = classes_at_once(settings.real_batch, shown, written, parameters, device)
         return condensation_step(real, new_network, labels, settings, augmentation, seed, together)
-    network = structure(args.network, dataset.shape, dataset.classes)
     batch = student_batch(initial, settings)
     matches = settings.iterations * settings.experts_per_step
     match_trajectory = best_match(network, args.compile, written, batch, settings.synthetic_steps, matches, device)

@@ -15,6 +15,9 @@ import torch
 from seqmatch.config import CompileMode
 from seqmatch.errors import SeqmatchError
 
+SHAPES = 64
+"""Each stage may have its own, and each precision."""
+
 COMPILING_SECONDS = 60.0
 """What compiling may cost a process: with a cold cache, on one slow core."""
 
@@ -25,7 +28,7 @@ def pays(mode: CompileMode, seconds_saved: float) -> bool:
 
 
 def compile_function(function: Callable, instead: Callable | None = None) -> Callable:
-    """`function` compiled for the shapes of its first call; it must then only be called with these.
+    """`function` compiled for the shapes it is called with: at most `SHAPES` of them.
 
     Args:
         instead: called from then on if compiling fails (no C++ compiler, an unsupported machine), with a warning.
@@ -40,6 +43,7 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
         if chosen:
             return chosen[0](*arguments)
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes beside a single job
+        torch.compiler.config.recompile_limit = SHAPES
         compiled = torch.compile(function, dynamic=False, fullgraph=True)
         try:
             result = compiled(*arguments)

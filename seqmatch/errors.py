@@ -10,7 +10,7 @@ class SeqmatchError(Exception):
 
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that a GPU or the machine had no memory left; knows PyTorch's errors by their texts."""
-    texts = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")  # the last: cuBLAS's and cuDNN's
+    texts = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")  # cuBLAS's, cuDNN's
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )

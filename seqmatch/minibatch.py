@@ -12,14 +12,14 @@ from seqmatch.chunks import chunk_size
 from seqmatch.networks import channels_last
 
 SAVED_PER_ACTIVATION = {"cpu": 1.5e-9, "cuda": 1e-11}
-"""Seconds that compiling saves; measured for the CPU (docs/performance.md), for GPUs guessed from memory speed."""
+"""Seconds that compiling saves; measured for the CPU, in chunks (docs/performance.md), guessed for GPUs."""
 
 Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
 """A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor a
 parameter."""
 
 Gradients = Callable[[int], Gradient]
-"""The images of a full minibatch to how its gradient is computed, and that of a smaller one that is left over."""
+"""The images of a full minibatch to how its gradient is computed, and that of one of another size."""
 
 
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:

@@ -10,7 +10,7 @@ from seqmatch.config import Precision
 
 def set_full_precision() -> None:
     """Single precision in full on GPUs too: PyTorch's own default rounds the inputs of convolutions to TF32 there."""
-    torch.backends.fp32_precision = "ieee"
+    _set(("ieee", "ieee"))
 
 
 @contextmanager
@@ -18,17 +18,28 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     """Convolutions and matrix products on `device` in `precision` within; parameters and losses stay float32.
 
     `tf32` keeps 10 of 23 bits of what they multiply, on GPUs that have it; elsewhere it changes nothing. `bfloat16`
-    keeps 7, is PyTorch's autocast, and also rounds what they write.
+    is PyTorch's autocast: it keeps 7, also of the maps that they write, and on a CPU of all maps.
     """
     if precision == "bfloat16":
-        with torch.autocast(device.type, torch.bfloat16):
+        # Without a cache: sharpness-aware training changes parameters between two gradients.
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             yield
     elif precision == "tf32":
-        before = torch.backends.fp32_precision
-        torch.backends.fp32_precision = "tf32"
+        before = tuple(setting.fp32_precision for setting in _settings())
+        _set(("tf32", "tf32"))
         try:
             yield
         finally:
-            torch.backends.fp32_precision = before
+            _set(before)
     else:
         yield
+
+
+def _settings() -> tuple:
+    """Of a GPU's matrix products and convolutions; the compiler writes them too, so that a more general one is lost."""
+    return torch.backends.cuda.matmul, torch.backends.cudnn.conv
+
+
+def _set(precisions: tuple[str, str]) -> None:
+    for setting, precision in zip(_settings(), precisions, strict=True):
+        setting.fp32_precision = precision

@@ -33,6 +33,7 @@ TINY_CASES = [
     Case("whitening", {"images": 60, "pixels": 4}),
     Case("expert reading", {"experts": 2, "epochs": 3, "parameters": 10}),
     Case("gemm", {"size": 8}),
+    Case("convolution", {"images": 2, "width": 3, "pixels": 4}),
 ]
 
 
@@ -101,20 +102,31 @@ def test_the_least_work_of_a_convnet_counted_by_hand():
 
 
 def test_the_report_holds_ratios_and_slopes(tmp_path):
-    case, gemm = TINY_CASES[5], TINY_CASES[-1]
+    case = TINY_CASES[5]
     points = [Case("matching", {"B": 4, "T": steps, "compile": "never", **NET}, (OURS,)) for steps in (1, 2, 4)]
-    found = {
-        (case.name, OURS): [Measurement(9.0, [1.0, 3.0, 2.0], 100.0, 50.0)],
-        (case.name, PLAIN): [Measurement(9.0, [8.0], 400.0, 50.0), Measurement(9.0, [8.0], 300.0, 50.0)],
-        (case.name, TUNED): [Measurement(9.0, [4.0], 500.0, 50.0)],
-        (gemm.name, OURS): [Measurement(1.0, [1.0], 1.0, 1.0)],
-    } | {(point.name, OURS): [Measurement(1.0, [point.sizes["T"] * 0.5], 100.0, 50.0)] for point in points}
-    text = write(tmp_path, [case], [("T", "B 4", points)], gemm, found, {"processor": "some"})
+    found = (
+        {
+            (case.name, OURS): [Measurement(9.0, [1.0, 3.0, 2.0], 100.0, 50.0)],
+            (case.name, PLAIN): [Measurement(9.0, [8.0], 400.0, 50.0), Measurement(9.0, [8.0], 300.0, 50.0)],
+            (case.name, TUNED): [Measurement(9.0, [4.0], 500.0, 50.0)],
+        }
+        | {
+            (peak.name, OURS): [Measurement(1.0, [seconds], 1.0, 1.0)]
+            for peak, seconds in zip(cases.PEAKS, (1, 2), strict=True)
+        }
+        | {(point.name, OURS): [Measurement(1.0, [point.sizes["T"] * 0.5], 100.0, 50.0)] for point in points}
+    )
+    text = write(tmp_path, [case], [("T", "B 4", points)], found, {"processor": "some"})
     table = pd.read_csv(tmp_path / "cases.csv").set_index("way")
     assert table.loc[PLAIN, "seqmatch / this, time"] == 0.25 and table.loc[PLAIN, "seqmatch / this, memory"] == 0.25
     assert table.loc[TUNED, "seqmatch / this, time"] == 0.5
     assert table.loc[OURS, ["least", "seconds", "most"]].tolist() == [1, 2, 3]
     about = json.loads((tmp_path / "about.json").read_text())
+    products, convolutions = 2 * 2048**3 / 1e9, 2 * 9 * 16 * (256 * 32) ** 2 / 2 / 1e9
+    assert about["gemm peak, GFLOP/s"] == pytest.approx(products, abs=0.1)
+    assert about["convolution peak, GFLOP/s"] == pytest.approx(convolutions, abs=0.1)
+    share = table.loc[OURS, "share of peak"]
+    assert share == pytest.approx(cases.least_flops(case, OURS) / 2 / (max(products, convolutions) * 1e9), abs=0.01)
     assert about["slopes"]["T"] == {"seconds": pytest.approx(1), "peak MB": pytest.approx(0)}
     assert (tmp_path / "performance.png").stat().st_size > 10_000 and "some" in text
 

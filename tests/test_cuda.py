@@ -26,7 +26,7 @@ from seqmatch.formation import decode, encode
 from seqmatch.matching.choice import best_match
 from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
-from seqmatch.minibatch import loss_gradient
+from seqmatch.minibatch import eager_gradients, in_chunks, loss_gradient
 from seqmatch.networks import build, structure
 from seqmatch.objectives.condensation import condensation_step
 from seqmatch.objectives.distribution import distribution_step
@@ -73,12 +73,15 @@ def stage(device, soft=False):
     return Stage(images, shares if soft else labels, 0.1).to(device)
 
 
-def trained(device, spec=TINY, soft=False, operations=("crop",), descent=None, epochs=2, **settings):
+def trained(
+    device, spec=TINY, soft=False, operations=("crop",), descent=None, epochs=2, gradients=eager_gradients, **settings
+):
     """Parameters and buffers of a network that was trained, and what it is worth."""
     learned = config.Training(batch_size=5, momentum=0.9, weight_decay=0.01, **settings)  # 12 images: two are left over
     network = build(spec, (1, 8, 8), 3, Seed("n"), device)
     descended = {} if descent is None else {"descent": descent}
-    train_through(network, [Phase(stage(device, soft), epochs, learned, Seed("t"), **descended)], operations)
+    way = [Phase(stage(device, soft), epochs, learned, Seed("t"), **descended)]
+    train_through(network, way, operations, gradients)
     test = tuple(tensor.to(device) for tensor in labelled(name="test"))
     return list(network.state_dict().values()), accuracy(network, *test), instance_losses(network, *test)
 
@@ -92,6 +95,14 @@ def test_training_with_each_augmentation(operation):
 @pytest.mark.parametrize("cutmix", [0.0, 1.0])
 def test_training_with_all_augmentations_and_soft_labels(cutmix, soft):
     on_both(partial(trained, soft=soft, operations=EVERY, augmentation_form="composed", cutmix=cutmix))
+
+
+def pairs(full):
+    return in_chunks(2, loss_gradient)
+
+
+def test_training_in_chunks():
+    on_both(partial(trained, soft=True, gradients=pairs))
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
@@ -478,7 +489,7 @@ def waited(work):
 def test_the_steps_of_training_do_not_wait_for_the_card():
     every = partial(trained, CUDA, operations=EVERY, augmentation_form="composed", cutmix=1.0)
     assert waited(partial(every, epochs=4)) == waited(partial(every, epochs=1))
-    flat = partial(trained, CUDA, descent=partial(sharpness_aware, rho=0.1, alpha=0.2))
+    flat = partial(trained, CUDA, descent=partial(sharpness_aware, rho=0.1, alpha=0.2), gradients=pairs)
     assert waited(partial(flat, epochs=4)) == waited(partial(flat, epochs=1))
 
 

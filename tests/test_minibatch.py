@@ -38,6 +38,7 @@ def test_chunks_fill_their_pieces_and_are_as_large_as_memory_allows():
         (5, [2**30], 1),
     ]:
         assert chunk_size(batch, numbers, CPU) == size
+    assert chunk_size(256, [2**17, 10], torch.device("cuda")) == 256
 
 
 @pytest.mark.parametrize("size", [1, 4, 5, 12, 100])

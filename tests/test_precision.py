@@ -5,11 +5,12 @@ from conftest import labelled
 
 from seqmatch import config
 from seqmatch.device import prepare
-from seqmatch.minibatch import compiled_gradient, loss_gradient
-from seqmatch.networks import build
+from seqmatch.minibatch import compiled_gradient, in_chunks, loss_gradient
+from seqmatch.networks import build, pooling
 from seqmatch.precision import arithmetic
 from seqmatch.seeds import Seed
-from seqmatch.training import Phase, Stage, accuracy, train_through
+from seqmatch.sharpness import sharpness_aware
+from seqmatch.training import Phase, Stage, instance_losses, train_through
 
 CPU = torch.device("cpu")
 
@@ -63,6 +64,36 @@ def test_compiled_training_in_bfloat16_rounds_as_much_as_eager_training_does():
     assert 0.3 * distance(eager, full) < distance(compiled, full) < 3 * distance(eager, full)
 
 
+def test_pooling_and_chunks_in_bfloat16(monkeypatch):
+    """Our own pooling rounds like PyTorch's, and chunks add up in float32."""
+    net, (images, labels) = network(), labelled()
+    with arithmetic("bfloat16", CPU):
+        whole = loss_gradient(net, images, labels)
+        monkeypatch.setattr(pooling, "WORTHWHILE", 0)
+        chunked = in_chunks(5, loss_gradient)(net, images, labels)
+    full = loss_gradient(net, images, labels)
+    for ours, theirs, exact in zip(chunked, whole, full, strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - theirs).norm() < 0.2 * exact.norm() + 1e-3
+
+
+def test_sharpness_aware_training_in_bfloat16_sees_the_perturbed_network():
+    rho, (images, labels) = 1.0, labelled()
+    net, moved = network(), network()
+    with arithmetic("bfloat16", CPU):
+        found = sharpness_aware(loss_gradient, rho, 0)(net, images, labels)
+        plain = loss_gradient(net, images, labels)
+    norm = sum(part.square().sum() for part in plain).sqrt()
+    with torch.no_grad():
+        for parameter, part in zip(moved.parameters(), plain, strict=True):
+            parameter.add_(part, alpha=float(rho / norm))
+    with arithmetic("bfloat16", CPU):
+        expected = loss_gradient(moved, images, labels)
+    far = sum((e - p).square().sum() for e, p in zip(expected, plain, strict=True)).sqrt()
+    near = sum((e - f).square().sum() for e, f in zip(expected, found, strict=True)).sqrt()
+    assert near < 0.1 * far
+
+
 def test_training_in_tf32_is_float32_on_a_cpu():
     assert distance(learned("tf32", epochs=3), learned("float32", epochs=3)) == 0
 
@@ -70,8 +101,8 @@ def test_training_in_tf32_is_float32_on_a_cpu():
 def test_networks_are_tested_in_full_precision():
     net, (images, labels) = learned("bfloat16", epochs=2), labelled()
     with torch.no_grad():
-        expected = float((net(images).argmax(1) == labels).double().mean())
-    assert accuracy(net, images, labels) == expected
+        expected = F.cross_entropy(net(images), labels, reduction="none")
+    assert torch.equal(instance_losses(net, images, labels), expected)
 
 
 def test_a_process_computes_in_full_precision_except_where_it_is_told():
@@ -85,6 +116,10 @@ def test_a_process_computes_in_full_precision_except_where_it_is_told():
     assert now() == ["ieee", "ieee"]
     with arithmetic("tf32", CPU):
         assert now() == ["tf32", "tf32"]
+    assert now() == ["ieee", "ieee"]
+    with arithmetic("tf32", CPU):
+        for setting in settings:  # as the compiler does
+            setting.fp32_precision = setting.fp32_precision
     assert now() == ["ieee", "ieee"]
     with pytest.raises(ZeroDivisionError), arithmetic("tf32", CPU):
         raise ZeroDivisionError

@@ -24,10 +24,10 @@ GRAPH_NUMBERS = 6
 KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
 """What the parameter vectors θ_i of the adjoint may take, before some are computed twice."""
 
-SAVED_PER_STEP = {"cpu": 0.0, "cuda": 1.5e-3}
+SAVED_PER_STEP = {"cpu": 0.0, "cuda": 2e-3}
 SAVED_PER_ACTIVATION = {"cpu": 1.5e-8, "cuda": 3e-11}
-"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the count
-of kernels (`python -m benchmarks.launches`) and from memory speed."""
+"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the speed of
+memory and from the calls that are saved (`python -m benchmarks.launches`), 5 µs each."""
 
 SAVED_OVER_ONE_GRAPH = 1 / 3
 """Of these, what it saves against one graph through all steps, eager: measured likewise."""
@@ -94,14 +94,18 @@ def first_that_fits(ways: Iterator[MatchTrajectory]) -> MatchTrajectory:
     return match
 
 
-def classes_at_once(real: int, synthetic: int, activations: Sequence[int], device: torch.device) -> int:
+def classes_at_once(
+    real: int, synthetic: int, activations: Sequence[int], parameters: int, device: torch.device
+) -> int:
     """Classes whose gradients are matched as one batch: as many as memory likes.
 
     Args:
         real, synthetic: images of a class.
         activations: numbers that each convolution writes for one image.
+        parameters: of the network.
     """
     numbers = (real + 2 * synthetic) * sum(activations) * GRAPH_NUMBERS // 2  # real ones are differentiated once
+    numbers += 4 * parameters  # a class's own, its two gradients, and the gradient of their distance
     return max(GRAPH_BYTES[device.type] // (NUMBER_BYTES * numbers), 1)
 
 

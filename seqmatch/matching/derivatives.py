@@ -92,6 +92,7 @@ def eager(loss: Loss) -> Kernel:
         leaves = [parameter.detach().requires_grad_() for parameter in theta]
         pixels = images.detach().requires_grad_()
         first = torch.autograd.grad(loss(leaves, pixels, labels, weights), leaves, create_graph=True)
+        # By a scalar: for gradients of tensors PyTorch imports sympy, a second a process.
         value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
         *by_theta, by_pixels = torch.autograd.grad(value, [*leaves, pixels], materialize_grads=True)
         return value.detach(), by_theta, by_pixels

@@ -73,7 +73,7 @@ def match_gradient(
 def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensions: tuple[int, ...]) -> list[Tensor]:
     """Gradients of weights for each class on its own: images (classes, m, C, H, W), a tensor (classes, …) a weight.
 
-    Differentiable with respect to images that require a gradient.
+    Differentiable with respect to images that require a gradient. Not within `torch.no_grad`.
 
     Args:
         dimensions: of the weights that are asked for.

@@ -99,21 +99,26 @@ def match_adjoint(
         return _moved(theta, -step_size, derivatives.gradient(theta, view(images), labels))
 
     segments = [batches[first : first + stride] for first in range(0, len(batches), stride)]
-    kept = list(accumulate(segments, lambda theta, segment: reduce(step, segment, theta), initial=start))
+    theta, vector = start, _flat(start)
+    kept = vector.new_empty(len(segments), len(vector))  # in one piece: among the graphs' tensors they leave holes
+    for segment, row in zip(segments, kept, strict=True):
+        row.copy_(_flat(theta))
+        theta = reduce(step, segment, theta)
 
-    distance = _moved(kept.pop(), -1, target)
+    distance = _moved(theta, -1, target)
     scale = _squared_norm(_moved(start, -1, target))
     matching_loss = _squared_norm(distance) / scale
     cotangent = [(2 / scale) * d for d in distance]
 
     image_gradient = torch.zeros_like(images)
     step_size_gradient = images.new_zeros(())
-    for segment in reversed(segments):
-        thetas = list(accumulate(segment[:-1], step, initial=kept.pop()))
+    for segment, row in zip(reversed(segments), reversed(kept.unbind()), strict=True):
+        thetas = list(accumulate(segment[:-1], step, initial=_pieces(row, start)))
         for view, labels in reversed(segment):
             pixels = images.detach().requires_grad_()
             batch = view(pixels)
             slope, by_theta, by_batch = derivatives.slope(thetas.pop(), batch.detach(), labels, cotangent)
+            # By a scalar: for gradients of tensors PyTorch imports sympy, a second a process.
             (by_pixels,) = torch.autograd.grad((batch * by_batch).sum(), pixels)
             image_gradient.sub_(by_pixels, alpha=step_size)
             step_size_gradient -= slope
