@@ -48,7 +48,7 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
         try:
             result = compiled(*arguments)
         except Exception as error:  # the compiler's failures have no common type
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            reason = " ".join((str(error).strip() or repr(error)).splitlines()[:2])
             if instead is None:
                 raise SeqmatchError(
                     f"PyTorch's compiler failed ({reason}); on a CPU it needs a C++ compiler such as g++; "

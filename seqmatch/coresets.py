@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seqmatch.networks import features
 from seqmatch.seeds import Seed
-from seqmatch.training import TEST_BATCH
+from seqmatch.training import chunks
 
 Order = Callable[[Tensor, int], Tensor]
 """Indices (n,) of the images of a class, and the class, to indices in the order in which they are taken."""
@@ -71,5 +71,4 @@ CHOICES = {"herding": herding, "k-center": k_center}
 @torch.inference_mode()
 def embed(network: nn.Module, images: Tensor) -> Tensor:
     """What the last linear layer of `network` sees of normalised images (N, C, H, W): (N, d), on the CPU."""
-    network.eval()
-    return torch.cat([features(network, batch).cpu() for batch in images.split(TEST_BATCH)])
+    return torch.cat([features(network, chunk).cpu() for chunk in chunks(network.eval(), images)])

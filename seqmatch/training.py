@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from seqmatch import augment, config, cutmix
+from seqmatch.chunks import chunk_size
 from seqmatch.minibatch import Gradient, Gradients, eager_gradients
-from seqmatch.networks import head
+from seqmatch.networks import head, written
 from seqmatch.precision import arithmetic
 from seqmatch.seeds import Seed
-
-TEST_BATCH = 128
-"""Images a test pass takes at once: more is hardly faster, and takes memory."""
 
 NewNetwork = Callable[[Seed], nn.Module]
 """A seed to a freshly initialised network on the right device."""
@@ -185,6 +183,11 @@ def _sgd_step(
     )
 
 
+def chunks(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
+    """Images (N, C, H, W) in the pieces that `network`, in evaluation mode, is fastest at."""
+    return images.split(chunk_size(len(images), written(network, images[:1]), images.device))
+
+
 @torch.inference_mode()
 def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1]."""
@@ -198,5 +201,4 @@ def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tenso
 
 
 def _logits(network: nn.Module, images: Tensor) -> Tensor:
-    network.eval()
-    return torch.cat([network(batch) for batch in images.split(TEST_BATCH)])
+    return torch.cat([network(chunk) for chunk in chunks(network.eval(), images)])

@@ -26,8 +26,8 @@ KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
 
 SAVED_PER_STEP = {"cpu": 0.0, "cuda": 2e-3}
 SAVED_PER_ACTIVATION = {"cpu": 1.5e-8, "cuda": 3e-11}
-"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the speed of
-memory and from the calls that are saved (`python -m benchmarks.launches`), 5 µs each."""
+"""Seconds that compiling the adjoint saves; measured for the CPU (docs/performance.md), for GPUs guessed from the speed
+of memory and from the calls that are saved (`python -m benchmarks.launches`), 5 µs each."""
 
 SAVED_OVER_ONE_GRAPH = 1 / 3
 """Of these, what it saves against one graph through all steps, eager: measured likewise."""

@@ -117,8 +117,9 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
         return grad(loss)(theta, images, labels, weights)
 
     def slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
-        theta, images = [channels_last(parameter) for parameter in theta], channels_last(images)
-        direction = [channels_last(parameter) for parameter in direction]
+        # Copies, because jvp wants both to begin at equal places of their storages, and parameters may be views.
+        theta, direction = ([channels_last(tensor).clone() for tensor in tensors] for tensors in (theta, direction))
+        images = channels_last(images)
 
         def along(theta: Parameters, images: Tensor) -> Tensor:
             return jvp(lambda moved: loss(moved, images, labels, weights), (theta,), (direction,))[1]

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
@@ -46,13 +46,20 @@ def activations(spec: config.Network, shape: tuple[int, int, int], classes: int)
     Raises:
         SeqmatchError: as `structure`.
     """
+    return written(build(spec, shape, classes, Seed("activations")).eval(), torch.zeros(1, *shape))
+
+
+@torch.inference_mode()
+def written(network: nn.Module, image: Tensor) -> list[int]:
+    """How many numbers each convolution of `network`, in evaluation mode, writes for an image (1, C, H, W)."""
     sizes: list[int] = []
-    network = build(spec, shape, classes, Seed("activations")).eval()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda module, images, maps: sizes.append(maps.numel()))
-    with torch.inference_mode():
-        network(torch.zeros(1, *shape))
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    hooks = [each.register_forward_hook(lambda _, images, maps: sizes.append(maps.numel())) for each in convolutions]
+    try:
+        network(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
     return sizes
 
 
