@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator
 
 from benchmarks.cases import OURS, PEAKS, PLAIN, TUNED, Case, Curve, least_flops
 
@@ -111,6 +112,9 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
         bars.bar_label(drawn, fmt="%.1f", padding=2, fontsize=7)
     bars.set_yticks(range(len(rows)), rows, fontsize=6)
     bars.set_xscale("log")
+    bars.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    bars.xaxis.set_major_formatter("{x:g}")
+    bars.xaxis.set_minor_formatter("")
     bars.axvline(1, color="black", linewidth=0.8)
     bars.margins(x=0.12)
     bars.set_xlabel("times faster")

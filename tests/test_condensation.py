@@ -187,7 +187,7 @@ def test_no_more_synthetic_images_than_asked_for_are_seen(monkeypatch):
 
 def test_fewer_classes_at_once_where_images_are_large():
     assert classes_at_once(64, 128, [128 * 1024, 128 * 256, 128 * 64], 320_010, CPU) == 1
-    assert classes_at_once(64, 8, [16 * 64, 16 * 16], 3_000, CPU) >= 100
+    assert classes_at_once(64, 8, [16 * 64, 16 * 16], 3_000, CPU) >= 20
     assert classes_at_once(64, 8, [16 * 64, 16 * 16], 2**25, CPU) == 1
 
 

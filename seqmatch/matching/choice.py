@@ -21,7 +21,13 @@ GRAPH_BYTES = {"cpu": 2**29, "cuda": 2**33}
 GRAPH_NUMBERS = 6
 """That graph's numbers for each one that a convolution writes; measured (docs/performance.md)."""
 
-KEPT_BYTES = {"cpu": 2**26, "cuda": 2**31}
+CLASSES_BYTES = {"cpu": 2**26, "cuda": 2**33}
+"""What the gradients of classes that are one batch may take: on a CPU calls cost little where it is more."""
+
+CLASS_NUMBERS = 5
+"""Their graph's numbers for each one that a convolution writes; measured."""
+
+KEPT_BYTES = {"cpu": 5 * 2**23, "cuda": 2**31}
 """What the parameter vectors θ_i of the adjoint may take, before some are computed twice."""
 
 SAVED_PER_STEP = {"cpu": 0.0, "cuda": 2e-3}
@@ -104,9 +110,9 @@ def classes_at_once(
         activations: numbers that each convolution writes for one image.
         parameters: of the network.
     """
-    numbers = (real + 2 * synthetic) * sum(activations) * GRAPH_NUMBERS // 2  # real ones are differentiated once
+    numbers = (real + 2 * synthetic) * sum(activations) * CLASS_NUMBERS  # real ones are differentiated once
     numbers += 4 * parameters  # a class's own, its two gradients, and the gradient of their distance
-    return max(GRAPH_BYTES[device.type] // (NUMBER_BYTES * numbers), 1)
+    return max(CLASSES_BYTES[device.type] // (NUMBER_BYTES * numbers), 1)
 
 
 def stride(steps: int, parameters: int, device: torch.device) -> int:

@@ -59,14 +59,20 @@ def match_gradient(
     size = together or len(members)
     labels = torch.arange(len(members), device=images.device)
     pixels = images.detach().requires_grad_()
-    losses, gradient = [], torch.zeros_like(images)
-    for seen, index, classes in zip(real.split(size), members.split(size), labels.split(size), strict=True):
+
+    def match(seen: Tensor, index: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and gradient of some classes; their graph ends here, before the next ones begin."""
         wanted = class_gradients(network, seen, classes, measure.dimensions)
         synthetic = view(pixels[index.flatten()]).unflatten(0, index.shape)
         found = class_gradients(network, synthetic, classes, measure.dimensions)
         loss = torch.stack([measure.distance(a, b) for a, b in zip(wanted, found, strict=True)]).sum()
-        gradient += torch.autograd.grad(loss, pixels)[0]
-        losses.append(loss.detach())
+        return loss.detach(), torch.autograd.grad(loss, pixels)[0]
+
+    losses, gradient = [], torch.zeros_like(images)
+    for group in zip(real.split(size), members.split(size), labels.split(size), strict=True):
+        loss, of_group = match(*group)
+        losses.append(loss)
+        gradient += of_group
     return Match(sum(map(float, losses)), gradient, 0.0)
 
 
