@@ -18,8 +18,8 @@ from seqmatch.errors import SeqmatchError
 SHAPES = 64
 """Each stage may have its own, and each precision."""
 
-COMPILING_SECONDS = 60.0
-"""What compiling may cost a process: with a cold cache, on one slow core."""
+COMPILING_SECONDS = 30.0
+"""What compiling costs a process, roughly: less with a warm cache, up to twice as much with a cold one."""
 
 
 def pays(mode: CompileMode, seconds_saved: float) -> bool:
