@@ -19,22 +19,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import plain
-from seqmatch import augment, config, networks
+from seqmatch import config, networks
 from seqmatch.data import normalization
-from seqmatch.experts import Trajectories, save_shard
-from seqmatch.formation import decode
-from seqmatch.matching.choice import best_match, classes_at_once
+from seqmatch.distillation.condensation import condensation_step
+from seqmatch.distillation.trajectory import picks
+from seqmatch.matching.dispatch import best_match, classes_at_once
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import unflatten
-from seqmatch.minibatch import best_gradients
-from seqmatch.objectives.condensation import condensation_step
-from seqmatch.objectives.trajectory import picks
 from seqmatch.seeds import Seed
-from seqmatch.training import Phase, Stage, accuracy, train_through
+from seqmatch.synthetic.formation import decode
+from seqmatch.training.experts import Trajectories, save_shard
+from seqmatch.training.gradients import best_gradients
+from seqmatch.training.loop import Phase, Stage, accuracy, train_through
+from seqmatch.transforms import dsa
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
-OPERATIONS = tuple(augment.OPERATIONS)
+OPERATIONS = tuple(dsa.OPERATIONS)
 
 OURS, PLAIN, TUNED = "seqmatch", "plain", "plain, tuned allocator"
 """The ways: ours, `plain.py` as shipped, and `plain.py` with our settings of the C library's allocator."""

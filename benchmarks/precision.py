@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from seqmatch import config, networks
-from seqmatch.coresets import random_order
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
-from seqmatch.device import prepare as prepare_device
-from seqmatch.ensemble import Member
-from seqmatch.experts import record_trajectories
+from seqmatch.distillation.coresets import random_order
+from seqmatch.distillation.trajectory import picks
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.matching.trajectory import Match, match_unrolled, unflatten
-from seqmatch.objectives.trajectory import picks
+from seqmatch.runtime.device import prepare as prepare_device
 from seqmatch.seeds import Seed
-from seqmatch.sequence import initial_subset
-from seqmatch.training import Phase, Stage
+from seqmatch.synthetic.subset import initial_subset
+from seqmatch.training.ensemble import Member
+from seqmatch.training.experts import record_trajectories
+from seqmatch.training.loop import Phase, Stage
 
 EXPERTS, EPOCHS, PICKS, STEP_SIZE = 3, 16, 20, 0.05
 NETWORK = config.Network(family="convnet", width=16, depth=2)

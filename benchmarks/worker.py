@@ -8,8 +8,8 @@ import time
 import torch
 
 from benchmarks.cases import PLAIN, TASKS
-from seqmatch import device as devices
-from seqmatch.precision import set_full_precision
+from seqmatch.runtime import device as devices
+from seqmatch.runtime.precision import set_full_precision
 
 
 def main(task: str, sizes: dict, way: str, loops: int, threads: int, gpus: int) -> dict:

@@ -8,13 +8,12 @@ two seeds.
 
 from pathlib import Path
 
-import command
-import forms
 import pandas as pd
+from shared import command, table_formats
 
-from seqmatch.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
-from seqmatch.store import load_arrays, provenance, save_table
-from seqmatch.tables.stability import stability_sheets
+from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.files.store import load_arrays, provenance, save_table
+from seqmatch.report.tables.stability import stability_sheets
 
 RANDOM_STATE = 0
 RUN = ["dataset", "method", "ipc"]
@@ -38,7 +37,7 @@ def main(args):
         save_table(path, pd.concat(tables, ignore_index=True).round(6), header)
     columns = [*RUN, "between", "seed", "first", "second", "adjusted_rand_index"]
     stability = pd.concat(agreements, ignore_index=True)[columns].astype({"seed": "Int64"})
-    forms.write(args, stability, header, stability_sheets(stability))
+    table_formats.write(args, stability, header, stability_sheets(stability))
 
 
 def of_run(run, table):
@@ -51,5 +50,5 @@ if __name__ == "__main__":
     arguments.add_argument("losses", type=Path, nargs="+", help="files that record_losses.py wrote")
     arguments.add_argument("--out", type=Path, required=True, help="table of both kinds to write (.csv)")
     arguments.add_argument("--bins", type=Path, required=True, help="table of all images, in bins, to write (.csv)")
-    forms.add_forms(arguments)
+    table_formats.add_forms(arguments)
     command.run(main, arguments)

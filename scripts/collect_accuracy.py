@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import command
+from shared import command
 
-from seqmatch.store import provenance, save_table
-from seqmatch.tables.accuracy import read_accuracies
+from seqmatch.files.store import provenance, save_table
+from seqmatch.report.tables.accuracy import read_accuracies
 
 
 def main(args):

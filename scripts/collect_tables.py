@@ -5,11 +5,11 @@ Writes one tidy table with all of their rows.
 
 from pathlib import Path
 
-import command
 import pandas as pd
+from shared import command
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.store import load_table, provenance, save_table
+from seqmatch.files.store import load_table, provenance, save_table
 
 
 def main(args):

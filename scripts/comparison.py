@@ -6,17 +6,16 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in poi
 import json
 from pathlib import Path
 
-import command
-import forms
+from shared import command, table_formats
 
-from seqmatch.store import provenance
-from seqmatch.tables.accuracy import read_accuracies
-from seqmatch.tables.comparison import comparison_sheets, comparison_table
+from seqmatch.files.store import provenance
+from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
 
 
 def main(args):
     table = comparison_table(read_accuracies(args.accuracies), args.contrasts)
-    forms.write(args, table, provenance(command.parameters(args), args.accuracies), comparison_sheets(table))
+    table_formats.write(args, table, provenance(command.parameters(args), args.accuracies), comparison_sheets(table))
 
 
 if __name__ == "__main__":
@@ -25,5 +24,5 @@ if __name__ == "__main__":
     arguments.add_argument(
         "--contrasts", type=json.loads, required=True, metavar="JSON", help="lists of data set, ipc, method, baseline"
     )
-    forms.add_forms(arguments)
+    table_formats.add_forms(arguments)
     command.run(main, arguments)

@@ -9,29 +9,28 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import command
-import compute
 import torch
+from shared import command, compute
 
 from seqmatch import config
-from seqmatch.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.data.dataset import load
 from seqmatch.data.normalization import Standardization
-from seqmatch.device import prepare
-from seqmatch.distillation import distill
+from seqmatch.distillation.condensation import condensation_step
+from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
+from seqmatch.distillation.distribution import distribution_step
+from seqmatch.distillation.gradient import gradient_step
+from seqmatch.distillation.loop import distill
+from seqmatch.distillation.soft_labels import mean_prediction
+from seqmatch.distillation.trajectory import student_batch, trajectory_step
 from seqmatch.errors import SeqmatchError
-from seqmatch.experts import Trajectories
-from seqmatch.matching.choice import best_match, classes_at_once
+from seqmatch.files.store import provenance
+from seqmatch.matching.dispatch import best_match, classes_at_once
 from seqmatch.networks import activations, build, structure
-from seqmatch.objectives.condensation import condensation_step
-from seqmatch.objectives.distribution import distribution_step
-from seqmatch.objectives.gradient import gradient_step
-from seqmatch.objectives.trajectory import student_batch, trajectory_step
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import initial_subset, load_subset
-from seqmatch.snapshots import save_snapshots
-from seqmatch.soft_labels import mean_prediction
-from seqmatch.store import provenance
+from seqmatch.synthetic.snapshots import save_snapshots
+from seqmatch.synthetic.subset import initial_subset, load_subset
+from seqmatch.training.experts import Trajectories
 
 
 def main(args):

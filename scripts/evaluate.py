@@ -9,19 +9,18 @@ Accuracy is in percent, after the last epoch, on test data.
 from functools import partial
 from pathlib import Path
 
-import command
-import compute
+from shared import command, compute
 
+from seqmatch.analysis.evaluation import choose_snapshot, evaluate
 from seqmatch.data.dataset import load
-from seqmatch.device import prepare
 from seqmatch.errors import SeqmatchError
-from seqmatch.evaluation import choose_snapshot, evaluate
+from seqmatch.files.store import load_table, provenance, save_table
 from seqmatch.networks import build
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, make_curriculum
-from seqmatch.snapshots import load_snapshots
-from seqmatch.store import load_table, provenance, save_table
-from seqmatch.training import Stage, images_seen, make_phases
+from seqmatch.synthetic.snapshots import load_snapshots
+from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.training.loop import Stage, images_seen, make_phases
 
 
 def main(args):

@@ -6,12 +6,12 @@ Files that are there and have the right checksum are not fetched again. Needs th
 import json
 from pathlib import Path
 
-import command
+from shared import command
 
 from seqmatch.config import DOWNLOADED
 from seqmatch.data.download import fetch
 from seqmatch.data.sources import published_files
-from seqmatch.store import save_text
+from seqmatch.files.store import save_text
 
 
 def main(args):

@@ -3,9 +3,9 @@
 Takes the tables of measure_coupling.py, collected, or the one beside the figure.
 """
 
-import drawing
+from shared import drawing
 
-from seqmatch.figures.coupling import coupling_figure
+from seqmatch.report.figures.coupling import coupling_figure
 
 if __name__ == "__main__":
     drawing.run(__doc__, coupling_figure)

@@ -3,9 +3,9 @@
 Takes the table that cluster_difficulty.py wrote, or the one beside the figure.
 """
 
-import drawing
+from shared import drawing
 
-from seqmatch.figures.difficulty import difficulty_figure
+from seqmatch.report.figures.difficulty import difficulty_figure
 
 if __name__ == "__main__":
     drawing.run(__doc__, difficulty_figure)

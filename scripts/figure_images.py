@@ -6,12 +6,12 @@ hold its pixels.
 
 from pathlib import Path
 
-import command
 import pandas as pd
+from shared import command
 
-from seqmatch.figures.images import Block, images_figure
-from seqmatch.figures.style import save
-from seqmatch.store import load_arrays, load_header, load_table, provenance, save_table
+from seqmatch.files.store import load_arrays, load_header, load_table, provenance, save_table
+from seqmatch.report.figures.images import Block, images_figure
+from seqmatch.report.figures.style import save
 
 
 def main(args):

@@ -3,9 +3,9 @@
 Takes the table of bins that cluster_difficulty.py wrote, or the one beside the figure.
 """
 
-import drawing
+from shared import drawing
 
-from seqmatch.figures.losses import losses_figure
+from seqmatch.report.figures.losses import losses_figure
 
 if __name__ == "__main__":
     drawing.run(__doc__, losses_figure)

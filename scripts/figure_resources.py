@@ -3,9 +3,9 @@
 Takes the tables of measure_resources.py, collected, or the one beside the figure.
 """
 
-import drawing
+from shared import drawing
 
-from seqmatch.figures.resources import resources_figure
+from seqmatch.report.figures.resources import resources_figure
 
 if __name__ == "__main__":
     drawing.run(__doc__, resources_figure)

@@ -3,9 +3,9 @@
 Takes the tables of measure_stages.py, collected, or the one beside the figure.
 """
 
-import drawing
+from shared import drawing
 
-from seqmatch.figures.stages import stages_figure
+from seqmatch.report.figures.stages import stages_figure
 
 if __name__ == "__main__":
     drawing.run(__doc__, stages_figure)

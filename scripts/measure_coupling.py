@@ -7,19 +7,18 @@ percent, on test data, of a network trained on the half alone.
 from functools import partial
 from pathlib import Path
 
-import command
-import compute
+from shared import command, compute
 
 from seqmatch import config
-from seqmatch.chunks import chunk_size
-from seqmatch.coupling import measure_coupling
+from seqmatch.analysis.coupling import measure_coupling
 from seqmatch.data.dataset import load
-from seqmatch.device import prepare
+from seqmatch.files.store import provenance, save_table
 from seqmatch.networks import activations, build
+from seqmatch.runtime.budget import chunk_size
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, make_curriculum
-from seqmatch.store import provenance, save_table
-from seqmatch.training import images_seen, make_phases
+from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.training.loop import images_seen, make_phases
 
 
 def main(args):

@@ -6,11 +6,11 @@ are no longer there count as nothing. Writes one row a job.
 
 from pathlib import Path
 
-import command
 import pandas as pd
+from shared import command
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.store import provenance, save_table
+from seqmatch.files.store import provenance, save_table
 
 MEGABYTE = 1e6
 COLUMNS = {"s": "seconds", "cpu_time": "cpu_seconds", "max_rss": "memory_mib"}

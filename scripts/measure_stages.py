@@ -8,18 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-import command
-import compute
+from shared import command, compute
 
 from seqmatch import config
+from seqmatch.analysis.stages import stage_accuracies
 from seqmatch.data.dataset import load
-from seqmatch.device import prepare
+from seqmatch.files.store import provenance, save_table
 from seqmatch.networks import build
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, make_curriculum
-from seqmatch.stages import stage_accuracies
-from seqmatch.store import provenance, save_table
-from seqmatch.training import images_seen, make_phases
+from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.training.loop import images_seen, make_phases
 
 
 def main(args):

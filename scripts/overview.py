@@ -13,17 +13,17 @@ from itertools import groupby
 from pathlib import Path
 from shutil import which
 
-import command
-import forms
 import pandas as pd
 import yaml
+from shared import command, table_formats
 
-from seqmatch import config, html
-from seqmatch.published import beside_methods, read_published
-from seqmatch.store import load_table, save_text
-from seqmatch.tables.comparison import comparison_sheets
-from seqmatch.tables.methods import methods_sheets
-from seqmatch.tables.settings import settings_sheets, settings_table
+from seqmatch import config
+from seqmatch.files.store import load_table, save_text
+from seqmatch.report import html
+from seqmatch.report.published import beside_methods, read_published
+from seqmatch.report.tables.comparison import comparison_sheets
+from seqmatch.report.tables.methods import methods_sheets
+from seqmatch.report.tables.settings import settings_sheets, settings_table
 
 ACCURACY = "Test accuracy in percent, mean ± standard deviation over networks"
 
@@ -159,7 +159,7 @@ if __name__ == "__main__":
     arguments.add_argument("--accuracies", type=Path, nargs="+", required=True, help="tables that evaluate.py wrote")
     arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of Snakemake's benchmark files")
     command.add_section(arguments, "configuration", config.Config, "what the configuration sets")
-    forms.add_published(arguments)
+    table_formats.add_published(arguments)
     arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
     arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")
     command.run(main, arguments)

@@ -6,15 +6,15 @@ normalisation is fitted on the training split.
 
 from pathlib import Path
 
-import command
+from shared import command
 
 from seqmatch import config
 from seqmatch.data.dataset import save
 from seqmatch.data.download import check
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import read
+from seqmatch.files.store import provenance
 from seqmatch.seeds import Seed
-from seqmatch.store import provenance
 
 
 def main(args):

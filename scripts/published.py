@@ -5,13 +5,12 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; accuracies in perc
 
 from pathlib import Path
 
-import command
-import forms
 import pandas as pd
+from shared import command, table_formats
 
-from seqmatch.published import beside_architectures, beside_methods, read_published
-from seqmatch.store import load_table, provenance
-from seqmatch.tables.published import published_sheets
+from seqmatch.files.store import load_table, provenance
+from seqmatch.report.published import beside_architectures, beside_methods, read_published
+from seqmatch.report.tables.published import published_sheets
 
 
 def main(args):
@@ -22,14 +21,14 @@ def main(args):
     ]
     table = pd.concat(tables).drop_duplicates()
     header = provenance(command.parameters(args), [*args.methods, *args.architectures, args.published])
-    forms.write(args, table, header, published_sheets(table))
+    table_formats.write(args, table, header, published_sheets(table))
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--methods", type=Path, nargs="*", default=[], help="tables that table1.py wrote")
     arguments.add_argument("--architectures", type=Path, nargs="*", default=[], help="tables that table2.py wrote")
-    forms.add_published(arguments)
-    forms.add_networks(arguments)
-    forms.add_forms(arguments)
+    table_formats.add_published(arguments)
+    table_formats.add_networks(arguments)
+    table_formats.add_forms(arguments)
     command.run(main, arguments)

@@ -7,19 +7,18 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import command
-import compute
+from shared import command, compute
 
 from seqmatch import config
+from seqmatch.analysis.losses import record_losses
 from seqmatch.data.dataset import load
-from seqmatch.device import prepare
-from seqmatch.losses import record_losses
+from seqmatch.files.store import provenance
+from seqmatch.files.tensors import save_tensors
 from seqmatch.networks import build
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, make_curriculum
-from seqmatch.store import provenance
-from seqmatch.tensorfile import save_tensors
-from seqmatch.training import images_seen, make_phases
+from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.training.loop import images_seen, make_phases
 
 
 def main(args):

@@ -11,20 +11,19 @@ a person can look at, of the initial images too; its header names classes and au
 from functools import partial
 from pathlib import Path
 
-import command
-import compute
 import pandas as pd
+from shared import command, compute
 
 from seqmatch import config
+from seqmatch.analysis.evaluation import choose_snapshot, score_snapshots
 from seqmatch.data.dataset import SPLITS, load
-from seqmatch.device import prepare
-from seqmatch.evaluation import choose_snapshot, score_snapshots
+from seqmatch.files.store import load_header, provenance, save_table
 from seqmatch.networks import build
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, make_curriculum, save_subset
-from seqmatch.snapshots import load_snapshots
-from seqmatch.store import load_header, provenance, save_table
-from seqmatch.training import images_seen, make_phases
+from seqmatch.synthetic.snapshots import load_snapshots
+from seqmatch.synthetic.subset import load_subset, make_curriculum, save_subset
+from seqmatch.training.loop import images_seen, make_phases
 
 
 def main(args):

@@ -6,13 +6,12 @@ percent. Table 3 is that of the ImageNet subsets.
 
 from pathlib import Path
 
-import command
-import forms
+from shared import command, table_formats
 
-from seqmatch.published import beside_methods, read_published
-from seqmatch.store import provenance
-from seqmatch.tables.accuracy import read_accuracies
-from seqmatch.tables.methods import methods_sheets, methods_table
+from seqmatch.files.store import provenance
+from seqmatch.report.published import beside_methods, read_published
+from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.report.tables.methods import methods_sheets, methods_table
 
 TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over networks"
 
@@ -21,7 +20,7 @@ def main(args):
     table = methods_table(read_accuracies(args.accuracies), args.methods)
     compared = beside_methods(table, read_published(args.published), args.sources)
     header = provenance(command.parameters(args), [*args.accuracies, args.published])
-    forms.write(args, table, header, methods_sheets(table, compared, TITLE.format(args.number)))
+    table_formats.write(args, table, header, methods_sheets(table, compared, TITLE.format(args.number)))
 
 
 if __name__ == "__main__":
@@ -29,6 +28,6 @@ if __name__ == "__main__":
     arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--number", type=int, choices=[1, 3], default=1, help="of the table, in its title")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
-    forms.add_published(arguments)
-    forms.add_forms(arguments)
+    table_formats.add_published(arguments)
+    table_formats.add_forms(arguments)
     command.run(main, arguments)

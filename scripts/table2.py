@@ -6,27 +6,26 @@ percent.
 
 from pathlib import Path
 
-import command
-import forms
+from shared import command, table_formats
 
-from seqmatch.published import beside_architectures, read_published
-from seqmatch.store import provenance
-from seqmatch.tables.accuracy import read_accuracies
-from seqmatch.tables.architectures import architectures_sheets, architectures_table
+from seqmatch.files.store import provenance
+from seqmatch.report.published import beside_architectures, read_published
+from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
 
 
 def main(args):
     table = architectures_table(read_accuracies(args.accuracies), args.methods)
     compared = beside_architectures(table, read_published(args.published), args.sources, args.networks)
     header = provenance(command.parameters(args), [*args.accuracies, args.published])
-    forms.write(args, table, header, architectures_sheets(table, compared))
+    table_formats.write(args, table, header, architectures_sheets(table, compared))
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
-    forms.add_published(arguments)
-    forms.add_networks(arguments)
-    forms.add_forms(arguments)
+    table_formats.add_published(arguments)
+    table_formats.add_networks(arguments)
+    table_formats.add_forms(arguments)
     command.run(main, arguments)

@@ -7,21 +7,20 @@ S_1 … S_{k-1} exactly as evaluation does it, and are recorded from there on.
 from functools import partial
 from pathlib import Path
 
-import command
-import compute
+from shared import command, compute
 
 from seqmatch import config
 from seqmatch.data.dataset import load
-from seqmatch.device import prepare
-from seqmatch.ensemble import Member
 from seqmatch.errors import SeqmatchError
-from seqmatch.experts import record_trajectories, save_shard
+from seqmatch.files.store import provenance
 from seqmatch.networks import build
+from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.sequence import load_subset, make_curriculum
-from seqmatch.sharpness import sharpness_aware
-from seqmatch.store import provenance
-from seqmatch.training import Phase, Stage, images_seen, make_phases
+from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.training.ensemble import Member
+from seqmatch.training.experts import record_trajectories, save_shard
+from seqmatch.training.loop import Phase, Stage, images_seen, make_phases
+from seqmatch.training.sharpness import sharpness_aware
 
 
 def main(args):

@@ -1,20 +1,11 @@
-"""What tests share: tiny networks, data and settings, and a check that nothing draws from a global generator."""
+"""Fixtures of all tests: nothing draws from a global generator, and a finished experiment to look at."""
 
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-from seqmatch import config
-from seqmatch.seeds import Seed
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-TINY = config.Network(family="convnet", width=4, depth=2)
+from helpers import snakemake
 
 
 @pytest.fixture(autouse=True)
@@ -32,24 +23,9 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def normal(*shape, name="x", dtype=torch.float32):
-    """Standard normal numbers that depend on the name alone."""
-    return torch.randn(*shape, generator=Seed("test", name).generator(), dtype=dtype)
-
-
-def labelled(classes=3, per_class=4, shape=(1, 8, 8), name="x"):
-    """Noise with a bright row in a place of its own for each class, class after class."""
-    labels = torch.arange(classes).repeat_interleave(per_class)
-    images = normal(len(labels), *shape, name=name)
-    images[torch.arange(len(labels)), :, 1 + 2 * labels] += 3
-    return images, labels
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A copy of the project in which the tiny experiment has run; who changes it puts it back."""
-    from workflow import TINY, copy_project, run
-
-    folder = copy_project(tmp_path_factory.mktemp("finished"), TINY)
-    run(folder, "all")
+    folder = snakemake.copy_project(tmp_path_factory.mktemp("finished"), snakemake.TINY)
+    snakemake.run(folder, "all")
     return folder

@@ -6,10 +6,9 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT
+from helpers.tiny import ROOT
 
-WITHOUT_OUTPUT = ("command", "compute", "drawing", "estimate", "forms", "status")
-SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.stem not in WITHOUT_OUTPUT)
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 
 def test_environment_and_project_pin_the_same_versions():
@@ -22,9 +21,9 @@ def test_environment_and_project_pin_the_same_versions():
 
 
 def test_schema_and_key_table_are_those_of_the_models(tmp_path):
-    command = [sys.executable, ROOT / "scripts/document_config.py"]
+    command = [sys.executable, ROOT / "tools/document_config.py"]
     subprocess.run([*command, "--schema", tmp_path / "s", "--readme", tmp_path / "r"], check=True, capture_output=True)
-    advice = "run scripts/document_config.py"
+    advice = "run tools/document_config.py"
     assert (tmp_path / "s").read_text() == (ROOT / "workflow/schemas/config.schema.yaml").read_text(), advice
     assert (tmp_path / "r").read_text() == (ROOT / "config/README.md").read_text(), advice
 
@@ -44,9 +43,17 @@ def test_every_rule_has_a_script_of_its_name():
 
 
 def test_the_library_draws_tables_and_figures_without_torch():
-    drawn = [f"seqmatch.{folder}" for folder in ("figures", "tables")]
+    drawn = [f"seqmatch.report.{folder}" for folder in ("figures", "tables")]
     drawn = [f"{name}.{path.stem}" for name in drawn for path in (ROOT / name.replace(".", "/")).glob("[a-z]*.py")]
-    plain = [f"seqmatch.{name}" for name in ("config", "course", "difficulty", "html", "sources")]
+    plain = [
+        "config",
+        "analysis.convergence",
+        "analysis.difficulty",
+        "report.html",
+        "report.published",
+        "planning.code",
+    ]
+    plain = [f"seqmatch.{name}" for name in plain]
     modules = ["sys", *plain, *drawn]
     code = f"import {', '.join(modules)}"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, cwd=ROOT)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization
-from seqmatch.tensorfile import load_tensors, save_tensors
+from seqmatch.files.tensors import load_tensors, save_tensors
 
 SPLITS = ("train", "validation", "test")
 

@@ -12,7 +12,7 @@ import pooch
 from requests import RequestException
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.store import digest, replacing
+from seqmatch.files.store import digest, replacing
 
 ATTEMPTS = 4
 """Of each URL, with pauses of 1, 2 and 3 seconds between them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from seqmatch import config
-from seqmatch.data.catalog import IMAGENET_SUBSETS, SOURCES
+from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.data.images import RawImages, read_images
 from seqmatch.errors import SeqmatchError
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.progress import Progress
+from seqmatch.runtime.progress import Progress
 
 MODES = {1: "L", 3: "RGB"}
 """Pillow's name for images of so many channels."""

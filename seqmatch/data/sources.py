@@ -6,8 +6,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from seqmatch import config
+from seqmatch.config.catalog import IMAGENET_SUBSETS
 from seqmatch.data import tiny_imagenet, torchvision_sets
-from seqmatch.data.catalog import IMAGENET_SUBSETS
 from seqmatch.data.download import PublishedFile
 from seqmatch.data.folders import read_imagefolder, read_imagenet_subset
 from seqmatch.data.images import RawImages, resized

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, jvp
 
-from seqmatch.compilation import compile_function
 from seqmatch.networks import channels_last
+from seqmatch.runtime.compilation import compile_function
 
 Parameters = Sequence[Tensor]
 """One tensor a parameter of a network."""

@@ -161,15 +161,15 @@ use rule collect_coupling as collect_stages with:
         "logs/collect_stages.log",
 
 
-rule collect_course:
+rule collect_convergence:
     input:
         snapshots=of_one_cell(f"{RUN}/snapshots{{subset}}.safetensors", distilled),
         scores=of_one_cell(f"{RUN}/scores{{subset}}.csv", distilled),
     output:
-        table="results/{dataset}/course-ipc{ipc}.csv",
-        provenance="results/{dataset}/course-ipc{ipc}.json",
+        table="results/{dataset}/convergence-ipc{ipc}.csv",
+        provenance="results/{dataset}/convergence-ipc{ipc}.json",
     log:
-        "logs/{dataset}/collect_course-ipc{ipc}.log",
+        "logs/{dataset}/collect_convergence-ipc{ipc}.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -178,8 +178,8 @@ rule collect_course:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        script=script("collect_course"),
-        sources=sources("collect_course"),
+        script=script("collect_convergence"),
+        sources=sources("collect_convergence"),
     shell:
         "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
         " > {log} 2>&1"

@@ -12,9 +12,9 @@ ROOT = Path(workflow.basedir).parent
 sys.path.insert(0, str(ROOT))
 
 from seqmatch import config as vocabulary
-from seqmatch.data.catalog import IMAGENET_SUBSETS, pixels_of
+from seqmatch.config.catalog import IMAGENET_SUBSETS, pixels_of
 from seqmatch.errors import SeqmatchError
-from seqmatch.sources import digest_of, sources_of
+from seqmatch.planning.code import digest_of, sources_of
 
 try:
     CONFIG = vocabulary.load(config)

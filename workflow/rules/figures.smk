@@ -60,20 +60,20 @@ use rule figure_difficulty as figure_coupling with:
         rows="--dataset {dataset}",
 
 
-use rule figure_difficulty as figure_course with:
+use rule figure_difficulty as figure_convergence with:
     input:
-        table="results/{dataset}/course-ipc{ipc}.csv",
+        table="results/{dataset}/convergence-ipc{ipc}.csv",
     output:
         figure=drawn(
-            "course-ipc{ipc}", "course", figure="course of distillation", ipc="{ipc}"
+            "convergence-ipc{ipc}", "convergence", figure="course of distillation", ipc="{ipc}"
         ),
-        table=f"{FIGURES}/course-ipc{{ipc}}.csv",
-        provenance=f"{FIGURES}/course-ipc{{ipc}}.json",
+        table=f"{FIGURES}/convergence-ipc{{ipc}}.csv",
+        provenance=f"{FIGURES}/convergence-ipc{{ipc}}.json",
     log:
-        "logs/{dataset}/figure_course-ipc{ipc}.log",
+        "logs/{dataset}/figure_convergence-ipc{ipc}.log",
     params:
-        script=script("figure_course"),
-        sources=sources("figure_course"),
+        script=script("figure_convergence"),
+        sources=sources("figure_convergence"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 

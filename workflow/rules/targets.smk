@@ -235,7 +235,7 @@ def figures():
     names = {
         "difficulty-ipc{ipc}": distilled,
         "losses-ipc{ipc}": distilled,
-        "course-ipc{ipc}": distilled,
+        "convergence-ipc{ipc}": distilled,
         "coupling": divisible,
         "stages-ipc{ipc}": sequential,
         "images-{method}-ipc{ipc}-seed{seed}": lambda run: run.subsets,

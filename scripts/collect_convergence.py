@@ -1,0 +1,35 @@
+"""Collect the course of distillation: matching loss, step size and validation accuracy against iterations.
+
+Losses and step sizes are means over windows of iterations (at most 50 a subset), so that the table stays small. Writes
+one row a run, subset, quantity and point.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from shared import command
+
+from seqmatch.analysis.convergence import convergence_table
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_arrays, load_table, provenance, save_table
+
+
+def main(args):
+    if len(args.snapshots) != len(args.scores):
+        raise SeqmatchError(f"{len(args.snapshots)} files of snapshots, but {len(args.scores)} of scores: one for each")
+    tables = []
+    for snapshots, scores in zip(args.snapshots, args.scores, strict=True):
+        arrays, header = load_arrays(snapshots, ("matching_losses", "step_size_course"))
+        about = {name: header["parameters"][name] for name in ("dataset", "method", "ipc", "seed", "subset")}
+        table = convergence_table(arrays["matching_losses"], arrays["step_size_course"], load_table(scores))
+        tables.append(pd.DataFrame([about] * len(table)).join(table))
+    header = provenance(command.parameters(args), [*args.snapshots, *args.scores])
+    save_table(args.out, pd.concat(tables, ignore_index=True).round(8), header)
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--snapshots", type=Path, nargs="+", required=True, help="files of distill_subset.py")
+    arguments.add_argument("--scores", type=Path, nargs="+", required=True, help="their scores, in the same order")
+    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    command.run(main, arguments)

@@ -1,0 +1,11 @@
+"""Draw matching loss, step size and validation accuracy against iterations, a row of panels a stage.
+
+Takes the table that collect_convergence.py wrote beside the figure.
+"""
+
+from shared import drawing
+
+from seqmatch.report.figures.convergence import convergence_figure
+
+if __name__ == "__main__":
+    drawing.run(__doc__, convergence_figure)

@@ -1,0 +1,101 @@
+"""What every command shares: arguments, the log's first lines, and errors that end with one line.
+
+Imported first by each script: it puts the checkout on the path, so that scripts run without an installation.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from pydantic import BaseModel, ValidationError
+
+from seqmatch.errors import SeqmatchError, ran_out_of_memory
+from seqmatch.runtime.interruption import Interrupted, interruptible
+from seqmatch.runtime.progress import peak_memory
+
+DONE = "done"
+"""The last line of the log of a job that ended well."""
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser whose help is the script's own docstring."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog="The first line of a job's log shows a full command; put `uv run` before it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_section(
+    arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], what: str, required: bool = True
+) -> None:
+    """An option that takes one section of the configuration as JSON."""
+    keys = ", ".join(model.model_fields)
+    arguments.add_argument(
+        f"--{name}",
+        type=_section(model),
+        required=required,
+        metavar="JSON",
+        help=f"{what}, as JSON ({{}} for all defaults); keys: {keys}",
+    )
+
+
+def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a file's provenance says of its making: every argument but paths and machinery."""
+    skipped = {"gpu", "threads", "save_every"}
+    return {
+        name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for name, value in sorted(vars(arguments).items())
+        if name not in skipped and not _is_path(value)
+    }
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
+    """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
+    parsed = arguments.parse_args()
+    print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
+    try:
+        with interruptible():
+            main(parsed)
+        print(DONE, file=sys.stderr, flush=True)
+    except (SeqmatchError, OSError) as error:
+        _fail(str(error))
+    except Interrupted as request:
+        print(f"ended by {request}; the same command goes on from the last state saved", file=sys.stderr, flush=True)
+        sys.exit(request.status)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        _fail(
+            f"out of memory ({reason}), {peak_memory()} of main memory; give the job more (mem_mb, or a larger GPU), "
+            "or lower batch_size, synthetic_batch or the width of the network"
+        )
+
+
+def _fail(reason: str) -> None:
+    print(f"error: {reason}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def _section(model: type[BaseModel]) -> Callable[[str], BaseModel]:
+    def parse(text: str) -> BaseModel:
+        try:
+            return model.model_validate(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise argparse.ArgumentTypeError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+    return parse
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, Path) or (isinstance(value, list) and any(isinstance(item, Path) for item in value))

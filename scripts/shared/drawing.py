@@ -1,0 +1,45 @@
+"""What the commands that draw a figure from a table share: a whole command but for the drawing itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from shared import command
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_table, provenance, save_table
+from seqmatch.report.figures.style import save
+
+
+def run(description: str, draw: Callable[[pd.DataFrame], Figure]) -> None:
+    """A command that draws some rows of a table, and writes them beside the figure: from there it can be redrawn."""
+    arguments = command.parser(description)
+    arguments.add_argument("table", type=Path, help="table to draw, such as the one beside a figure (.csv)")
+    arguments.add_argument("--dataset", help="of a larger table, only the rows of this data set")
+    arguments.add_argument("--ipc", help="of a larger table, only the rows of so many images per class")
+    arguments.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="figures (.pdf, .png) and table of its rows (.csv) to write"
+    )
+
+    def main(args) -> None:
+        rows = load_table(args.table)
+        wanted = {name: value for name, value in (("dataset", args.dataset), ("ipc", args.ipc)) if value is not None}
+        for name, value in wanted.items():
+            if name not in rows:
+                raise SeqmatchError(f"{args.table}: has no column {name} to choose {value} from")
+            rows = rows[rows[name] == value]
+        if rows.empty:
+            raise SeqmatchError(
+                f"{args.table}: no rows{''.join(f', {name} {value}' for name, value in wanted.items())}"
+            )
+        try:
+            figure = draw(rows)
+        except KeyError as error:
+            raise SeqmatchError(f"{args.table}: not a table that this figure is drawn from: {error.args[0]}") from None
+        save(figure, [path for path in args.out if path.suffix != ".csv"])
+        for path in args.out:
+            if path.suffix == ".csv":
+                save_table(path, rows, provenance(command.parameters(args), [args.table]))
+
+    command.run(main, arguments)

@@ -1,0 +1,109 @@
+"""Hard and easy instances (Du et al. 2023, figures 1 and 6): k-means on losses of real images. No torch."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+BINS = 100
+"""Rows of the table of all instances, each the mean of as many of them as the others."""
+
+
+def hard_instances(losses: np.ndarray, random_state: int) -> np.ndarray:
+    """Split instances in two by k-means on their loss vectors; hard is the cluster with the higher final loss.
+
+    Args:
+        losses: (R, N), one column an instance.
+        random_state: seeds the starts of k-means.
+
+    Returns:
+        Boolean (N,), True for hard; all False where every instance has the same losses.
+    """
+    if (losses == losses[:, :1]).all():
+        return np.zeros(losses.shape[1], bool)
+    means = KMeans(n_clusters=2, n_init=10, random_state=random_state)
+    cluster = means.fit_predict(losses.T)
+    final = [losses[-1, cluster == index].mean() for index in (0, 1)]
+    return cluster == int(np.argmax(final))
+
+
+def agreement_table(splits: Mapping[int, np.ndarray]) -> pd.DataFrame:
+    """How far splits of the same instances agree: the adjusted Rand index of every two.
+
+    Args:
+        splits: boolean (N,) each, by the number of the network or seed that it is of.
+
+    Returns:
+        One row a pair: `first`, `second`, `adjusted_rand_index` (1: the same split; 0 on average where one says nothing
+        of the other).
+    """
+    rows = [
+        (first, second, adjusted_rand_score(splits[first], splits[second])) for first, second in combinations(splits, 2)
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "adjusted_rand_index"])
+
+
+def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, hard: np.ndarray) -> pd.DataFrame:
+    """Share of hard and easy instances and the mean loss of each, by network and moment.
+
+    Args:
+        losses, epochs, stages: as in `seqmatch.analysis.losses.LossRecord`: (E, R, N), (R,), (R,).
+        hard: boolean (N,).
+
+    Returns:
+        One row a network, moment and kind: `network`, `stage`, `epoch`, `difficulty` (easy or hard),
+        `share` (in [0, 1]), `mean_loss`.
+    """
+    kinds = [(name, members) for name, members in (("easy", ~hard), ("hard", hard)) if members.any()]
+    rows = [
+        {
+            "network": network,
+            "stage": int(stages[moment]),
+            "epoch": int(epochs[moment]),
+            "difficulty": name,
+            "share": members.mean(),
+            "mean_loss": float(losses[network, moment, members].mean()),
+        }
+        for network in range(len(losses))
+        for moment in range(losses.shape[1])
+        for name, members in kinds
+    ]
+    return pd.DataFrame(rows)
+
+
+def binned_losses(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, hard: np.ndarray) -> pd.DataFrame:
+    """Losses of all instances, from the hardest to the easiest, in about `BINS` bins of near-equal size.
+
+    Losses are averaged over networks. Hard instances come first, within each kind those of higher final loss; no bin
+    holds both kinds.
+
+    Args:
+        losses, epochs, stages, hard: as `difficulty_table` takes them.
+
+    Returns:
+        One row a bin and moment: `bin` (from 0, the hardest), `difficulty`, `images` (of the bin), `stage`, `epoch`,
+        `mean_loss`.
+    """
+    mean = losses.mean(0)
+    bins = []
+    for name, members in (("hard", hard), ("easy", ~hard)):
+        instances = members.nonzero()[0]
+        instances = instances[np.argsort(-mean[-1, instances], kind="stable")]
+        count = min(len(instances), max(1, round(BINS * members.mean())))
+        bins += [(name, piece) for piece in np.array_split(instances, count)] if count else []
+    rows = [
+        {
+            "bin": index,
+            "difficulty": name,
+            "images": len(piece),
+            "stage": int(stages[moment]),
+            "epoch": int(epochs[moment]),
+            "mean_loss": float(mean[moment, piece].mean()),
+        }
+        for index, (name, piece) in enumerate(bins)
+        for moment in range(len(epochs))
+    ]
+    return pd.DataFrame(rows)

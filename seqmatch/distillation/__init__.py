@@ -1,0 +1,1 @@
+"""How a subset is optimised: the loop, and a module for each objective."""

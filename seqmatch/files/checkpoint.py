@@ -1,0 +1,146 @@
+"""Checkpoints of long work: kept outside Snakemake's outputs, found again by what the work is.
+
+A process that is asked to end (SIGTERM, Ctrl-C) saves at once; one that is killed loses two minutes at most.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.tensors import load_tensors, save_tensors
+from seqmatch.planning.code import digest_of
+from seqmatch.runtime import interruption
+
+SECONDS_BETWEEN_SAVES = 120.0
+SECONDS_BETWEEN_COPIES = 1.0
+"""What is computed since the last copy in memory is lost even when a process ends in order."""
+LARGEST_SHARE = 0.05
+"""Of the time may go into saving: large states are saved more rarely."""
+
+
+class State(Protocol):
+    """A moment of the work, that nothing changes any more."""
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+
+def fingerprint(header: dict[str, Any], sources: Iterable[Path]) -> str:
+    """16 hexadecimal digits that name a piece of work: its provenance and the sources that it runs."""
+    return hashlib.sha256(json.dumps([header, digest_of(sources)], sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Checkpoint:
+    """The newest two states of one piece of work; as a context manager, saves the newest when work ends early.
+
+    The fingerprint is the file's name: work with other parameters, inputs or sources neither finds nor overwrites it.
+
+    Args:
+        seconds_between: time between two saves; 0 saves at every point.
+    """
+
+    def __init__(self, folder: Path, name: str, seconds_between: float = SECONDS_BETWEEN_SAVES):
+        self.path = folder / f"{name}.safetensors"
+        """The newest."""
+        self._previous = folder / f"{name}.previous.safetensors"
+        self._seconds_between = seconds_between
+        self._saved = self._copied = time.monotonic()
+        self._cost = 0.0
+        self._newest: State | None = None
+
+    def part(self, name: str) -> "Checkpoint":
+        """A checkpoint of its own for a part of the same work."""
+        return Checkpoint(self.path.parent, f"{self.path.stem}-{name}", self._seconds_between)
+
+    def foreign(self) -> list[Path]:
+        """Checkpoints beside this one that are of other parameters, inputs or sources."""
+        return sorted(path for path in self.path.parent.glob("*.safetensors") if not self._is_own(path))
+
+    def load(self) -> dict[str, Tensor] | None:
+        """The last state saved, None if there is none; a damaged file is told of, and the one before it is taken."""
+        for path in (self.path, self._previous):
+            if path.exists():
+                try:
+                    tensors = load_tensors(path)[0]
+                except SeqmatchError as error:
+                    _tell(f"warning: checkpoint not used: {error}")
+                else:
+                    _tell(f"resumed from {path}")
+                    return tensors
+        return None
+
+    def reached(self, copy: Callable[[], State]) -> None:
+        """A point from which the work can go on.
+
+        Args:
+            copy: gives the state of this moment; called before this returns, or not at all.
+        """
+        interruption.check()
+        now = time.monotonic()
+        pause = max(self._seconds_between, self._cost / LARGEST_SHARE) if self._seconds_between else 0
+        due = now - self._saved >= pause
+        if due or self._newest is None or now - self._copied >= SECONDS_BETWEEN_COPIES:
+            self._newest, self._copied = copy(), now
+        if due:
+            self._save()
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._newest is not None:
+            self._save()
+            _tell(f"state saved in {self.path}")
+
+    def remove(self) -> None:
+        """The work is done: delete its states, those of its parts too."""
+        for path in [path for path in self.path.parent.glob("*") if self._is_own(path)]:
+            path.unlink(missing_ok=True)
+
+    def _is_own(self, path: Path) -> bool:
+        """Also of what a process that was killed half wrote, in a hidden file."""
+        return path.name.removeprefix(".").startswith((f"{self.path.stem}.", f"{self.path.stem}-"))
+
+    def _save(self) -> None:
+        """Replace the last state but one, atomically; where that fails the work goes on."""
+        began = time.monotonic()
+        try:
+            if self.path.exists():
+                self.path.replace(self._previous)
+            save_tensors(self.path, self._newest.tensors(), {"checkpoint": self.path.stem})
+        except (SeqmatchError, OSError) as error:
+            _tell(f"warning: no checkpoint was saved: {error}")
+        self._saved = time.monotonic()
+        self._cost = self._saved - began
+
+
+class NoCheckpoint(Checkpoint):
+    """For short work: nothing is saved, and nothing found."""
+
+    def __init__(self) -> None:
+        pass
+
+    def part(self, name: str) -> "NoCheckpoint":
+        return self
+
+    def load(self) -> None:
+        return None
+
+    def reached(self, copy: Callable[[], State]) -> None:
+        interruption.check()
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,103 @@
+"""Pages for the HTML report, with tables that sort by a click; each stands on its own and works offline."""
+
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+
+from seqmatch.report.tables.text import BOLD, Sheet
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5em; color: #222; background: #fff; }}
+h1 {{ font-size: 1.35em; margin: 0 0 .8em; }}
+h2 {{ font-size: 1.1em; margin: 2em 0 .6em; }}
+p, dl {{ max-width: 75em; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }}
+th {{ cursor: pointer; border-bottom: 2px solid #888; user-select: none; }}
+th::after {{ content: attr(data-order); display: inline-block; width: 1em; padding-left: .3em; }}
+tbody tr:hover {{ background: #f4f6f8; }}
+td {{ font-variant-numeric: tabular-nums; }}
+dl {{ display: grid; grid-template-columns: max-content auto; gap: .25em 1.2em; }}
+dt {{ font-weight: 600; }}
+dd {{ margin: 0; }}
+pre {{ background: #f6f6f6; padding: 1em; overflow-x: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+<script>
+const NUMBER = /^[-+]?\\d+(\\.\\d+)?(?=$|[ ;])/;
+const value = (row, column) => row.cells[column].textContent.trim();
+const compare = (x, y) => {{
+  const [a, b] = [x.match(NUMBER), y.match(NUMBER)];
+  return a && b ? a[0] - b[0] : x.localeCompare(y);
+}};
+for (const table of document.querySelectorAll("table")) {{
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => head.addEventListener("click", () => {{
+    const up = head.dataset.order !== "\\u25b2";
+    heads.forEach(other => delete other.dataset.order);
+    head.dataset.order = up ? "\\u25b2" : "\\u25bc";
+    const rows = [...table.tBodies[0].rows];
+    rows.sort((a, b) => {{
+      const [x, y] = [value(a, column), value(b, column)];
+      if (!x || !y) return (x ? 0 : 1) - (y ? 0 : 1);
+      return up ? compare(x, y) : compare(y, x);
+    }});
+    table.tBodies[0].append(...rows);
+  }}));
+}}
+</script>
+</body>
+</html>
+"""
+
+
+def page(title: str, parts: Sequence[str]) -> str:
+    """A page of HTML parts below its title."""
+    return PAGE.format(title=escape(title), body="\n".join(parts))
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A table that a click on a head sorts by its column; numbers to two decimals, missing ones empty and last."""
+    shown = frame.astype(object).where(frame.notna(), "")  # (na_rep does not reach every type's missing values)
+    text = shown.to_html(index=False, float_format="{:.2f}".format, border=0, escape=True)
+    emphasized = BOLD.sub(r"<strong>\1</strong>", text)
+    return f'<div class="wide">{emphasized}</div>'
+
+
+def section(title: str, *parts: str) -> str:
+    return "\n".join([f"<h2>{escape(title)}</h2>", *parts])
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def listing(entries: dict[str, str]) -> str:
+    """Terms and what they are."""
+    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(text)}</dd>' for term, text in entries.items())}</dl>"
+
+
+def literal(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>"
+
+
+def sheet(shown: Sheet) -> str:
+    """A sheet's table and note."""
+    return table(shown.body) + (paragraph(shown.note) if shown.note else "")
+
+
+def table_page(tidy: pd.DataFrame, sheets: Sequence[Sheet]) -> str:
+    """A page for one table: as people read it, then all its columns."""
+    first, *others = sheets
+    further = [section(other.title, sheet(other)) for other in others]
+    return page(first.title, [sheet(first), *further, section("All columns", table(tidy))])

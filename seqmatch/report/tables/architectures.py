@@ -1,0 +1,67 @@
+"""Table 2: how the synthetic sets do on other architectures than the one they were distilled with."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, headline, in_order, method_names, spread
+from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, means_stds
+
+TITLE = "Table 2: test accuracy in percent on other architectures, mean ± standard deviation over networks"
+
+
+def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Cross-architecture accuracy of what the headline's selection chose.
+
+    Returns:
+        One row a method, cell and architecture: `dataset`, `ipc`, `method`, `K`, `matched_on`,
+        `architecture`, `selection`, `accuracy_mean`, `accuracy_std`, `networks`, `seeds`.
+    """
+    rows = []
+    for (dataset, ipc, method), cell in accuracy.groupby([*CELL, "method"], sort=False):
+        for architecture, trained in headline(cell).groupby("architecture", sort=False):
+            row = {
+                "dataset": dataset,
+                "ipc": ipc,
+                "method": method,
+                "K": int(cell["K"].iloc[0]),
+                "matched_on": cell["matched_on"].iloc[0],
+                "architecture": architecture,
+                "selection": trained["selection"].iloc[0],
+                **spread("accuracy", trained),
+                "networks": len(trained),
+                "seeds": trained["seed"].nunique(),
+            }
+            rows.append(row)
+    return in_order(pd.DataFrame(rows), order)
+
+
+def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sheet]:
+    """A row a method in a cell, a column an architecture; under it its published numbers.
+
+    Args:
+        table: as `architectures_table` returns it.
+        compared: published numbers beside these, as `seqmatch.report.published.beside_architectures` returns them.
+    """
+    text = bold(means_stds(table, "accuracy"), best_of(table, [cell_names(table), table["architecture"]]))
+    own = pd.DataFrame(
+        {
+            "method": cell_names(table) + ": " + table["method"],
+            "row": cell_names(table) + ": " + method_names(table),
+            "column": table["architecture"],
+            "text": text,
+        }
+    )
+    listed = compared[compared["published_mean"].notna()]
+    theirs = pd.DataFrame(
+        {
+            "method": cell_names(listed) + ": " + listed["method"],
+            "row": cell_names(listed) + ": " + listed["method"] + ", published",
+            "column": listed["run_network"],
+            "text": means_stds(listed, "published"),
+        }
+    )
+    body = grid(interleaved(own, theirs), own["column"].unique(), corner="cell: method")
+    counts = ", ".join(f"{n}" for n in sorted(table["networks"].unique()))
+    note = f"Networks for each entry: {counts}. Best of each column (to the digits printed) in bold."
+    return [Sheet(TITLE, body, note)]

@@ -1,0 +1,93 @@
+"""Paired comparison of sequential methods with their one-subset counterparts."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from seqmatch.report.tables.accuracy import CELL, headline
+from seqmatch.report.tables.text import Sheet
+
+TITLE = "Sequential methods against their backbones: paired differences of test accuracy"
+CONFIDENCE = 0.95
+PAIR = ["seed", "network"]
+
+COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "unit", "seeds", "pairs"]
+
+
+def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str, str, str]]) -> pd.DataFrame:
+    """Differences of accuracy between methods of a cell, over pairs of networks of equal seed and number.
+
+    Networks of equal seed and number start alike and share their random draws, and methods of one distillation seed
+    start from the same real images. What distillation adds is drawn once a seed, so the seed is the unit of
+    independence: with two or more, interval and test are Student's t on the seeds' mean differences. With one, they are
+    on the pairs of networks, and say nothing about other synthetic sets.
+
+    Args:
+        accuracy: one row a trained network, accuracy in percent; the headline's snapshots on the matched network count.
+        contrasts: (data set, ipc, method, baseline) each.
+
+    Returns:
+        One row a contrast: `dataset`, `ipc`, `method`, `K`, `baseline`, `difference` (method − baseline, in points),
+        `low` and `high` (its 95 % confidence interval), `p` (two-sided; of no difference), `unit` (seeds or networks),
+        `seeds`, `pairs`. Interval and p are empty for a single pair and where all differences are equal.
+    """
+    own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
+    cells = {key: headline(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
+    rows = []
+    for dataset, ipc, method, baseline in contrasts:
+        ours, theirs = cells[dataset, ipc, method], cells[dataset, ipc, baseline]
+        pairs = ours.set_index(PAIR)["accuracy"] - theirs.set_index(PAIR)["accuracy"]
+        pairs = pairs.dropna()  # methods may be evaluated with different numbers of networks
+        seeds = pairs.groupby("seed").mean()
+        unit = "seeds" if len(seeds) > 1 else "networks"
+        row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
+        row |= _student(seeds if unit == "seeds" else pairs)
+        rows.append(row | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs)})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _student(differences: pd.Series) -> dict[str, float]:
+    values = differences.to_numpy()
+    found = {"difference": values.mean(), "low": np.nan, "high": np.nan, "p": np.nan}
+    if np.ptp(values) == 0:
+        return found
+    test = stats.ttest_1samp(values, 0.0)
+    interval = test.confidence_interval(CONFIDENCE)
+    return found | {"low": interval.low, "high": interval.high, "p": test.pvalue}
+
+
+def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
+    """The table for people; significant is only what was tested over seeds."""
+    body = pd.DataFrame(
+        {
+            "cell": table["dataset"] + " ipc " + table["ipc"].astype(str),
+            "method": table["method"] + " (K = " + table["K"].astype(str) + ")",
+            "against": table["baseline"],
+            "difference": [f"{value:+.1f}" for value in table["difference"]],
+            "95 % interval": [_interval(row) for row in table.itertuples()],
+            "p": ["" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in table["p"]],
+            "of": table["unit"],
+            "seeds": table["seeds"].astype(str),
+            "pairs": table["pairs"].astype(str),
+            "significant at 5 %": [_verdict(row) for row in table.itertuples()],
+        }
+    )
+    note = (
+        "Points of accuracy, over pairs of networks of equal distillation seed and number. With two or more seeds, "
+        "interval and p (Student's t, two-sided, not adjusted for the number of rows) are of the seeds' mean "
+        "differences. With one seed they are of networks: how sure the difference between these two synthetic sets is, "
+        "not between the methods, which is then not tested."
+    )
+    return [Sheet(TITLE, body, note if len(body) else "No method of more than one subset has a counterpart of one.")]
+
+
+def _interval(row) -> str:
+    return "" if pd.isna(row.low) else f"{row.low:+.1f} to {row.high:+.1f}"
+
+
+def _verdict(row) -> str:
+    if row.unit != "seeds" or pd.isna(row.p):
+        return "not tested"
+    return "yes" if row.p < 1 - CONFIDENCE else "no"

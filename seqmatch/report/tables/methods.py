@@ -1,0 +1,138 @@
+"""Tables 1 and 3: methods by data set and images per class, on the network that was matched."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from seqmatch.report.published import UNLISTED
+from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, headline, in_order, method_names, spread
+from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, mean_std, means_stds
+
+
+def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Every method of every cell, on the network that was matched.
+
+    Args:
+        accuracy: one row a trained network, accuracy in percent.
+        order: method names, top to bottom.
+
+    Returns:
+        One row a method in a cell: `dataset`, `ipc`, `method`, `K`, `network`, `selection` (what chose the
+        headline's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
+        seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
+        `std_between_seeds` (of the seeds' means), `networks`, `seeds`, and mean and std of `last` (the last snapshot)
+        and `test_selected` (chosen on test data: optimistic).
+    """
+    own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
+    rows = []
+    for (dataset, ipc, method), cell in own.groupby([*CELL, "method"], sort=False):
+        chosen = headline(cell)
+        seeds = chosen.groupby("seed")["accuracy"]
+        row = {
+            "dataset": dataset,
+            "ipc": ipc,
+            "method": method,
+            "K": int(cell["K"].iloc[0]),
+            "network": cell["architecture"].iloc[0],
+            "selection": chosen["selection"].iloc[0],
+            **spread("accuracy", chosen),
+            "std_within_seeds": seeds.var(ddof=1).mean() ** 0.5,
+            "std_between_seeds": seeds.mean().std(ddof=1),
+            "networks": len(chosen),
+            "seeds": len(seeds),
+            **spread("last", cell[cell["selection"] == "last"]),
+            **spread("test_selected", cell[cell["selection"] == "test"]),
+        }
+        rows.append(row)
+    return in_order(pd.DataFrame(rows), order)
+
+
+def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> list[Sheet]:
+    """The table for people; then the spread within and between seeds, and the same by what chose the snapshot.
+
+    Args:
+        table: as `methods_table` returns it.
+        compared: published numbers beside these, as `seqmatch.report.published.beside_methods` returns them.
+    """
+    sheets = [Sheet(title, _main(table, compared), _note(compared)), _spreads(table), _protocols(table)]
+    return [sheet for sheet in sheets if len(sheet.body)]
+
+
+def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """A row a method, a column a cell; under each method a row of its published numbers, if the cell has any."""
+    text = bold(means_stds(table, "accuracy"), best_of(table, [cell_names(table)]))
+    own = pd.DataFrame(
+        {
+            "method": table["method"],
+            "row": method_names(table),
+            "column": cell_names(table),
+            "text": [f"{entry} ({networks})" for entry, networks in zip(text, table["networks"], strict=True)],
+        }
+    )
+    listed = compared[compared["published_mean"].notna() | (compared["source"] == UNLISTED)]
+    theirs = pd.DataFrame(
+        {
+            "method": listed["method"],
+            "row": listed["method"] + ", published",
+            "column": cell_names(listed),
+            "text": means_stds(listed, "published"),
+        }
+    )
+    return grid(interleaved(own, theirs), own["column"].unique(), corner="method (networks)")
+
+
+def _note(compared: pd.DataFrame) -> str:
+    notes = [
+        "Best of each column (to the digits printed) in bold, training on all real data (whole) aside. Snapshots are "
+        "chosen on a validation split held out of the training data; where there is none, the last one is taken."
+    ]
+    if compared["published_mean"].notna().any():
+        notes.append(
+            "Rows of published numbers are never part of a mean, nor in bold; each number's source stands in "
+            "published.csv. Most authors choose on test data."
+        )
+    missing = compared.loc[compared["source"] == UNLISTED, "method"].unique()
+    if len(missing):
+        notes.append(f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(missing)}.")
+    return " ".join(notes)
+
+
+def _spreads(table: pd.DataFrame) -> Sheet:
+    shown = table[table["seeds"] > 1]
+    body = pd.DataFrame(
+        {
+            "cell": cell_names(shown),
+            "method": method_names(shown),
+            "mean": [mean_std(mean, float("nan")) for mean in shown["accuracy_mean"]],
+            "std over networks of a seed": [mean_std(std, float("nan")) for std in shown["std_within_seeds"]],
+            "std between seeds": [mean_std(std, float("nan")) for std in shown["std_between_seeds"]],
+            "networks": shown["networks"].astype(str),
+            "seeds": shown["seeds"].astype(str),
+        }
+    )
+    return Sheet(
+        "Spread over networks, and over distillation seeds",
+        body,
+        "Networks of a seed learn from the same synthetic images; each seed has its own. The first spread says how "
+        "much one training tells, the second how much one distillation does.",
+    )
+
+
+def _protocols(table: pd.DataFrame) -> Sheet:
+    shown = table[(table["selection"] != "last") | table["test_selected_mean"].notna()]
+    body = pd.DataFrame(
+        {
+            "cell": cell_names(shown),
+            "method": method_names(shown),
+            "headline": means_stds(shown, "accuracy"),
+            "chosen by": shown["selection"],
+            "last snapshot": means_stds(shown, "last"),
+            "chosen on test data": means_stds(shown, "test_selected"),
+        }
+    )
+    return Sheet(
+        "The same by how the snapshot of the last subset is chosen",
+        body,
+        "Chosen on test data is the usual protocol of the field; it is optimistic and shown for comparison only. It "
+        "applies to the last subset: the earlier ones, after which that was distilled, are the headline's.",
+    )

@@ -1,0 +1,1 @@
+"""The synthetic set: subsets, how their images are stored, and the curriculum that they make."""

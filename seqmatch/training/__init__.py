@@ -1,0 +1,1 @@
+"""How networks learn: one loop for experts, teachers, evaluation and loss records."""

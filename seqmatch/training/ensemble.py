@@ -1,0 +1,134 @@
+"""Networks trained one after the other: experts, teachers, evaluation, scores and loss records are one loop.
+
+They differ in what they record along the way. Records and the network in training are checkpointed, and a run that
+is taken up again ends with the same bits.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqmatch.files.checkpoint import Checkpoint
+from seqmatch.runtime.progress import Progress
+from seqmatch.training.gradients import Gradients
+from seqmatch.training.loop import Phase, Position, train
+
+Record = Callable[[nn.Module, Position], Tensor | None]
+"""What to keep of a network at a position of its training: tensors of one shape and its own, or None for nothing."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of the ensemble."""
+
+    start: Callable[[], nn.Module]
+    phases: Sequence[Phase]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was recorded of one network, and how long it trained."""
+
+    records: tuple[Tensor, ...]
+    """On the CPU."""
+    seconds: float
+
+
+def train_ensemble(
+    members: Sequence[Member],
+    record: Record,
+    augmentation: Sequence[str],
+    gradients: Gradients,
+    checkpoint: Checkpoint,
+    name: str,
+) -> list[Trained]:
+    """Train each member through its phases.
+
+    Args:
+        record: asked at every position that `train` yields.
+        checkpoint: where the state is kept; a state found there is taken up.
+        name: of the progress.
+    """
+    state = _State.load(checkpoint.load())
+    trained = list(state.finished)
+    epochs = [sum(phase.epochs for phase in member.phases) for member in members]
+    done = sum(epochs[: len(trained)]) + state.epochs_done(members)
+    with checkpoint, Progress(total=sum(epochs), initial=done, unit="epoch", desc=name) as progress:
+        for index in range(len(trained), len(members)):
+            member, current = members[index], state if index == len(state.finished) else _State()
+            progress.set_postfix(network=f"{index + 1}/{len(members)}", refresh=False)
+            network = member.start()
+            if current.position is not None:
+                network.load_state_dict(current.network)
+            records, began = list(current.records), time.perf_counter() - current.seconds
+            for position in train(network, member.phases, augmentation, gradients, current.resumed(network)):
+                found = record(network, position)
+                if found is not None:
+                    records.append(found.detach().cpu())
+                progress.update(position.epoch > 0)
+                now = _State(tuple(trained), tuple(records), time.perf_counter() - began, position)
+                checkpoint.reached(lambda now=now, network=network: now.copied(network))
+            trained.append(Trained(tuple(records), time.perf_counter() - began))
+    return trained
+
+
+@dataclass(frozen=True)
+class _State:
+    """Finished networks, and the one in training."""
+
+    finished: tuple[Trained, ...] = ()
+    records: tuple[Tensor, ...] = ()
+    seconds: float = 0.0
+    position: Position | None = None
+    network: dict[str, Tensor] | None = None
+    """Its parameters and buffers, where this state is a copy."""
+
+    def epochs_done(self, members: Sequence[Member]) -> int:
+        """Of the network in training."""
+        if self.position is None:
+            return 0
+        phases = members[len(self.finished)].phases
+        return sum(phase.epochs for phase in phases[: self.position.phase]) + self.position.epoch
+
+    def resumed(self, network: nn.Module) -> Position | None:
+        """The position to go on from, with its tensors where the network is."""
+        if self.position is None:
+            return None
+        device = next(network.parameters()).device
+        velocities = tuple(velocity.to(device) for velocity in self.position.velocities)
+        return Position(self.position.phase, self.position.epoch, velocities)
+
+    def copied(self, network: nn.Module) -> "_State":
+        """This moment, with copies of what training changes in place."""
+        velocities = tuple(velocity.clone() for velocity in self.position.velocities)
+        position = Position(self.position.phase, self.position.epoch, velocities)
+        tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        return _State(self.finished, self.records, self.seconds, position, tensors)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name."""
+        members = [*self.finished, Trained(self.records, self.seconds)]
+        records = [found for member in members for found in member.records]
+        return {
+            "counts": torch.tensor([len(member.records) for member in members]),
+            "seconds": torch.tensor([member.seconds for member in members], dtype=torch.float64),
+            "position": torch.tensor([self.position.phase, self.position.epoch]),
+            **({"records": torch.stack(records)} if records else {}),
+            **{f"network.{name}": tensor for name, tensor in self.network.items()},
+            **{f"velocity.{index:04}": tensor for index, tensor in enumerate(self.position.velocities)},
+        }
+
+    @classmethod
+    def load(cls, saved: dict[str, Tensor] | None) -> "_State":
+        if saved is None:
+            return cls()
+        counts, seconds = saved["counts"].tolist(), saved["seconds"].tolist()
+        parts = saved["records"].split(counts) if "records" in saved else [()] * len(counts)
+        *finished, current = [Trained(tuple(part), spent) for part, spent in zip(parts, seconds, strict=True)]
+        phase, epoch = saved["position"].tolist()
+        velocities = tuple(saved[name] for name in sorted(saved) if name.startswith("velocity."))
+        network = {name.removeprefix("network."): t for name, t in saved.items() if name.startswith("network.")}
+        return cls(tuple(finished), current.records, current.seconds, Position(phase, epoch, velocities), network)

@@ -1,0 +1,106 @@
+"""The gradient that training descends, for one minibatch: eager or compiled, and in chunks that fit the caches."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from seqmatch import config
+from seqmatch.networks import channels_last
+from seqmatch.runtime import compilation
+from seqmatch.runtime.budget import chunk_size
+
+SAVED_PER_ACTIVATION = {"cpu": 1.5e-9, "cuda": 1e-11}
+"""Seconds that compiling saves; measured for the CPU, in chunks (docs/performance.md), guessed for GPUs."""
+
+Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
+"""A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor a
+parameter."""
+
+Gradients = Callable[[int], Gradient]
+"""The images of a full minibatch to how its gradient is computed, and that of one of another size."""
+
+
+def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
+    """The gradient of the mean cross-entropy, one operator after the other."""
+    return torch.autograd.grad(_mean_loss(network, images, labels), list(network.parameters()))
+
+
+def eager_gradients(full: int) -> Gradient:
+    """Minibatches as a whole, one operator after the other."""
+    return loss_gradient
+
+
+def compiled_gradient(fall_back: bool) -> Gradient:
+    """The same in compiled code, for all networks of one structure; the first call for a shape compiles.
+
+    Args:
+        fall_back: go on eagerly where compiling fails, instead of raising.
+
+    Raises:
+        SeqmatchError: on the first call, if compiling fails and `fall_back` is False.
+    """
+
+    def fast_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        parameters = {name: channels_last(parameter) for name, parameter in network.named_parameters()}
+        return F.cross_entropy(functional_call(network, parameters, (channels_last(images),)), labels)
+
+    loss = compilation.compile_function(fast_loss, _mean_loss if fall_back else None)
+
+    def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
+        return torch.autograd.grad(loss(network, images, labels), list(network.parameters()))
+
+    return gradient
+
+
+def only_for(size: int, gradient: Gradient) -> Gradient:
+    """`gradient` for that many images, eagerly for any other number: compiled code is for one shape."""
+
+    def either(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
+        return (gradient if len(labels) == size else loss_gradient)(network, images, labels)
+
+    return either
+
+
+def in_chunks(size: int, gradient: Gradient) -> Gradient:
+    """The mean of the gradients of pieces: the same for a network that sees each image alone (no batch norm)."""
+
+    def mean(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
+        if len(labels) <= size:
+            return gradient(network, images, labels)
+        total = [torch.zeros_like(parameter) for parameter in network.parameters()]
+        for piece, own in zip(images.split(size), labels.split(size), strict=True):
+            for part, found in zip(total, gradient(network, piece, own), strict=True):
+                part.add_(found, alpha=len(own) / len(labels))
+        return total
+
+    return mean
+
+
+def best_gradients(
+    mode: config.CompileMode, norm: str, activations: Sequence[int], images: int, device: torch.device
+) -> Gradients:
+    """Compiled where that pays, else eager; in chunks unless batch norm needs the minibatch as a whole.
+
+    Args:
+        norm: the network's.
+        activations: numbers that each of its convolutions writes for one image.
+        images: how many will be trained on, counted anew each epoch.
+    """
+    saved = images * sum(activations) * SAVED_PER_ACTIVATION[device.type]
+    gradient = compiled_gradient(fall_back=mode == "auto") if compilation.pays(mode, saved) else loss_gradient
+
+    def whole(full: int) -> Gradient:
+        return only_for(full, gradient)
+
+    def chunked(full: int) -> Gradient:
+        size = chunk_size(full, activations, device)
+        return in_chunks(size, only_for(size, gradient))
+
+    return whole if norm == "batch" else chunked
+
+
+def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(network(images), labels)

@@ -1,0 +1,205 @@
+"""The one loop that trains networks: experts, teachers, evaluation and loss records differ in what they record."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.sgd import sgd
+
+from seqmatch import config
+from seqmatch.networks import head, written
+from seqmatch.runtime.budget import chunk_size
+from seqmatch.runtime.precision import arithmetic
+from seqmatch.seeds import Seed
+from seqmatch.training.gradients import Gradient, Gradients, eager_gradients
+from seqmatch.transforms import cutmix, dsa
+
+NewNetwork = Callable[[Seed], nn.Module]
+"""A seed to a freshly initialised network on the right device."""
+
+Labelled = tuple[Tensor, Tensor]
+"""Normalised images (N, C, H, W) and labels (N,)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Labelled images to train on, and how fast. Real data is a stage too."""
+
+    images: Tensor
+    """Normalised, float32, (N, C, H, W)."""
+    labels: Tensor
+    """int64 (N,), or shares of classes (N, classes), float32."""
+    step_size: float
+    """Learning rate at the start of the stage, > 0."""
+
+    def to(self, device: torch.device) -> "Stage":
+        return Stage(self.images.to(device), self.labels.to(device), self.step_size)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stage, and how networks train on it."""
+
+    stage: Stage
+    epochs: int
+    settings: config.Training
+    seed: Seed
+    """Epoch e draws order and augmentation from ``seed / e``."""
+    descent: Callable[[Gradient], Gradient] = lambda gradient: gradient
+    """From the gradient of the loss to the direction that is descended."""
+    images: int | None = None
+    """Images that an epoch takes, other ones in each; by default all."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far training has come."""
+
+    phase: int = 0
+    """Index of the phase, from 0."""
+    epoch: int = 0
+    """Its epochs that are done."""
+    velocities: tuple[Tensor, ...] = ()
+    """SGD's momentum, a tensor a parameter; live tensors, not copies."""
+    last: bool = False
+    """Whether the way ends here."""
+
+
+def images_seen(phases: Sequence[Phase]) -> int:
+    """Images that a network trains on, counted anew each epoch."""
+    return sum(phase.epochs * (phase.images or len(phase.stage.labels)) for phase in phases)
+
+
+def make_phases(curriculum: Sequence[Stage], settings: config.Evaluation, seed: Seed) -> list[Phase]:
+    """`settings.epochs` on each stage of a curriculum; stage k, from 0, draws from ``seed / k``."""
+    return [Phase(stage, settings.epochs, settings, seed / index) for index, stage in enumerate(curriculum)]
+
+
+def train(
+    network: nn.Module,
+    phases: Sequence[Phase],
+    augmentation: Sequence[str],
+    gradients: Gradients = eager_gradients,
+    position: Position | None = None,
+) -> Iterator[Position]:
+    """Train `network` in place by SGD on cross-entropy, phase after phase; every batch gets its own DSA draw.
+
+    Yields the position before the first epoch of each phase and after each epoch: there the caller records, or saves.
+    Given a position, with the network's tensors of that moment, the rest of the way is the same to the bit.
+
+    `augmentation` is that of the data, which a phase's settings may replace.
+
+    Whether training diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad
+    snapshot.
+    """
+    resumed = position or Position(epoch=-1)
+    for index in range(resumed.phase, len(phases)):
+        phase = phases[index]
+        done = resumed.epoch if index == resumed.phase else -1
+        velocities = resumed.velocities if done >= 0 else tuple(map(torch.zeros_like, network.parameters()))
+        if done < 0:
+            yield Position(index, 0, velocities)
+        for epoch in range(max(done, 0), phase.epochs):
+            _train_epoch(network, phase, epoch, list(velocities), augmentation, gradients)
+            yield Position(index, epoch + 1, velocities, (index + 1, epoch + 1) == (len(phases), phase.epochs))
+
+
+def train_through(
+    network: nn.Module, phases: Sequence[Phase], augmentation: Sequence[str], gradients: Gradients = eager_gradients
+) -> None:
+    """All of `train` at once."""
+    for _ in train(network, phases, augmentation, gradients):
+        pass
+
+
+def _train_epoch(
+    network: nn.Module,
+    phase: Phase,
+    epoch: int,
+    velocities: list[Tensor],
+    augmentation: Sequence[str],
+    gradients: Gradients,
+) -> None:
+    stage, settings = phase.stage, phase.settings
+    parameters = list(network.parameters())
+    operations = augmentation if settings.augmentation is None else settings.augmentation
+    taken = min(phase.images or len(stage.labels), len(stage.labels))
+    descent = phase.descent(gradients(min(settings.batch_size, taken)))
+    network.train()
+    generator = (phase.seed / epoch).generator()
+    order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device, non_blocking=True)
+    rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
+    for batch in batches(order, settings.batch_size):
+        drawn = dsa.FORMS[settings.augmentation_form](operations, len(batch), generator)
+        images, labels = dsa.apply_composed(drawn, stage.images[batch]), stage.labels[batch]
+        if settings.cutmix:
+            cut = cutmix.draw(settings.cutmix, len(batch), generator)
+            images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
+        with arithmetic(settings.precision, images.device):
+            direction = descent(network, images, labels)
+        _sgd_step(parameters, list(direction), velocities, rate, settings)
+
+
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """Pieces of `size` indices; a single one left over joins the piece before it, as batch norm needs two images."""
+    pieces = list(order.split(size))
+    if len(pieces) > 1 and len(pieces[-1]) == 1:
+        pieces[-2:] = [torch.cat(pieces[-2:])]
+    return pieces
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether every parameter is a finite number: False once training has diverged."""
+    return all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+
+
+def learning_rate(initial: float, settings: config.Training, epoch: int, epochs: int) -> float:
+    """Learning rate in `epoch`, from 0, of `epochs`: decayed at each fraction of them that lies behind."""
+    passed = sum(epoch >= at * epochs - 1e-9 for at in settings.decay_at)  # 0.57 · 100 is 56.99…
+    return initial * settings.decay_factor**passed
+
+
+@torch.no_grad()
+def _sgd_step(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    velocities: list[Tensor],
+    rate: float,
+    settings: config.Training,
+) -> None:
+    """PyTorch's own SGD in its functional form: an optimiser object would import the compiler, 5 s a process."""
+    sgd(
+        parameters,
+        gradients,
+        velocities,
+        foreach=True,
+        lr=rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        dampening=0,
+        nesterov=False,
+        maximize=False,
+    )
+
+
+def chunks(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
+    """Images (N, C, H, W) in the pieces that `network`, in evaluation mode, is fastest at."""
+    return images.split(chunk_size(len(images), written(network, images[:1]), images.device))
+
+
+@torch.inference_mode()
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1]."""
+    return float((_logits(network, images).argmax(1) == labels).double().mean())
+
+
+@torch.inference_mode()
+def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of each of N normalised images: (N,), on the CPU."""
+    return F.cross_entropy(_logits(network, images), labels, reduction="none").cpu()
+
+
+def _logits(network: nn.Module, images: Tensor) -> Tensor:
+    return torch.cat([network(chunk) for chunk in chunks(network.eval(), images)])

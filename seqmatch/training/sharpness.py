@@ -1,0 +1,43 @@
+"""Sharpness-aware training of experts: GSAM (Zhuang et al. 2022), as FTD uses it (Du et al. 2022)."""
+
+import torch
+from torch import Tensor, nn
+
+from seqmatch.training.gradients import Gradient
+
+SMALLEST_NORM = 1e-12
+"""Gradients shorter than this are not stretched further."""
+
+
+def sharpness_aware(gradient: Gradient, rho: float, alpha: float) -> Gradient:
+    """The direction that GSAM descends, in place of the gradient g of the loss.
+
+    With p the gradient at θ + ρ g/‖g‖, it is p − α g⊥, where g⊥ is the part of g across p: down the perturbed loss,
+    and against the gap between it and the loss itself. α = 0 is SAM. Costs two gradients a batch; both see the same
+    augmented images.
+
+    Args:
+        rho: ρ > 0, the radius.
+        alpha: α ≥ 0.
+    """
+
+    def direction(network: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
+        parameters = list(network.parameters())
+        plain = gradient(network, images, labels)
+        before = [parameter.detach().clone() for parameter in parameters]
+        with torch.no_grad():
+            norm = _dot(plain, plain).sqrt().clamp_min(SMALLEST_NORM)
+            for parameter, part in zip(parameters, plain, strict=True):
+                parameter.add_(part * (rho / norm))
+        perturbed = gradient(network, images, labels)
+        with torch.no_grad():
+            for parameter, start in zip(parameters, before, strict=True):
+                parameter.copy_(start)
+            along = _dot(plain, perturbed) / _dot(perturbed, perturbed).clamp_min(SMALLEST_NORM**2)
+            return [p - alpha * (g - along * p) for g, p in zip(plain, perturbed, strict=True)]
+
+    return direction
+
+
+def _dot(left: list[Tensor], right: list[Tensor]) -> Tensor:
+    return sum((a * b).sum() for a, b in zip(left, right, strict=True))

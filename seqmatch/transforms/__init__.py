@@ -1,0 +1,1 @@
+"""Pure functions of image batches: what is random is drawn first, then applied."""

@@ -1,0 +1,137 @@
+from argparse import Namespace
+from functools import partial
+
+import cluster_difficulty
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.tiny import TINY, labelled
+from sklearn.metrics import adjusted_rand_score
+
+from seqmatch import config
+from seqmatch.analysis.difficulty import BINS, agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.analysis.losses import record_losses, record_moments
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_table
+from seqmatch.files.tensors import save_tensors
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.training.loop import Stage, instance_losses, make_phases, train_through
+
+SETTINGS = config.Evaluation(epochs=6)
+NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
+
+
+def two_kinds(easy=30, hard=10, moments=5):
+    """Losses that fall to 0.1 for easy instances and stay near 2 for hard ones, in a mixed order."""
+    generator = np.random.default_rng(0)
+    is_hard = generator.permutation(easy + hard) < hard
+    course = np.where(is_hard, np.linspace(2.3, 2.0, moments)[:, None], np.linspace(2.3, 0.1, moments)[:, None])
+    return course + 0.05 * generator.standard_normal((moments, easy + hard)), is_hard
+
+
+def test_hard_instances_are_found():
+    losses, is_hard = two_kinds()
+    assert (hard_instances(losses, 0) == is_hard).all()
+
+
+def test_instances_that_are_all_alike_are_easy():
+    assert not hard_instances(np.ones((4, 7)), 0).any()
+
+
+def test_the_table_holds_shares_and_means():
+    losses, is_hard = two_kinds()
+    stack = np.stack([losses, losses + 1])
+    table = difficulty_table(stack, np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), hard_instances(losses, 0))
+    assert len(table) == 2 * 5 * 2
+    last = table[(table["network"] == 1) & (table["epoch"] == 40)].set_index("difficulty")
+    assert last.loc["hard", "share"] == 0.25 and last.loc["easy", "share"] == 0.75
+    assert last.loc["hard", "mean_loss"] == pytest.approx(losses[-1, is_hard].mean() + 1)
+    assert last.loc["easy", "stage"] == 2
+
+
+def test_bins_hold_every_instance_once_hard_ones_first():
+    losses, is_hard = two_kinds(easy=300, hard=100)
+    table = binned_losses(np.stack([losses, losses + 1]), np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), is_hard)
+    bins = table.groupby("bin").first()
+    assert len(table) == BINS * 5 and bins["images"].sum() == 400 and (bins["images"] == 4).all()
+    assert (bins["difficulty"] == ["hard"] * 25 + ["easy"] * 75).all()
+    last = table[table["epoch"] == 40]["mean_loss"].to_numpy()
+    assert (np.diff(last[:25]) <= 0).all() and (np.diff(last[25:]) <= 0).all()
+    hardest = np.argsort(-np.where(is_hard, losses[-1], -np.inf))[:4]
+    assert table["mean_loss"].iloc[1] == pytest.approx(losses[1, hardest].mean() + 0.5)
+    means = table.groupby("epoch")["mean_loss"].mean()
+    assert means.to_numpy() == pytest.approx(losses.mean(1) + 0.5)
+
+
+def test_few_instances_have_a_bin_each():
+    losses, is_hard = two_kinds()
+    table = binned_losses(losses[None], np.arange(5), np.ones(5, int), is_hard)
+    assert (table["images"] == 1).all() and table["bin"].nunique() == 40
+    table = binned_losses(losses[None], np.arange(5), np.ones(5, int), np.zeros(40, bool))
+    assert (table["difficulty"] == "easy").all() and table["bin"].nunique() == 40
+
+
+def test_splits_that_agree_have_index_one_and_independent_ones_none():
+    losses, is_hard = two_kinds(easy=3000, hard=1000)
+    other, _ = two_kinds(easy=3000, hard=1000)
+    unrelated = np.random.default_rng(1).permutation(is_hard)
+    splits = {0: hard_instances(losses, 0), 3: hard_instances(other + 0.1, 0), 5: unrelated}
+    table = agreement_table(splits).set_index(["first", "second"])["adjusted_rand_index"]
+    assert list(table.index) == [(0, 3), (0, 5), (3, 5)]
+    assert table[0, 3] == 1 and abs(table[0, 5]) < 0.05
+
+
+def test_one_split_has_nothing_to_agree_with():
+    assert agreement_table({0: np.array([True, False])}).empty
+
+
+def test_stability_is_of_networks_within_a_run_and_of_seeds_between_runs(tmp_path):
+    losses, is_hard = two_kinds(easy=30, hard=10)
+    flipped = losses[:, np.random.default_rng(2).permutation(40)]
+    paths = []
+    for seed, stack in enumerate(([losses, losses], [losses, flipped])):
+        header = {"parameters": {"dataset": "d", "method": "mtt", "ipc": "2", "seed": seed}, "inputs": {}}
+        record = {"losses": np.stack(stack), "epochs": np.arange(5), "stages": np.ones(5, int)}
+        paths.append(tmp_path / f"{seed}.safetensors")
+        save_tensors(paths[-1], {name: torch.from_numpy(array) for name, array in record.items()}, header)
+    forms = {name: tmp_path / f"s.{name}" for name in ("csv", "markdown", "latex", "html")}
+    cluster_difficulty.main(
+        Namespace(losses=paths, out=tmp_path / "difficulty.csv", bins=tmp_path / "losses.csv", **forms)
+    )
+    table = load_table(forms["csv"])
+    networks = table[table["between"] == "networks"].set_index("seed")["adjusted_rand_index"]
+    expected = adjusted_rand_score(hard_instances(losses, 0), hard_instances(flipped, 0))
+    assert networks[0] == 1 and networks[1] == pytest.approx(expected, abs=1e-4)
+    (seeds,) = table[table["between"] == "seeds"].itertuples()
+    both = hard_instances(np.stack([losses, flipped]).mean(0), 0)
+    assert (seeds.first, seeds.second) == (0, 1) and pd.isna(seeds.seed)
+    assert seeds.adjusted_rand_index == pytest.approx(adjusted_rand_score(is_hard, both), abs=1e-4)
+
+
+def test_losses_are_recorded_along_exactly_the_evaluations_training():
+    curriculum = [Stage(*labelled(name=name), 0.05) for name in "ab"]
+    real = labelled(per_class=10, name="real")
+    record = record_losses(
+        curriculum, real, NEW_NETWORK, SETTINGS, config.Difficulty(networks=2, records=3), ["crop"], Seed("r")
+    )
+    assert record.losses.shape == (2, 7, 30)
+    assert record.epochs.tolist() == [0, 2, 4, 6, 8, 10, 12]
+    assert record.stages.tolist() == [1, 1, 1, 1, 2, 2, 2]
+    for index in range(2):
+        network = NEW_NETWORK(Seed("r") / index / "initial")
+        assert torch.equal(record.losses[index, 0], instance_losses(network, *real))
+        train_through(network, make_phases(curriculum, SETTINGS, Seed("r") / index), ["crop"])
+        assert torch.equal(record.losses[index, -1], instance_losses(network, *real))
+
+
+def test_a_network_that_diverges_is_an_error_that_says_what_to_do():
+    new_network = partial(build, config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3)
+    with pytest.raises(SeqmatchError, match="network diverged"):
+        record_losses([Stage(*labelled(), 1e30)], labelled(), new_network, SETTINGS, config.Difficulty(), [], Seed("r"))
+
+
+@pytest.mark.parametrize(("epochs", "records", "moments"), [(10, 2, {5, 10}), (3, 8, {1, 2, 3}), (7, 1, {7})])
+def test_moments_are_evenly_spread_and_end_with_the_stage(epochs, records, moments):
+    assert record_moments(epochs, records) == moments

@@ -1,0 +1,157 @@
+"""The benchmarks measure what they say: the plain way gives the same results, and the report the right ratios."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from helpers.fake_gpu import CUDA, Card
+from helpers.tiny import TINY, normal
+from torch.func import vjp
+
+from benchmarks import cases, launches, plain
+from benchmarks.cases import OURS, PLAIN, TUNED, Case
+from benchmarks.report import Measurement, write
+from seqmatch.data import normalization
+from seqmatch.distillation.condensation import MEASURES
+from seqmatch.matching.derivatives import classification_loss
+from seqmatch.matching.gradient import DIRECTIONS, match_gradient
+from seqmatch.matching.trajectory import match_unrolled, unflatten
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.synthetic.formation import decode
+
+CPU = torch.device("cpu")
+NET = {"width": 4, "pixels": 8, "channels": 1}
+TINY_CASES = [
+    Case("matching", {"B": 4, "T": 2, "experts": 2, "compile": "never", **NET}),
+    Case("gradient matching", {"real": 3, "ipc": 2, **NET}),
+    Case("condensation", {"real": 3, "ipc": 2, "learned": 64, **NET}),
+    Case("training", {"images": 12, "batch": 5, "compile": "never", **NET}),
+    Case("evaluation", {"images": 12, "epochs": 2, "compile": "never", **NET}),
+    Case("test pass", {"images": 12, **NET}),
+    Case("whitening", {"images": 60, "pixels": 4}),
+    Case("expert reading", {"experts": 2, "epochs": 3, "parameters": 10}),
+    Case("gemm", {"size": 8}),
+    Case("convolution", {"images": 2, "width": 3, "pixels": 4}),
+]
+
+
+@pytest.mark.parametrize("case", TINY_CASES, ids=lambda case: case.task)
+@pytest.mark.parametrize("way", [OURS, PLAIN])
+@pytest.mark.parametrize("device", [CPU, CUDA], ids=["cpu", "cuda"])
+def test_every_task_runs_in_both_ways(case, way, device):
+    with torch.random.fork_rng(), Card():  # the plain way draws from the global generator
+        cases.TASKS[case.task](way, device, **case.sizes)()
+
+
+def test_the_plain_match_is_the_same_match(monkeypatch):
+    monkeypatch.setattr(plain, "augment", lambda images: images)
+    network, other = (build(TINY, (1, 8, 8), 3, Seed(name)).double() for name in ("start", "target"))
+    start, target = plain.flat_parameters(network), plain.flat_parameters(other)
+    images, labels, rate = normal(6, 1, 8, 8, dtype=torch.float64), torch.arange(6) % 3, 2**-5
+    with torch.random.fork_rng():
+        loss, by_images, by_rate = plain.match(network, start, target, images, labels, 6, 3, rate)
+    ours = match_unrolled(
+        classification_loss(network),
+        unflatten(start, network),
+        unflatten(target, network),
+        images,
+        [(lambda x: x, labels)] * 3,
+        rate,
+    )
+    assert ours.loss == pytest.approx(loss, rel=1e-10)
+    assert ours.step_size_gradient == pytest.approx(by_rate, rel=1e-5)  # the plain step size is a float32
+    assert torch.allclose(ours.image_gradient, by_images, rtol=1e-8, atol=1e-12)
+
+
+def test_the_plain_gradient_matching_is_the_same():
+    network = build(TINY, (1, 8, 8), 3, Seed("n")).double()
+    real, images = normal(3, 4, 1, 8, 8, name="r").double(), normal(3, 2, 1, 8, 8).double()
+    loss, gradient = plain.match_gradients(network, real, images)
+    ours = match_gradient(network, real, images.flatten(0, 1), torch.arange(6).view(3, 2), lambda x: x, DIRECTIONS)
+    assert ours.loss == pytest.approx(loss, rel=1e-6)
+    assert torch.allclose(ours.image_gradient, gradient.flatten(0, 1), rtol=1e-6, atol=1e-9)
+
+
+def test_the_plain_condensation_is_the_same():
+    network = build(TINY, (1, 8, 8), 3, Seed("n")).double()
+    real, stored = normal(3, 4, 1, 8, 8, name="r").double(), normal(3, 2, 1, 8, 8).double()
+    loss, gradient = plain.match_convolutions(network, real, stored)
+    decoded, pull_back = vjp(lambda images: decode(images, 2), stored.flatten(0, 1))
+    members = torch.arange(24).view(3, 8)
+    ours = match_gradient(network, real, decoded, members, lambda x: x, MEASURES["squared"])
+    assert ours.loss == pytest.approx(loss, rel=1e-9)
+    assert torch.allclose(pull_back(ours.image_gradient)[0], gradient.flatten(0, 1), rtol=1e-8, atol=1e-12)
+
+
+def test_the_plain_whitening_is_the_same_whitening():
+    images = torch.randint(0, 256, (300, 3, 4, 4), dtype=torch.uint8, generator=Seed("w").generator())
+    ours = normalization.fit_whitening(images, 0.1)
+    mean, matrix = plain.whitening(images.float() / 255, 0.1)
+    assert (ours.mean - mean).abs().max() < 1e-5 and (ours.matrix - matrix).abs().max() < 1e-4
+
+
+def test_the_least_work_of_a_convnet_counted_by_hand():
+    case = Case("test pass", {"images": 10, "width": 2, "pixels": 8, "channels": 1})
+    first, second = 2 * (8 * 8 * 2) * 9 * 1, 2 * (4 * 4 * 2) * 9 * 2
+    second += 2 * (2 * 2 * 2) * 10  # the linear layer
+    assert cases.least_flops(case, OURS) == 10 * (first + second)
+    training = Case("training", {"images": 10, "batch": 5, "compile": "never", "width": 2, "pixels": 8, "channels": 1})
+    assert cases.least_flops(training, OURS) == 10 * (2 * first + 3 * second)
+
+
+def test_the_report_holds_ratios_and_slopes(tmp_path):
+    case = TINY_CASES[5]
+    points = [Case("matching", {"B": 4, "T": steps, "compile": "never", **NET}, (OURS,)) for steps in (1, 2, 4)]
+    found = (
+        {
+            (case.name, OURS): [Measurement(9.0, [1.0, 3.0, 2.0], 100.0, 50.0)],
+            (case.name, PLAIN): [Measurement(9.0, [8.0], 400.0, 50.0), Measurement(9.0, [8.0], 300.0, 50.0)],
+            (case.name, TUNED): [Measurement(9.0, [4.0], 500.0, 50.0)],
+        }
+        | {
+            (peak.name, OURS): [Measurement(1.0, [seconds], 1.0, 1.0)]
+            for peak, seconds in zip(cases.PEAKS, (1, 2), strict=True)
+        }
+        | {(point.name, OURS): [Measurement(1.0, [point.sizes["T"] * 0.5], 100.0, 50.0)] for point in points}
+    )
+    text = write(tmp_path, [case], [("T", "B 4", points)], found, {"processor": "some"})
+    table = pd.read_csv(tmp_path / "cases.csv").set_index("way")
+    assert table.loc[PLAIN, "seqmatch / this, time"] == 0.25 and table.loc[PLAIN, "seqmatch / this, memory"] == 0.25
+    assert table.loc[TUNED, "seqmatch / this, time"] == 0.5
+    assert table.loc[OURS, ["least", "seconds", "most"]].tolist() == [1, 2, 3]
+    about = json.loads((tmp_path / "about.json").read_text())
+    products, convolutions = 2 * 2048**3 / 1e9, 2 * 9 * 16 * (256 * 32) ** 2 / 2 / 1e9
+    assert about["gemm peak, GFLOP/s"] == pytest.approx(products, abs=0.1)
+    assert about["convolution peak, GFLOP/s"] == pytest.approx(convolutions, abs=0.1)
+    share = table.loc[OURS, "share of peak"]
+    assert share == pytest.approx(cases.least_flops(case, OURS) / 2 / (max(products, convolutions) * 1e9), abs=0.01)
+    assert about["slopes"]["T"] == {"seconds": pytest.approx(1), "peak MB": pytest.approx(0)}
+    assert (tmp_path / "performance.png").stat().st_size > 10_000 and "some" in text
+
+
+def test_every_case_names_a_task_and_has_a_name_of_its_own():
+    for chosen, quick in ((cases.FULL, False), (cases.QUICK, True)):
+        assert len({case.name for case in chosen}) == len(chosen)
+        for case in [*chosen, *(point for _, _, points in cases.curves(quick) for point in points)]:
+            assert case.task in cases.TASKS
+
+
+def test_operators_that_compute_are_counted():
+    numbers = torch.ones(2, 3)
+    assert launches.eager_calls(lambda: ((numbers.view(3, 2).T + 1) * 2) @ numbers.flip(1).T) == 4
+
+
+def test_kernels_of_compiled_code_are_counted():
+    code = """
+cpp_fused_add_0 = async_compile.cpp_pybinding(...)
+def call(args):
+    buf0 = empty_strided_cpu((2, 3), (3, 1), torch.float32)
+    cpp_fused_add_0(arg0_1, buf0)
+    buf1 = extern_kernels.convolution(buf0, arg1_1, stride=(1, 1))
+    assert_size_stride(buf1, (2, 3), (3, 1), 'torch.ops.aten.convolution.default')
+    extern_kernels.mm(buf0, buf1, out=buf2)
+    buf3 = torch.ops.aten.convolution_backward.default(buf2, buf1)
+"""
+    assert launches.kernels(code) == 4

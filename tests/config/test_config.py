@@ -1,0 +1,222 @@
+import copy
+
+import jsonschema
+import pytest
+import yaml
+from helpers.tiny import ROOT
+
+from seqmatch import config
+from seqmatch.errors import SeqmatchError
+
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(**changes):
+    """The default configuration with values replaced at dotted keys, `__` for a dot."""
+    raw = copy.deepcopy(DEFAULT)
+    for key, value in changes.items():
+        *path, last = [int(part) if part.isdigit() else part for part in key.split("__")]
+        place = raw
+        for part in path:
+            place = place[part]
+        place[last] = value
+    return raw
+
+
+def test_the_default_configuration_is_valid():
+    runs = config.runs(config.load(DEFAULT))
+    assert {name for _, name, _ in runs} == {"random", "herding", "dm", "mtt", "seqmatch-mtt", "whole"}
+    assert runs["digits", "seqmatch-mtt", "2"].subsets == 2
+    assert runs["digits", "mtt", "2"].subsets == 1
+
+
+FAULTS = [
+    ({"matching__iteration": 3}, "matching.iteration: unknown key; did you mean iterations?", "allowed: experts"),
+    ({"cells__1__methods": {"mtt": {"stages": [{"steps": 1}]}}}, "cells[1].methods.mtt.stages[0].steps: unknown key",),
+    ({"datasets__digits__source": "minst"}, "datasets.digits.source = 'minst'", "'digits'"),
+    ({"datasets__digits__path": "x"}, "datasets.digits.path = x: digits takes none", "data.sources"),
+    ({"datasets__digits__source": "imagefolder"}, "datasets.digits.path: missing; imagefolder needs the folder"),
+    ({"datasets__digits__image_size": 4}, "datasets.digits.image_size = 4", "8"),
+    ({"data": {"sources": {"digits": ["x"]}}}, "data.sources.digits", "cifar10"),
+    ({"cells__1__dataset": "digit"}, "cells[1].dataset = digit: not defined; did you mean digits?", "allowed: digits"),
+    ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "dc, dsa, dm, mtt"),
+    ({"cells__1__ipc": 1}, "cells[1].methods.seqmatch-mtt.stages: 2 subsets of ipc 1",),
+    ({"cells__1__ipc": 0}, "cells[1].ipc = 0", "greater than or equal to 1", "'all'"),
+    ({"cells__1__ipc": 2.5}, "cells[1].ipc = 2.5", "integer"),
+    ({"cells__1__methods": {"mtt": {"stages": [{}, {}]}}}, "mtt has one; for more use seqmatch-mtt"),
+    ({"cells__1__methods": {"ftd": None}}, "experts.convnet.rho = 0: cells[1].methods.ftd matches sharpness-aware"),
+    ({"cells__1__methods": {"ftd": {"stages": [{}, {}]}}}, "ftd has one; for more use seqmatch-ftd"),
+    ({"cells__1__methods": {"herding": {"backbone": "mtt"}}}, "herding has the backbone herding"),
+    ({"cells__1__methods": {"mtt": {"stages": []}}}, "cells[1].methods.mtt.stages = []"),
+    ({"cells__1__methods": {"mtt": {"backbone": "random"}}}, "cells[1].methods.mtt.backbone = random"),
+    ({"cells__1__methods": {"whole": None}}, "`whole` goes with ipc `all`"),
+    ({"cells__0__methods": {"mtt": None}}, "`whole` goes with ipc `all`"),
+    ({"cells__0__methods": {"whole": None}}, "cells[0].methods.whole.evaluation.learning_rate: missing"),
+    ({"cells__0": DEFAULT["cells"][1]}, "stands in another cell too"),
+    ({"cells": []}, "cells = []"),
+    ({"[": None}, "[: unknown key; allowed: device"),
+    ({"none": None}, "none: unknown key; allowed: device"),
+    ({"cells__1__Method": {}}, "cells[1].Method: unknown key; did you mean methods? allowed: dataset"),
+    ({"seeds": 3}, "seeds = 3", "list"),
+    ({"seeds": [True]}, "seeds[0] = True", "integer"),
+    ({"seeds": [-1]}, "seeds[0] = -1"),
+    ({"device": "tpu"}, "device = 'tpu'", "'auto', 'cpu' or 'cuda'"),
+    ({"evaluation__momentum": 1.5}, "evaluation.momentum = 1.5", "less than 1"),
+    ({"evaluation__momentum": True}, "evaluation.momentum = True", "expected a number"),
+    ({"evaluation__networks": "many"}, "evaluation.networks = 'many'", "integer"),
+    ({"evaluation__decay_at": [0.5, 0.2]}, "evaluation.decay_at", "ascending"),
+    ({"matching__initial_step_size": -0.1}, "matching.initial_step_size = -0.1", "greater than 0"),
+    ({"matching__lr_images": float("inf")}, "matching.lr_images = inf", "finite"),
+    ({"datasets__digits__augmentation": ["colour"]}, "datasets.digits.augmentation[0] = 'colour'", "'color'"),
+    ({"datasets__digits__validation_fraction": 1}, "datasets.digits.validation_fraction = 1"),
+    ({"networks__convnet__norm": "batch"}, "networks.convnet.norm = batch", "instance or none"),
+    ({"networks__convnet__depth": 9}, "networks.convnet.depth = 9", "7"),
+    ({"experts__convnet__network": "x"}, "experts.convnet.network = x: not defined"),
+    ({"experts__convnet__epochs": 3}, "experts.convnet.epochs = 3: cells[1].methods.mtt can match up to epoch 15"),
+    ({"experts": {}}, "experts: missing"),
+    ({"matching__experts": "x"}, "experts = x: not defined; allowed: convnet"),
+    ({"cross_architecture__architectures": ["lenet"]}, "cross_architecture.architectures[0] = lenet: not defined"),
+    ({"cross_architecture__seeds": 0}, "cross_architecture.seeds = 0"),
+    ({"cells__1__methods": {"seqmatch-mtt": None}}, "cells[1].methods.seqmatch-mtt.stages: missing"),
+    ({"cells__1__methods": ["mtt"]}, "cells[1].methods = ['mtt']: expected keys with values below it"),
+    ({"matching": None}, "matching = None: expected keys with values below it, or nothing at all"),
+    ({"selection__also": ["best"]}, "selection.also[0] = 'best'"),
+    ({"evaluation__batch_size": 1}, "evaluation.batch_size = 1", "2"),
+    ({"cells__1__methods": {"experts": {"backbone": "mtt"}}}, "cells[1].methods.experts: this name is taken"),
+    ({"datasets__figures": {"source": "digits"}}, "datasets.figures: this name is taken"),
+    ({"datasets__Bad/Name": {"source": "digits"}}, "Bad/Name"),
+    ({"datasets__a\nb": {"source": "digits"}}, "datasets.'a\\nb'"),
+    ({"datasets__digits__path": "a\0b"}, "datasets.digits.path = 'a\\x00b'", "pattern"),
+    ({"data": {"sources": {"mnist": ["a\nb"]}}}, "data.sources.mnist[0] = 'a\\nb'", "pattern"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "messages"), [(fault[0], fault[1:]) for fault in FAULTS])
+def test_a_fault_is_one_line_that_names_key_value_and_what_is_allowed(changes, messages):
+    with pytest.raises(SeqmatchError) as caught:
+        config.load(changed(**changes))
+    text = str(caught.value)
+    assert all(message in text for message in messages), text
+    assert len(text.splitlines()) == 1
+
+
+def test_several_faults_are_told_together():
+    with pytest.raises(SeqmatchError) as caught:
+        config.load(changed(evaluation__epochs=0, matching__momentum=2))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_missing_section_is_named():
+    raw = copy.deepcopy(DEFAULT)
+    del raw["cells"]
+    with pytest.raises(SeqmatchError, match="cells: missing"):
+        config.load(raw)
+
+
+def test_settings_are_layered():
+    raw = changed(matching__iterations=10, matching__synthetic_steps=11, matching__expert_epochs=1)
+    raw["cells"][1]["matching"] = {"synthetic_steps": 12, "max_start_epoch": 13}
+    raw["cells"][1]["methods"] = {"seqmatch-mtt": {"stages": [{}, {"max_start_epoch": 14}]}}
+    run = config.runs(config.load(raw))["digits", "seqmatch-mtt", "2"]
+    values = [(s.iterations, s.synthetic_steps, s.max_start_epoch, s.momentum) for s in run.stages]
+    assert values == [(10, 12, 13, 0.5), (10, 12, 14, 0.5)]
+
+
+def test_a_method_of_ones_own_is_a_variant_of_a_backbone():
+    raw = changed(cells__1__methods={"mtt-long": {"backbone": "mtt", "evaluation": {"epochs": 7}}})
+    run = config.runs(config.load(raw))["digits", "mtt-long", "2"]
+    assert run.backbone == "mtt" and run.evaluation.epochs == 7 and run.evaluation.networks == 5
+
+
+def test_random_is_distillation_without_iterations():
+    run = config.runs(config.load(DEFAULT))["digits", "random", "2"]
+    assert [stage.iterations for stage in run.stages] == [0] and run.protocols == ("last",)
+
+
+def test_without_a_validation_split_the_last_snapshot_is_the_headline():
+    runs = config.runs(config.load(changed(datasets__digits__validation_fraction=0)))
+    assert runs["digits", "mtt", "2"].protocols == ("last", "test")
+
+
+@pytest.mark.parametrize("also", [["test"], ["test", "last"], []])
+def test_test_data_never_choose_the_headline(also):
+    for fraction, headline in ((0.1, "validation"), (0, "last")):
+        raw = changed(datasets__digits__validation_fraction=fraction)
+        raw["selection"]["also"] = also
+        assert config.runs(config.load(raw))["digits", "mtt", "2"].protocols[0] == headline
+
+
+def test_experts_record_what_first_stages_can_match_and_no_more():
+    assert config.recorded_epochs(config.load(DEFAULT), "convnet", "digits") == 13 + 2
+    pinned = config.load(changed(experts__convnet__epochs=30))
+    assert config.recorded_epochs(pinned, "convnet", "digits") == 30
+
+
+def test_the_schema_accepts_the_default_and_refuses_an_unknown_key():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    jsonschema.validate(DEFAULT, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(changed(matching__iteration=3), schema)
+
+
+def test_ftd_averages_its_images_and_coresets_move_none():
+    raw = copy.deepcopy(DEFAULT)
+    raw["experts"]["flat"] = raw["experts"]["convnet"] | {"rho": 0.01}
+    raw["matching"]["experts"] = "convnet"
+    del raw["cells"][2]
+    raw["cells"][1]["methods"] = {
+        "herding": None,
+        "k-center": None,
+        "mtt": None,
+        "ftd": {"stages": [{"experts": "flat"}]},
+        "seqmatch-ftd": {"stages": [{"experts": "flat", "ema": 0.9}, {"experts": "flat"}]},
+    }
+    runs = {name: run for (_, name, _), run in config.runs(config.load(raw)).items()}
+    assert [stage.ema for stage in runs["seqmatch-ftd"].stages] == [0.9, config.FTD_EMA]
+    assert runs["mtt"].stages[0].ema == 0 and runs["ftd"].stages[0].ema == config.FTD_EMA
+    for name in ("herding", "k-center"):
+        (stage,) = runs[name].stages
+        assert (stage.initial, stage.iterations) == (name, 0) and config.asks_experts(stage)
+    assert config.recorded_epochs(config.load(raw), "flat", "digits") == 15
+
+
+def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_otherwise():
+    raw = changed(evaluation__epochs=7)
+    raw["cells"][1]["methods"] = {
+        "mtt": None,
+        "idc": None,
+        "seqmatch-idc": {
+            "stages": [{"updates_per_network": 50, "formation": 3}, {"formation": 3}],
+            "evaluation": {"cutmix": 0, "learning_rate": 0.1},
+        },
+    }
+    runs = {name: run for (_, name, _), run in config.runs(config.load(raw)).items()}
+    (plain,), stages = runs["idc"].stages, runs["seqmatch-idc"].stages
+    assert {stage.objective for stage in (plain, *stages)} == {"condensation"}
+    assert (plain.formation, plain.real_batch, plain.updates_per_network) == (2, 64, 100)
+    assert [(stage.formation, stage.updates_per_network) for stage in stages] == [(3, 50), (3, 100)]
+    idc, mtt = runs["idc"].evaluation, runs["mtt"].evaluation
+    assert (idc.cutmix, idc.learning_rate, idc.batch_size, idc.epochs) == (0.5, 0.01, 64, 7)
+    assert "cutout" not in idc.augmentation and "crop" in idc.augmentation
+    assert (idc.augmentation_form, mtt.augmentation_form) == ("composed", "single")
+    assert (mtt.cutmix, mtt.learning_rate, mtt.augmentation) == (0, None, None)
+    assert (runs["seqmatch-idc"].evaluation.cutmix, runs["seqmatch-idc"].evaluation.learning_rate) == (0, 0.1)
+    assert not config.shared_experts(runs["idc"]) and config.uses_teachers(stages[1])
+    assert config.teacher_epochs(stages[1]) == 0 < config.teacher_epochs(runs["mtt"].stages[0])
+
+
+@pytest.mark.parametrize(
+    ("methods", "fault"),
+    [
+        ({"idc": {"stages": [{}, {}]}}, "2 subsets; idc has one; for more use seqmatch-idc"),
+        ({"dm": {"stages": [{}, {}]}}, "dm has one; for more use a name of your own with `backbone: dm`"),
+        ({"dm": {"stages": [{"soft_labels": True}]}}, "only trajectories take them"),
+        ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "soft_labels has to be the same in all of them"),
+        ({"seqmatch-idc": {"stages": [{"formation": 3}, {}]}}, "formation has to be the same in all of them"),
+    ],
+)
+def test_settings_that_contradict_a_method_are_refused(methods, fault):
+    raw = copy.deepcopy(DEFAULT)
+    raw["cells"][1]["methods"] = methods
+    with pytest.raises(SeqmatchError, match=fault):
+        config.load(raw)

@@ -1,0 +1,283 @@
+from functools import partial
+
+import pytest
+import torch
+from helpers.tiny import TINY, labelled, normal
+
+from seqmatch import config
+from seqmatch.distillation.condensation import condensation_step
+from seqmatch.distillation.distribution import distribution_step
+from seqmatch.distillation.gradient import gradient_step
+from seqmatch.distillation.loop import _State, distill
+from seqmatch.distillation.optimizers import OPTIMIZERS
+from seqmatch.distillation.trajectory import minibatches, student_batch, trajectory_step
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.checkpoint import Checkpoint
+from seqmatch.matching.dispatch import best_match
+from seqmatch.matching.trajectory import Match
+from seqmatch.networks import build, structure
+from seqmatch.seeds import Seed
+from seqmatch.synthetic.snapshots import load_snapshots, save_snapshots, snapshot_iterations
+from seqmatch.synthetic.subset import Subset
+from seqmatch.training.ensemble import Member
+from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
+from seqmatch.training.loop import Phase, Stage
+
+SETTINGS = config.Matching(
+    iterations=6,
+    snapshots=3,
+    synthetic_steps=3,
+    expert_epochs=1,
+    max_start_epoch=3,
+    optimizer="adam",
+    lr_images=0.05,
+    lr_step_size=0.002,
+    initial_step_size=0.05,
+)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    path = tmp_path_factory.mktemp("experts") / "shard0.safetensors"
+    recipe = config.Experts(network="convnet", batch_size=6)
+    real = Stage(*labelled(per_class=20, name="real"), 0.05)
+    members = [
+        Member(partial(build, TINY, (1, 8, 8), 3, Seed("e", i)), [Phase(real, 3, recipe, Seed("e", i))])
+        for i in range(2)
+    ]
+    save_shard(path, record_trajectories(members, []), {})
+    return path
+
+
+def initial(name="init"):
+    return Subset(*labelled(per_class=1, name=name), step_size=0.05)
+
+
+NETWORK = structure(TINY, (1, 8, 8), 3)
+
+
+def way(mode):
+    """How to match in `mode`."""
+    return best_match(NETWORK, mode, [256, 64], 3, 3, 1, torch.device("cpu"))
+
+
+def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, match=None):
+    start, device = start or initial(), torch.device("cpu")
+    labels = torch.cat([subset.labels for subset in (*prefix, start)])
+    augmentation, batch = ["color", "crop"], student_batch(start, settings)
+    with Trajectories([shard]) as trajectories:
+        way_to_match = match or way("never")
+        step = trajectory_step(trajectories, NETWORK, way_to_match, labels, batch, settings, augmentation, Seed("d"))
+        return distill(start, prefix, step, settings, Checkpoint(folder, "work", seconds), device)
+
+
+def same(left, right):
+    pairs = left.tensors(), right.tensors()
+    return pairs[0].keys() == pairs[1].keys() and all(torch.equal(pairs[0][name], pairs[1][name]) for name in pairs[0])
+
+
+def test_snapshots_begin_with_the_initial_images_and_differ(shard, tmp_path):
+    snapshots = run(shard, tmp_path)
+    assert snapshots.iterations.tolist() == [0, 2, 4, 6]
+    assert torch.equal(snapshots.images[0], initial().images)
+    assert all((a != b).any() for a, b in zip(snapshots.images, snapshots.images[1:], strict=False))
+    assert len(snapshots.matching_losses) == len(snapshots.step_size_course) == 6
+    assert snapshots.step_size_course[0] == 0.05 and snapshots.step_sizes[0] == 0.05
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_matching_loss_falls(shard, tmp_path, optimizer):
+    rates = {"sgd": {"lr_images": 20.0, "lr_step_size": 1e-4}, "adam": {"lr_images": 0.05, "lr_step_size": 0.002}}
+    settings = SETTINGS.model_copy(update={"iterations": 60, "optimizer": optimizer, **rates[optimizer]})
+    losses = run(shard, tmp_path, settings).matching_losses
+    assert losses[-15:].mean() < losses[:15].mean()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_updates_are_pytorchs_optimisers(optimizer):
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
+    step, start = OPTIMIZERS[optimizer]
+    ours = normal(4, 3).double()
+    theirs = ours.clone().requires_grad_()
+    state = start(ours)
+    reference = {
+        "sgd": lambda: torch.optim.SGD([theirs], lr=0.1, momentum=0.5),
+        "adam": lambda: torch.optim.Adam([theirs], lr=0.1),
+    }[optimizer]()
+    for i in range(5):
+        gradient = normal(4, 3, name=f"g{i}").double()
+        step(ours, gradient, state, 0.1, settings)
+        theirs.grad = gradient.clone()
+        reference.step()
+    assert torch.allclose(ours, theirs.detach(), rtol=1e-12)
+
+
+def test_equal_seeds_give_equal_bits(shard, tmp_path):
+    assert same(run(shard, tmp_path / "a"), run(shard, tmp_path / "b"))
+
+
+def interrupted(match, after):
+    """The same, until it is called once more than `after` times."""
+    calls = []
+
+    def call(*arguments):
+        calls.append(None)
+        if len(calls) > after:
+            raise KeyboardInterrupt
+        return match(*arguments)
+
+    return call
+
+
+def recorded(match, matches):
+    """The same, with what it returns also in `matches`."""
+    return lambda *arguments: matches.append(match(*arguments)) or matches[-1]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_an_interrupted_run_goes_on_bit_for_bit(shard, tmp_path, optimizer, after):
+    settings = SETTINGS.model_copy(update={"optimizer": optimizer})
+    whole = run(shard, tmp_path / "whole", settings)
+    with pytest.raises(KeyboardInterrupt):
+        run(shard, tmp_path / "parts", settings, seconds=0, match=interrupted(way("never"), after))
+    matches = []
+    resumed = run(shard, tmp_path / "parts", settings, seconds=0, match=recorded(way("never"), matches))
+    assert len(matches) == 6 - after
+    assert same(whole, resumed)
+
+
+@pytest.mark.slow
+def test_an_interrupted_compiled_run_goes_on_bit_for_bit(shard, tmp_path):
+    """Compiled anew in the second half, the code is the same."""
+    whole = run(shard, tmp_path / "whole", match=way("always"))
+    with pytest.raises(KeyboardInterrupt):
+        run(shard, tmp_path / "parts", seconds=0, match=interrupted(way("always"), 3))
+    torch.compiler.reset()
+    assert same(whole, run(shard, tmp_path / "parts", seconds=0, match=way("always")))
+
+
+def test_several_experts_a_step_average_their_gradients(shard, tmp_path):
+    matches = []
+    settings = SETTINGS.model_copy(
+        update={"iterations": 1, "snapshots": 1, "experts_per_step": 3, "optimizer": "sgd", "lr_images": 2.0}
+    )
+    snapshots = run(shard, tmp_path, settings, match=recorded(way("never"), matches))
+    assert len(matches) == 3 and len({match.loss for match in matches}) > 1
+    mean = sum(match.image_gradient for match in matches) / 3
+    assert torch.allclose(snapshots.images[1], snapshots.images[0] - 2.0 * mean, atol=1e-6)
+    assert float(snapshots.matching_losses[0]) == pytest.approx(sum(match.loss for match in matches) / 3)
+    step_size = 0.05 - 0.002 * sum(match.step_size_gradient for match in matches) / 3
+    assert float(snapshots.step_sizes[1]) == pytest.approx(max(step_size, 0.025))
+
+
+def test_the_frozen_prefix_stays_as_it_is_and_matters(shard, tmp_path):
+    prefix = [Subset(*labelled(per_class=1, name="earlier"), step_size=0.04)]
+    before = prefix[0].images.clone()
+    with_prefix = run(shard, tmp_path / "a", prefix=prefix)
+    assert torch.equal(prefix[0].images, before) and prefix[0].step_size == 0.04
+    assert with_prefix.images.shape[1] == 3
+    assert not torch.equal(with_prefix.images[-1], run(shard, tmp_path / "b").images[-1])
+
+
+def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
+    settings = SETTINGS.model_copy(update={"optimizer": "sgd", "lr_images": 1e-3, "lr_step_size": 1e6})
+    snapshots = run(shard, tmp_path, settings.model_copy(update={"iterations": 1}))
+    assert (snapshots.step_sizes > 0).all()
+    falling = _State(initial(), settings, torch.device("cpu"))
+    for _ in range(5):
+        falling.update(Match(1.0, torch.zeros_like(falling.images), 1.0))
+    assert 0 < float(falling.step_size) < 0.05
+
+
+def test_no_iterations_keep_the_initial_images(tmp_path):
+    settings = SETTINGS.model_copy(update={"iterations": 0})
+    snapshots = distill(initial(), [], None, settings, Checkpoint(tmp_path, "work"), torch.device("cpu"))
+    assert snapshots.iterations.tolist() == [0] and torch.equal(snapshots.images[0], initial().images)
+    assert len(snapshots.matching_losses) == 0
+
+
+def test_a_loss_that_is_not_finite_stops_with_what_to_do(shard, tmp_path):
+    settings = SETTINGS.model_copy(update={"initial_step_size": 1e30})
+    start = Subset(initial().images, initial().labels, 1e30)
+    with pytest.raises(SeqmatchError, match=r"iteration 0, expert \d, start epoch \d, step size 1e\+30; lower"):
+        run(shard, tmp_path, settings, start=start)
+
+
+def test_an_update_that_overflows_stops_also_in_the_last_iteration(shard, tmp_path, monkeypatch):
+    _, start = OPTIMIZERS["adam"]
+    monkeypatch.setitem(OPTIMIZERS, "adam", (lambda tensor, *rest: tensor.fill_(torch.inf), start))
+    with pytest.raises(SeqmatchError, match=r"not finite after the update of iteration 0.*lower lr_images"):
+        run(shard, tmp_path, SETTINGS.model_copy(update={"iterations": 1}))
+
+
+def test_experts_that_are_too_short_are_refused(shard, tmp_path):
+    with pytest.raises(SeqmatchError, match="experts recorded 3 epochs, but max_start_epoch 4"):
+        run(shard, tmp_path, SETTINGS.model_copy(update={"max_start_epoch": 4}))
+
+
+def test_minibatches_pass_over_everything_again_and_again():
+    batches = minibatches(7, 3, 6, Seed("m").generator())
+    assert [len(batch) for batch in batches] == [3, 3, 1, 3, 3, 1]
+    for one_pass in (batches[:3], batches[3:]):
+        assert torch.cat(one_pass).sort().values.tolist() == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("iterations", "snapshots", "moments"),
+    [(150, 5, {0, 30, 60, 90, 120, 150}), (3, 10, {0, 1, 2, 3}), (10, 3, {0, 3, 7, 10}), (0, 4, {0})],
+)
+def test_snapshots_are_evenly_spread(iterations, snapshots, moments):
+    settings = config.Matching(iterations=iterations, snapshots=snapshots)
+    assert snapshot_iterations(settings) == moments
+
+
+def test_snapshots_come_back_from_their_file(shard, tmp_path):
+    snapshots = run(shard, tmp_path)
+    save_snapshots(tmp_path / "s.safetensors", snapshots, {})
+    assert same(load_snapshots(tmp_path / "s.safetensors"), snapshots)
+
+
+def test_the_kept_images_are_their_moving_average(shard, tmp_path):
+    """Written out from the images themselves, which a run without averaging keeps."""
+    every = SETTINGS.model_copy(update={"snapshots": 6})
+    plain = run(shard, tmp_path / "plain", every).images
+    averaged = run(shard, tmp_path / "ema", every.model_copy(update={"ema": 0.9})).images
+    expected = [plain[0]]
+    for images in plain[1:]:
+        expected.append(0.9 * expected[-1] + 0.1 * images)
+    assert (averaged - torch.stack(expected)).abs().max() < 1e-6
+    assert not torch.equal(averaged[-1], plain[-1])
+
+
+@pytest.mark.parametrize(
+    ("objective", "make"),
+    [("distribution", distribution_step), ("gradient", gradient_step), ("condensation", condensation_step)],
+)
+def test_matching_without_trajectories_comes_nearer_and_resumes(tmp_path, objective, make):
+    real, start = labelled(per_class=20, name="real"), Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05)
+    own = {"iterations": 80, "objective": objective, "real_batch": 8, "updates_per_network": 4, "network_epochs": 2}
+    own |= {"network_images": 24}
+    settings = SETTINGS.model_copy(update=own)
+    new_network = partial(build, TINY, (1, 8, 8), 3)
+
+    def run_to(folder, wrap=lambda step: step):
+        step = make(real, new_network, start.labels, settings, ["crop", "flip"], Seed("d"))
+        return distill(start, [], wrap(step), settings, Checkpoint(folder, "work", 0), torch.device("cpu"))
+
+    whole = run_to(tmp_path / "whole")
+    assert whole.matching_losses[-16:].mean() < 0.8 * whole.matching_losses[:16].mean()
+    assert (whole.step_sizes == 0.05).all()
+    with pytest.raises(KeyboardInterrupt):
+        run_to(tmp_path / "parts", lambda step: interrupted(step, 17))
+    assert same(run_to(tmp_path / "parts"), whole)
+
+
+def test_only_the_last_subset_moves_by_distribution_matching(tmp_path):
+    real, prefix = labelled(per_class=20, name="real"), [initial("earlier")]
+    before = prefix[0].images.clone()
+    labels = torch.cat([prefix[0].labels, initial().labels])
+    step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, SETTINGS, [], Seed("d"))
+    snapshots = distill(initial(), prefix, step, SETTINGS, Checkpoint(tmp_path, "work"), torch.device("cpu"))
+    assert torch.equal(prefix[0].images, before) and snapshots.images.shape[1] == 3
+    assert not torch.equal(snapshots.images[0], snapshots.images[-1])

@@ -1,0 +1,79 @@
+from functools import partial
+
+import pytest
+import torch
+from helpers.tiny import TINY, labelled, normal
+from torch.func import functional_call
+
+from seqmatch import config
+from seqmatch.data.normalization import Standardization
+from seqmatch.distillation.soft_labels import mean_prediction
+from seqmatch.matching.derivatives import Derivatives, classification_loss, eager
+from seqmatch.matching.trajectory import match_adjoint, match_unrolled
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.synthetic.snapshots import Snapshots, load_snapshots, save_snapshots
+from seqmatch.synthetic.subset import Subset, load_subset, make_curriculum, save_subset
+
+STATISTICS = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
+
+
+def test_the_mean_of_what_networks_say():
+    images, _ = labelled(per_class=1)
+    networks = [build(TINY, (1, 8, 8), 3, Seed("n", index)) for index in range(3)]
+    found = mean_prediction(networks, images)
+    expected = sum(
+        network(images).detach().exp() / network(images).detach().exp().sum(1, keepdim=True) for network in networks
+    )
+    assert torch.allclose(found, expected / 3, atol=1e-6) and torch.allclose(found.sum(1), torch.ones(3))
+
+
+def test_soft_labels_are_kept_and_learned_from(tmp_path):
+    images, labels = labelled(per_class=1)
+    shares = normal(3, 3).softmax(1)
+    subset = Subset(images, labels, 0.1, soft_labels=shares)
+    save_subset(tmp_path / "subset.safetensors", subset, subset, STATISTICS, {})
+    read = load_subset(tmp_path / "subset.safetensors")
+    assert torch.equal(read.soft_labels, shares) and torch.equal(read.labels, labels)
+    (stage,) = make_curriculum([read], config.Evaluation())
+    assert torch.equal(stage.labels, shares)
+
+    courses = torch.zeros(3, 1, dtype=torch.float64).unbind(0)
+    kept = Snapshots(
+        torch.tensor([0]),
+        images[None],
+        courses[0].clone(),
+        labels,
+        torch.tensor(1),
+        *map(torch.clone, courses[1:]),
+        shares,
+    )
+    save_snapshots(tmp_path / "snapshots.safetensors", kept, {})
+    assert torch.equal(load_snapshots(tmp_path / "snapshots.safetensors").subset(0).soft_labels, shares)
+
+
+@pytest.mark.parametrize("way", ["graph", "adjoint"])
+def test_students_learn_soft_labels_in_the_exact_gradient(way):
+    """One step written out in float64: its gradient is linear in the shares of classes."""
+    network = build(TINY, (1, 8, 8), 3, Seed("s")).double()
+    loss = classification_loss(network)
+    start = [parameter.detach() for parameter in network.parameters()]
+    target = [parameter + 0.1 * normal(*parameter.shape, name="t").double() for parameter in start]
+    images, shares = normal(4, 1, 8, 8).double(), normal(4, 3, name="l").double().softmax(1)
+    match_by = {
+        "graph": partial(match_unrolled, loss),
+        "adjoint": partial(match_adjoint, Derivatives(eager(loss), 3), 1),
+    }
+    match = match_by[way](start, target, images, [(lambda x: x, shares)], 0.05)
+
+    leaf = images.clone().requires_grad_()
+    theta = [parameter.clone().requires_grad_() for parameter in start]
+    names = [name for name, _ in network.named_parameters()]
+    logits = functional_call(network, dict(zip(names, theta, strict=True)), (leaf,))
+    value = -(shares * logits.log_softmax(1)).sum(1).mean()
+    gradient = torch.autograd.grad(value, theta, create_graph=True)
+    end = sum(((p - 0.05 * g - q) ** 2).sum() for p, g, q in zip(theta, gradient, target, strict=True))
+    expected = end / sum(((p - q) ** 2).sum() for p, q in zip(start, target, strict=True))
+    assert match.loss == pytest.approx(expected.item(), rel=1e-12)
+    (by_images,) = torch.autograd.grad(expected, leaf)
+    assert (match.image_gradient - by_images).abs().max() < 1e-9 * by_images.abs().max()

@@ -1,0 +1,253 @@
+"""What figures draw: lines, labels and numbers, not pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from scipy import stats
+
+from seqmatch.report.figures.convergence import convergence_figure
+from seqmatch.report.figures.coupling import coupling_figure, coupling_points, fit
+from seqmatch.report.figures.difficulty import difficulty_figure
+from seqmatch.report.figures.images import Block, images_figure
+from seqmatch.report.figures.losses import losses_figure
+from seqmatch.report.figures.resources import resources_figure
+from seqmatch.report.figures.stages import stages_figure
+from seqmatch.report.figures.style import COLORS, looks, panels, save
+
+
+def difficulty(methods=("mtt", "seqmatch-mtt")):
+    rows = [
+        (method, seed, network, 1 + (epoch > 50) * (method != "mtt"), epoch, kind, share, loss / (1 + epoch) + network)
+        for method in methods
+        for seed in (0, 1)
+        for network in (0, 1)
+        for epoch in (0, 50, 100)
+        for kind, share, loss in (("easy", 0.75, 1.0), ("hard", 0.25, 2.0))
+    ]
+    names = ["method", "seed", "network", "stage", "epoch", "difficulty", "share", "mean_loss"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def losses(methods=("mtt", "seqmatch-mtt")):
+    rows = [
+        (
+            method,
+            seed,
+            index,
+            "hard" if index == 0 else "easy",
+            images,
+            1 + (epoch > 50),
+            epoch,
+            2.0 / (1 + index + epoch),
+        )
+        for method in methods
+        for seed in (0, 1)
+        for index, images in enumerate((10, 15, 15))
+        for epoch in (0, 50, 100)
+    ]
+    names = ["method", "seed", "bin", "difficulty", "images", "stage", "epoch", "mean_loss"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def coupling(methods=("mtt", "seqmatch-mtt"), seeds=4):
+    rows = [
+        (method, ipc, seed, half, network, sign * (seed + 1) + 5, 50 + sign * network - sign * seed)
+        for method in methods
+        for ipc in ("2", "10")
+        for seed in range(seeds)
+        for half, sign in (("larger", 1), ("smaller", -1))
+        for network in (0, 1)
+    ]
+    return pd.DataFrame(rows, columns=["method", "ipc", "seed", "half", "network", "amplification", "accuracy"])
+
+
+def course(methods=("mtt", "seqmatch-mtt")):
+    rows = [
+        (method, seed, subset, quantity, iteration, 5, 1.0 + seed + iteration)
+        for method in methods
+        for seed in (0, 1)
+        for subset in range(1, 1 + (method != "mtt") + 1)
+        for quantity in ("matching_loss", "step_size", "validation")
+        for iteration in (0, 5, 10)
+    ]
+    return pd.DataFrame(rows, columns=["method", "seed", "subset", "quantity", "iteration", "window", "value"])
+
+
+def labels(panel):
+    return [text.get_text() for text in panel.get_legend().get_texts()]
+
+
+def test_the_difficulty_figure_draws_both_kinds_for_each_method():
+    table = difficulty()
+    figure = difficulty_figure(table)
+    assert [panel.get_title() for panel in figure.axes] == ["mtt", "seqmatch-mtt"]
+    for panel, lines in zip(figure.axes, (2, 3), strict=True):  # and where the second subset joins
+        assert len(panel.lines) == lines and len(panel.collections) == 2
+        assert labels(panel) == ["easy (75%)", "hard (25%)"]
+    easy = figure.axes[0].lines[0]
+    rows = table[(table["method"] == "mtt") & (table["difficulty"] == "easy")]
+    assert np.allclose(easy.get_ydata(), rows.groupby("epoch")["mean_loss"].mean())
+    assert figure.axes[1].lines[2].get_xdata()[0] == 50
+
+
+def test_the_heat_map_shows_the_hardest_on_top_in_proportion():
+    figure = losses_figure(losses())
+    first, second, bar = figure.axes
+    assert first.get_title() == "mtt" and "loss" in bar.get_ylabel()
+    assert first.yaxis_inverted() and second.yaxis_inverted()
+    (mesh,) = second.collections
+    assert mesh.get_rasterized() and mesh.get_array().shape == (3, 3)
+    assert np.allclose(mesh.get_array()[0], [2, 2 / 51, 2 / 101])
+    assert np.allclose(mesh.get_coordinates()[:, 0, 1], [0, 25, 62.5, 100])
+    assert np.allclose(mesh.get_coordinates()[0, :, 0], [0, 25, 75, 100])
+    parts, joins = second.lines
+    assert (parts.get_ydata()[0], joins.get_xdata()[0]) == (25, 50)
+
+
+def test_the_coupling_figure_fits_a_line_to_the_differences():
+    table = coupling()
+    points = coupling_points(table)
+    assert len(points) == 16
+    point = points[(points["method"] == "mtt") & (points["ipc"] == "2") & (points["seed"] == 3)].iloc[0]
+    assert (
+        point["amplification"] == 8
+        and point["accuracy"] == -5
+        and point["std"] == pytest.approx(np.std([-6, -4], ddof=1))
+    )
+    figure = coupling_figure(table)
+    (panel,) = figure.axes
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert {"mtt, ipc 2", "seqmatch-mtt, ipc 10"} <= set(names)
+    assert [name.split(":")[0] for name in names if "slope" in name] == ["all", "mtt", "seqmatch-mtt"]
+    assert "all: slope −1.0 (95 % CI −1.0 to −1.0)" in names
+    assert "S^{+}" in panel.get_xlabel() and "S^{+}" in panel.get_ylabel()
+
+
+def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
+    generator = np.random.default_rng(0)
+    x = pd.Series(generator.normal(size=30))
+    y = 3 * x - 1 + generator.normal(size=30)
+    line = fit(x, y)
+    design = np.stack([x, np.ones(30)], 1)
+    solution, residual, *_ = np.linalg.lstsq(design, y)
+    error = np.sqrt(residual[0] / 28 * np.linalg.inv(design.T @ design)[0, 0])
+    half = stats.t.ppf(0.975, 28) * error
+    assert (line.slope, line.intercept) == pytest.approx(tuple(solution))
+    assert (line.low, line.high) == pytest.approx((solution[0] - half, solution[0] + half))
+
+
+def test_two_points_or_points_above_each_other_have_no_line():
+    assert fit(pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0])) is None
+    assert fit(pd.Series([1.0, 1.0, 1.0]), pd.Series([1.0, 2.0, 4.0])) is None
+    figure = coupling_figure(coupling(["mtt"], seeds=1))
+    assert not [text for text in figure.legends[0].get_texts() if "slope" in text.get_text()]
+
+
+def test_the_course_has_a_row_of_panels_a_stage_and_says_how_it_is_smoothed():
+    figure = convergence_figure(course())
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles[0] == "$S_1$: matching loss" and titles[-1] == "$S_2$: validation accuracy, %" and len(titles) == 6
+    assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2, 1, 1, 1]
+    assert np.allclose(figure.axes[1].lines[0].get_ydata(), [1.5, 6.5, 11.5])
+    (legend,) = figure.legends
+    assert "means over 5 iterations" in legend.get_title().get_text()
+    assert [text.get_text() for text in legend.get_texts()] == ["mtt", "seqmatch-mtt"]
+    second = figure.axes[4].lines[0]
+    assert second.get_color() == figure.axes[1].lines[1].get_color()  # SeqMatch's in every panel
+
+
+def test_a_course_without_validation_has_two_panels():
+    table = course()
+    assert len(convergence_figure(table[table["quantity"] != "validation"]).axes) == 4
+
+
+def test_the_stages_figure_sets_both_curricula_side_by_side():
+    rows = [
+        ("seqmatch-mtt", seed, curriculum, network, stages, 50 + 10 * stages + network - 5 * (curriculum == "subset"))
+        for seed in (0, 1)
+        for curriculum in ("union", "subset")
+        for network in (0, 1)
+        for stages in (1, 2, 3)
+    ]
+    table = pd.DataFrame(rows, columns=["method", "seed", "curriculum", "network", "stages", "accuracy"])
+    (panel,) = stages_figure(table).axes
+    union, subset = (container.lines[0] for container in panel.containers)
+    assert union.get_ydata().tolist() == [60.5, 70.5, 80.5] and subset.get_ydata().tolist() == [55.5, 65.5, 75.5]
+    assert [round(x) for x in union.get_xdata()] == [1, 2, 3]
+    assert panel.get_title() == "seqmatch-mtt" and len(labels(panel)) == 2
+
+
+def test_the_resources_figure_adds_up_jobs_of_a_rule():
+    rows = [("evaluate", 90.0, 1024.0, 1.0), ("distill_subset", 600.0, 512.0, 0.0), ("evaluate", 30.0, 2048.0, 2.0)]
+    table = pd.DataFrame(rows, columns=["rule", "seconds", "memory_mib", "disk_mb"])
+    time, memory, disk = resources_figure(table).axes
+    assert [tick.get_text() for tick in time.get_yticklabels()] == ["evaluate (2)", "distill_subset (1)"]
+    assert [bar.get_width() for bar in time.patches] == [2, 10] and time.get_xlabel() == "time of all jobs, min"
+    assert [bar.get_width() for bar in memory.patches] == [2, 0.5]
+    assert [bar.get_width() for bar in disk.patches] == [3, 0] and time.yaxis_inverted()
+
+
+def test_the_images_figure_shows_every_image_in_its_row():
+    labels = np.array([0, 0, 1])
+    pixels = np.arange(3 * 64).reshape(3, 1, 8, 8).astype(np.uint8)
+    blocks = [Block("$S_1$", pixels, labels), Block("$S_2$", pixels[[0, 2]], labels[[0, 2]])]
+    figure = images_figure(blocks, ["zero", "one"], "title")
+    first, second = figure.axes
+    assert first.get_title() == "$S_1$" and second.get_title() == "$S_2$"
+    assert [text.get_text() for text in first.get_yticklabels()] == ["zero", "one"] and not second.get_yticklabels()
+    shown = np.asarray(first.images[0].get_array())
+    assert shown.shape == (17, 17)
+    assert (shown[:8, 9:] == pixels[1, 0]).all() and (shown[9:, :8] == pixels[2, 0]).all()
+    assert (shown[9:, 9:] == 255).all() and (shown[8] == 255).all()
+    assert all(panel.images[0].get_clim() == (0, 255) for panel in figure.axes)
+    for label, tick in enumerate(first.get_yticks()):
+        assert 9 * label <= tick < 9 * label + 8
+
+
+def test_a_grid_of_many_classes_and_images_stays_on_a_page():
+    labels = np.repeat(np.arange(200), 10)
+    pixels = np.zeros((2000, 3, 16, 16), np.uint8)
+    names = [str(label) for label in range(200)]
+    width, height = images_figure([Block("", pixels, labels)], names, "").get_size_inches()
+    assert width < 13 and height < 10
+
+
+def test_many_methods_have_rows_of_panels_and_looks_of_their_own():
+    figure, axes = panels(7, 2.0, sharey=True)
+    assert len(axes) == len(figure.axes) == 7 and figure.get_size_inches()[1] == 6
+    found = looks([f"m{index}" for index in range(18)] * 2)
+    assert len({tuple(look.values()) for look in found.values()}) == 18
+    assert [look["color"] for look in found.values()][:6] == list(COLORS)
+
+
+METHODS = ("dc", "dsa", "dm", "mtt", "ftd", "seqmatch-mtt", "seqmatch-ftd")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: difficulty_figure(difficulty(METHODS)),
+        lambda: losses_figure(losses(METHODS)),
+        lambda: coupling_figure(coupling(METHODS)),
+        lambda: convergence_figure(course(METHODS)),
+    ],
+    ids=["difficulty", "losses", "coupling", "course"],
+)
+def test_no_label_is_clipped(draw):
+    figure = draw()
+    FigureCanvasAgg(figure).draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_figures_are_written_in_both_formats_with_equal_bytes(tmp_path, colours):
+    pixels = np.full((2, colours, 8, 8), 90, np.uint8)
+    for folder in ("a", "b"):
+        figure = images_figure([Block("", pixels, np.array([0, 1]))], ["x", "y"], "")
+        save(figure, [tmp_path / folder / "f.png", tmp_path / folder / "f.pdf"])
+    for name in ("f.png", "f.pdf"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (tmp_path / "a" / name).stat().st_size > 1000

@@ -1,0 +1,323 @@
+import itertools
+
+import pandas as pd
+import pytest
+from helpers.tiny import ROOT
+from scipy import stats
+
+from seqmatch import config
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import save_table
+from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
+from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
+from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
+from seqmatch.report.tables.methods import methods_sheets, methods_table
+from seqmatch.report.tables.settings import MATTERS, settings_sheets, settings_table
+from seqmatch.report.tables.stability import stability_sheets
+from seqmatch.report.tables.text import Sheet, grid, interleaved, to_latex, to_markdown
+
+ORDER = ["random", "mtt", "seqmatch-mtt", "whole"]
+PUBLISHED = read_published(ROOT / "resources/published_results.csv")
+
+
+def runs_of(method, k, values, seeds=(0, 1), **others):
+    """One row a seed and network; each seed's accuracies are higher by one than the last one's."""
+    about = {"dataset": "digits", "ipc": "2", "matched_on": "convnet", "architecture": "convnet", "selection": "last"}
+    return [
+        about
+        | {"method": method, "K": k, "seed": seed, "network": network, "accuracy": value + seed, "seconds": 1.0}
+        | others
+        for seed in seeds
+        for network, value in enumerate(values)
+    ]
+
+
+def accuracy(**everywhere):
+    rows = [
+        *runs_of("seqmatch-mtt", 2, [80.0, 82.0], selection="validation"),
+        *runs_of("seqmatch-mtt", 2, [70.0, 72.0]),
+        *runs_of("seqmatch-mtt", 2, [90.0, 92.0], selection="test"),
+        *runs_of("seqmatch-mtt", 2, [60.0, 62.0], selection="validation", architecture="resnet18"),
+        *runs_of("random", 1, [50.0, 52.0]),
+        *runs_of("random", 1, [61.0, 63.0], architecture="resnet18"),
+        *runs_of("whole", 0, [99.0, 99.0], ipc="all"),
+    ]
+    return pd.DataFrame(rows).assign(**everywhere)
+
+
+def table1_text(rows, **sources):
+    table = methods_table(rows, ORDER)
+    return to_markdown(methods_sheets(table, beside_methods(table, PUBLISHED, sources), "Table 1: accuracy"))
+
+
+def table2_text(rows, networks=None, **sources):
+    table = architectures_table(rows, ORDER)
+    return to_markdown(architectures_sheets(table, beside_architectures(table, PUBLISHED, sources, networks or {})))
+
+
+def cells_of(text, method):
+    """The entries of the first row of a Markdown text that begins with `method`."""
+    row = next(line for line in text.splitlines() if line.startswith(f"| {method} "))
+    return [cell.strip() for cell in row.strip("|").split("|")][1:]
+
+
+def test_a_file_that_is_no_table_of_accuracies_is_named(tmp_path):
+    save_table(tmp_path / "x.csv", pd.DataFrame({"a": [1]}), {})
+    with pytest.raises(SeqmatchError, match=r"x\.csv: not a table of accuracies; it has no column dataset"):
+        read_accuracies([tmp_path / "x.csv"])
+
+
+def test_table1_has_a_row_a_method_in_order():
+    table = methods_table(accuracy(), ORDER).set_index("method")
+    assert list(table.index) == ["random", "seqmatch-mtt", "whole"]
+    row = table.loc["seqmatch-mtt"]
+    assert (row["selection"], row["networks"], row["seeds"], row["K"]) == ("validation", 4, 2, 2)
+    values = pd.Series([80.0, 82.0, 81.0, 83.0])
+    assert row["accuracy_mean"] == pytest.approx(81.5) and row["accuracy_std"] == pytest.approx(values.std())
+    assert row["last_mean"] == pytest.approx(71.5) and row["test_selected_mean"] == pytest.approx(91.5)
+
+
+def test_spread_over_networks_and_spread_between_seeds_are_kept_apart():
+    rows = pd.DataFrame([*runs_of("mtt", 1, [80.0, 84.0], seeds=(0,)), *runs_of("mtt", 1, [90.0, 96.0], seeds=(1,))])
+    row = methods_table(rows, ORDER).iloc[0]
+    assert row["std_within_seeds"] == pytest.approx(((8 + 18) / 2) ** 0.5)
+    assert row["std_between_seeds"] == pytest.approx(pd.Series([82.0, 94.0]).std())
+    text = table1_text(rows)
+    assert cells_of(text, "digits ipc 2") == ["mtt", "88.0", "3.6", "8.5", "4", "2"]
+    assert "Spread" not in table1_text(rows[rows["seed"] == 0])
+
+
+def test_table1_never_quotes_a_choice_on_test_data_as_the_headline():
+    rows = accuracy()
+    row = methods_table(rows[rows["selection"] != "validation"], ORDER).set_index("method").loc["seqmatch-mtt"]
+    assert row["selection"] == "last" and row["accuracy_mean"] == pytest.approx(71.5)
+
+
+def test_a_choice_on_test_data_is_shown_also_beside_the_last_snapshot():
+    rows = accuracy()
+    text = table1_text(rows[rows["selection"] != "validation"])
+    assert "| seqmatch-mtt (K = 2) | 71.5 ± 1.3 | last" in text and "91.5 ± 1.3" in text
+
+
+def test_random_has_no_column_for_a_choice_that_was_not_made():
+    row = methods_table(accuracy(), ORDER).set_index("method").loc["random"]
+    assert row["selection"] == "last" and pd.isna(row["test_selected_mean"])
+
+
+def test_table1_sets_the_best_in_bold_and_says_how_many_networks():
+    text = table1_text(accuracy())
+    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["**81.5 ± 1.3** (4)", ""]
+    assert cells_of(text, "whole") == ["", "99.5 ± 0.6 (4)"]
+    assert "Chosen on test data" in text and "91.5 ± 1.3" in text and "published" not in text
+
+
+def test_equals_to_the_digits_printed_are_both_bold():
+    rows = accuracy()
+    rows.loc[(rows["method"] == "random") & (rows["architecture"] == "convnet"), "accuracy"] += 30.01
+    text = table1_text(rows)
+    assert "**81.5 ± 1.3** (4)" in text and text.count("**81.5 ± 1.3**") == 2
+
+
+def test_published_numbers_stand_under_this_runs_and_are_never_bold():
+    text = table1_text(accuracy(ipc="10"), digits="cifar10")
+    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["**81.5 ± 1.3** (4)"]
+    assert cells_of(text, "seqmatch-mtt, published") == [""] and f"so empty ({UNLISTED}): seqmatch-mtt" in text
+    assert cells_of(text, "mtt, published") == ["65.4 ± 0.7; 65.3 ± 0.7"]
+    assert cells_of(text, "haba, published") == ["69.9 ± 0.4"]
+    assert "random, published" not in text and text.count("**") == 2
+
+
+def test_columns_keep_the_order_of_the_cells():
+    rows = pd.concat([accuracy(dataset=name) for name in ("b", "a")])
+    head = table1_text(rows).splitlines()[2]
+    assert [cell.strip() for cell in head.strip("|").split("|")][1:] == ["b ipc 2", "b ipc all", "a ipc 2", "a ipc all"]
+
+
+def test_table2_compares_architectures_on_the_headlines_choice():
+    table = architectures_table(accuracy(), ORDER)
+    wide = table.pivot(index="method", columns="architecture", values="accuracy_mean")
+    assert wide.loc["seqmatch-mtt", "resnet18"] == pytest.approx(61.5)
+    assert wide.loc["random", "resnet18"] == pytest.approx(62.5)
+    assert pd.isna(wide.loc["whole", "resnet18"])
+
+
+def test_table2_sets_the_best_of_each_column_in_bold():
+    text = table2_text(accuracy())
+    assert cells_of(text, "digits ipc 2: seqmatch-mtt (K = 2)") == ["**81.5 ± 1.3**", "61.5 ± 1.3"]
+    assert cells_of(text, "digits ipc 2: random") == ["51.5 ± 1.3", "**62.5 ± 1.3**"]
+
+
+def test_table2_has_published_numbers_of_the_same_architectures():
+    text = table2_text(accuracy(ipc="50"), networks={"convnet": "ConvNet-3", "resnet18": "ResNet18"}, digits="cifar10")
+    assert cells_of(text, "digits ipc 50: mtt, published") == ["71.6 ± 0.2", "61.9 ± 0.7"]
+    assert cells_of(text, "digits ipc 50: cafe, published") == ["55.5 ± 0.4", "25.3 ± 0.9"]
+    assert "published" not in table2_text(accuracy(ipc="50"), networks={"resnet18": "ResNet34"}, digits="cifar10")
+
+
+CONTRAST = ("digits", "2", "seqmatch-mtt", "mtt")
+
+
+def compared(ours, theirs):
+    """The comparison of one method's accuracies, a list for each seed, with another's."""
+    rows = [
+        row
+        for method, k, values in (("seqmatch-mtt", 2, ours), ("mtt", 1, theirs))
+        for seed, accuracies in enumerate(values)
+        for row in runs_of(method, k, [value - seed for value in accuracies], seeds=(seed,))
+    ]
+    table = comparison_table(pd.DataFrame(rows), [CONTRAST])
+    return table.iloc[0], comparison_sheets(table)[0].body.iloc[0]
+
+
+def test_the_seed_is_the_unit_of_the_comparison():
+    ours = [[80.0, 82.0], [83.0, 85.0], [90.0, 93.0]]
+    theirs = [[79.0, 79.0], [83.0, 84.0], [85.0, 90.0]]
+    row, shown = compared(ours, theirs)
+    means = [2.0, 0.5, 4.0]
+    assert row["difference"] == pytest.approx(sum(means) / 3)
+    assert (row["unit"], row["seeds"], row["pairs"], row["K"]) == ("seeds", 3, 6, 2)
+    half = stats.t.ppf(0.975, 2) * stats.sem(means)
+    assert (row["low"], row["high"]) == pytest.approx((row["difference"] - half, row["difference"] + half))
+    assert row["p"] == pytest.approx(2 * stats.t.sf(row["difference"] / stats.sem(means), 2))
+    assert shown["significant at 5 %"] == "no"
+
+
+def test_a_clear_difference_over_seeds_is_significant():
+    row, shown = compared([[80.0, 80.2], [80.1, 80.3], [80.2, 80.0]], [[70.0, 70.0]] * 3)
+    assert row["p"] < 0.001 and row["low"] > 9 and shown["p"] == "< 0.001" and shown["significant at 5 %"] == "yes"
+
+
+def test_with_one_seed_the_interval_is_of_networks_and_nothing_is_tested():
+    row, shown = compared([[80.0, 80.2, 80.1]], [[70.0, 70.0, 70.3]])
+    assert (row["unit"], row["seeds"], row["pairs"]) == ("networks", 1, 3) and row["p"] < 0.001
+    assert shown["of"] == "networks" and shown["significant at 5 %"] == "not tested"
+
+
+def test_a_single_pair_has_no_interval():
+    row, shown = compared([[80.0]], [[70.0]])
+    assert row["difference"] == 10 and row[["low", "high", "p"]].isna().all()
+    assert shown["95 % interval"] == shown["p"] == "" and shown["difference"] == "+10.0"
+
+
+def test_equal_differences_have_no_interval_and_numbers_without_partner_do_not_count():
+    row, _ = compared([[80.0, 81.0, 99.0]] * 2, [[79.0, 80.0]] * 2)
+    assert row["difference"] == 1 and row["pairs"] == 4 and pd.isna(row["p"])
+
+
+def test_the_comparison_is_of_headlines_on_the_matched_network():
+    rows = pd.concat([accuracy(), pd.DataFrame(runs_of("mtt", 1, [75.0, 76.0]))])
+    row = comparison_table(rows, [CONTRAST, ("digits", "2", "seqmatch-mtt", "random")])
+    assert row["difference"].tolist() == [5.5, 30.0] and row["baseline"].tolist() == ["mtt", "random"]
+
+
+def configured(**matching):
+    raw = {
+        "datasets": {"digits": {"source": "digits"}},
+        "networks": {"convnet": {"family": "convnet"}},
+        "experts": {"convnet": {"network": "convnet"}},
+        "matching": {"lr_images": 7} | matching,
+        "cells": [
+            {
+                "dataset": "digits",
+                "ipc": 3,
+                "matching": {"synthetic_steps": 11},
+                "methods": {
+                    "random": None,
+                    "dm": None,
+                    "mtt": None,
+                    "seqmatch-mtt": {"stages": [{}, {"synthetic_steps": 12, "optimizer": "adam"}]},
+                },
+            },
+            {"dataset": "digits", "ipc": "all", "methods": {"whole": {"evaluation": {"learning_rate": 0.05}}}},
+        ],
+    }
+    return settings_table(config.runs(config.load(raw)).values())
+
+
+def test_table4_has_what_each_stage_resolves_to():
+    table = configured().set_index(["method", "stage"])
+    assert list(table.index) == [
+        ("random", 1),
+        ("dm", 1),
+        ("mtt", 1),
+        ("seqmatch-mtt", 1),
+        ("seqmatch-mtt", 2),
+        ("whole", 0),
+    ]
+    assert table["synthetic_steps"].fillna("").tolist() == ["", "", "11", "11", "12", ""]
+    assert table["lr_images"].fillna("").tolist() == ["", "7", "7", "7", "7", ""]
+    assert table["real_batch"].fillna("").tolist() == ["", "256", "", "", "", ""]
+    assert table["momentum"].fillna("").tolist() == ["", "0.5", "0.5", "0.5", "", ""]
+    assert table["experts"].fillna("").tolist() == ["", "", "convnet", "convnet", "convnet", ""]
+    assert table["evaluation_learning_rate"].tolist() == ["each stage's"] * 5 + ["0.05"]
+    assert table.loc[("mtt", 1), "synthetic_batch"] == "all"
+
+
+def test_table4_says_once_what_is_the_same_everywhere():
+    (sheet,) = settings_sheets(configured())
+    assert {"synthetic_steps", "optimizer", "evaluation_learning_rate"} <= set(sheet.body.columns)
+    assert "lr_images" not in sheet.body and "lr_images 7;" in sheet.note and "evaluation_decay_at 0.5;" in sheet.note
+
+
+def test_settings_that_only_some_objectives_look_at_exist():
+    assert set().union(*MATTERS.values()) <= set(config.Matching.model_fields)
+
+
+def test_stability_is_summed_up_over_pairs():
+    about = {"dataset": "digits", "method": "mtt", "ipc": "2", "seed": 0, "first": 0, "second": 1}
+    rows = [about | {"between": "networks", "adjusted_rand_index": index} for index in (0.5, 1.0)]
+    rows.append(about | {"between": "seeds", "adjusted_rand_index": 0.25})
+    (sheet,) = stability_sheets(pd.DataFrame(rows))
+    columns = ["between", "mean", "least", "pairs"]
+    assert sheet.body[columns].to_numpy().tolist() == [
+        ["networks", "0.75", "0.50", "2"],
+        ["seeds", "0.25", "0.25", "1"],
+    ]
+
+
+def test_rows_of_a_method_stand_together_and_what_shares_a_place_is_joined():
+    def rows(*entries):
+        return pd.DataFrame(entries, columns=["method", "row", "column", "text"])
+
+    own = rows(("a", "a", "x", "1"), ("b", "b", "y", "2"))
+    published = rows(("c", "c, p", "x", "3"), ("a", "a, p", "x", "4"), ("a", "a, p", "x", "5"), ("a", "a, p", "x", "5"))
+    wide = grid(interleaved(own, published), ["y", "x"], corner="name")
+    assert wide.to_numpy().tolist() == [["a", "", "1"], ["a, p", "", "4; 5"], ["b", "2", ""], ["c, p", "", "3"]]
+    assert list(wide.columns) == ["name", "y", "x"]
+
+
+SHEETS = [
+    Sheet(
+        "Table 7: 50 % of A_1 & B", pd.DataFrame({"a_b": ["x & y", "50 %"], "c": ["**88.1 ± 0.5**", "1.50"]}), "A #1."
+    ),
+    Sheet("Empty", pd.DataFrame({"a": []})),
+    Sheet("More", pd.DataFrame({"a": ["{x}~^\\"]})),
+]
+
+
+def test_latex_is_escaped_and_numbers_its_tables_itself():
+    text = to_latex(SHEETS, "t")
+    assert r"\caption{50 \% of A\_1 \& B. A \#1.}" in text and r"\label{tab:t}" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    rows = [r"a\_b & c \\", r"\midrule", r"x \& y & \textbf{88.1 $\pm$ 0.5} \\", r"50 \% & 1.50 \\", r"\bottomrule"]
+    assert rows == lines[lines.index(r"\toprule") + 1 :][:5]
+    assert r"\{x\}\textasciitilde{}\^{}\textbackslash{}" in text and r"\label{tab:t-2}" in text and "Empty" not in text
+    assert text.count(r"\begin{table}") == text.count(r"\end{tabular}") == 2
+
+
+def test_markdown_keeps_digits_and_heads_sections():
+    text = to_markdown(SHEETS)
+    assert text.startswith("# Table 7: 50 % of A_1 & B\n\n| a_b") and "| 50 %  | 1.50" in text and "\n\nA #1.\n" in text
+    assert "\n\n## Empty\n\n## More\n" in text
+
+
+def test_every_sheet_is_of_text_alone():
+    table = methods_table(accuracy(ipc="10"), ORDER)
+    sheets = [
+        *methods_sheets(table, beside_methods(table, PUBLISHED, {"digits": "cifar10"}), ""),
+        *settings_sheets(configured()),
+        *comparison_sheets(comparison_table(accuracy(), [("digits", "2", "seqmatch-mtt", "random")])),
+    ]
+    texts = itertools.chain.from_iterable(sheet.body.to_numpy().ravel() for sheet in sheets)
+    assert all(isinstance(text, str) and text != "nan" for text in texts)

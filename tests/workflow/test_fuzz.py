@@ -1,0 +1,197 @@
+"""Loaders against thousands of broken configurations and files: a clear error or a result, never a traceback."""
+
+import contextlib
+import copy
+import gzip
+import re
+import shlex
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers.archives import idx, noise, tiny_zip
+from helpers.tiny import ROOT, labelled, normal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seqmatch import config
+from seqmatch.data import dataset, tiny_imagenet
+from seqmatch.data.normalization import fit_standardization
+from seqmatch.data.sources import published_files, read
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_arrays, load_header
+from seqmatch.synthetic.snapshots import Snapshots, load_snapshots, save_snapshots
+from seqmatch.synthetic.subset import Subset, load_normalization, load_subset, save_subset
+from seqmatch.training.experts import Trajectories, save_shard
+
+FUZZ = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
+
+HOSTILE = ["", " ", "'", '"', "$(touch x)", "`id`", "a b", "a\nb", "; rm x", "../up", "{dataset}", "é", "\0", "-"]
+NUMBERS = st.integers(-(10**20), 10**20) | st.floats()
+SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=8) | st.sampled_from(HOSTILE)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCALARS, inner, max_size=3))
+EXPERIMENT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def places(node, path=()):
+    """Paths of everything in nested dictionaries and lists."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+PLACES = list(places(EXPERIMENT))
+EDITS = st.tuples(st.sampled_from(PLACES), st.sampled_from(["replace", "delete", "rename", "add"]), VALUES, SCALARS)
+
+
+def edited(edits):
+    """The embedded experiment with values replaced, deleted and added, and keys renamed."""
+    raw = copy.deepcopy(EXPERIMENT)
+    for path, how, value, key in edits:
+        node = raw
+        try:
+            for part in path[:-1]:
+                node = node[part]
+            if how == "replace":
+                node[path[-1]] = value
+            elif how == "delete":
+                del node[path[-1]]
+            elif how == "rename":
+                node[key] = node.pop(path[-1])
+            else:
+                node[path[-1]][key] = value
+        except (KeyError, TypeError, IndexError, AttributeError):
+            continue  # an earlier edit took the place away
+    return raw
+
+
+@settings(max_examples=2000, **FUZZ)
+@given(st.lists(EDITS, min_size=1, max_size=3).map(edited))
+def test_a_broken_configuration_is_told_of_in_clear_lines(raw):
+    try:
+        loaded = config.load(raw)
+        for recipe in loaded.experts:
+            for name in loaded.datasets:
+                if any(run.dataset == name and run.stages for run in config.runs(loaded).values()):
+                    config.recorded_epochs(loaded, recipe, name)
+    except SeqmatchError as error:
+        lines = str(error).splitlines()
+        assert lines and all(lines) and all(len(line) < 1000 for line in lines)
+        return
+    for run in config.runs(loaded).values():  # what stands in paths and commands as it is
+        for word in (run.dataset, run.method, run.network, *(stage.experts for stage in run.stages), *run.protocols):
+            assert re.fullmatch(r"[a-z0-9_-]+", word) and shlex.quote(word) == word
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """A small file of every kind, and what reads it."""
+    folder = tmp_path_factory.mktemp("kinds")
+    images, labels = labelled()
+    raw = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    splits = {"train": torch.arange(6), "validation": torch.arange(6, 9), "test": torch.arange(9, 12)}
+    statistics = fit_standardization(raw)
+    data = dataset.Dataset(raw, labels, splits, ("a", "b", "c"), statistics, ("crop",))
+    course = [normal(2, name=name, dtype=torch.float64) for name in "abc"]
+    snapshots = Snapshots(
+        torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, torch.tensor(1), *course[1:]
+    )
+    dataset.save(folder / "data", data, {})
+    save_subset(folder / "subset", *[Subset(images, labels, 0.1)] * 2, statistics, {})
+    save_snapshots(folder / "snapshots", snapshots, {})
+    save_shard(folder / "experts", [normal(3, 10)], {})
+    save_shard(folder / "half", [normal(3, 10)], {}, "float16")
+    return folder
+
+
+def read_experts(path):
+    with Trajectories([path]) as pool:
+        return pool.parameters(0, 1)
+
+
+READERS = {
+    "data": [dataset.load],
+    "subset": [load_subset, load_normalization, lambda path: load_arrays(path, ("pixels", "labels"))],
+    "snapshots": [load_snapshots],
+    "experts": [read_experts],
+    "half": [read_experts],
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_file_of_another_kind_is_told_of(kinds, kind):
+    for other in set(READERS) - {kind}:
+        for reader in READERS[other]:
+            if reader not in READERS[kind]:
+                with pytest.raises(SeqmatchError, match=f"{kind}: (another kind of file|not a shard)"):
+                    reader(kinds / kind)
+
+
+MUTATIONS = st.lists(
+    st.tuples(st.sampled_from(["flip", "cut", "insert", "repeat"]), st.floats(0, 1), st.binary(min_size=1, max_size=9)),
+    min_size=1,
+    max_size=3,
+)
+
+
+def mutated(content, mutations):
+    for how, where, new in mutations:
+        at = int(where * (len(content) - 1)) if content else 0
+        if how == "flip":
+            flipped = bytes(old ^ (mask or 1) for old, mask in zip(content[at:], new, strict=False))
+            content = content[:at] + flipped + content[at + len(flipped) :]
+        elif how == "cut":
+            content = content[:at]
+        elif how == "insert":
+            content = content[:at] + new + content[at:]
+        else:
+            content = content + content[at:]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("unpack", "pack"), [(bytes, bytes), (gzip.decompress, gzip.compress)], ids=["outside", "inside"]
+)
+def test_a_mutated_gzip_file_is_told_of_or_read(tmp_path, unpack, pack):
+    for file in published_files("mnist"):
+        array = noise(5, 28, 28) if "images" in file.name else np.arange(5, dtype=np.uint8)
+        (tmp_path / file.name).write_bytes(gzip.compress(idx(array)))
+    path = tmp_path / "t10k-images-idx3-ubyte.gz"
+    whole = unpack(path.read_bytes())
+
+    @settings(max_examples=200, **FUZZ)
+    @given(mutations=MUTATIONS)
+    def read_mutated(mutations):
+        path.write_bytes(pack(mutated(whole, mutations)))
+        with contextlib.suppress(SeqmatchError):
+            read(config.Dataset(source="mnist"), tmp_path)
+
+    read_mutated()
+
+
+def test_a_zip_file_with_another_bit_is_told_of_or_read(tmp_path):
+    """Here and there in its contents, and closely in its directory at the end."""
+    path = tmp_path / tiny_imagenet.FILE.name
+    tiny_zip(path)
+    whole = path.read_bytes()
+    for at in (*range(0, len(whole), 997), *range(len(whole) - 1200, len(whole), 4)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 7]) + whole[at + 1 :])
+        with contextlib.suppress(SeqmatchError):
+            read(config.Dataset(source="tiny-imagenet"), tmp_path)
+
+
+@settings(max_examples=600, **FUZZ)
+@given(kind=st.sampled_from(list(READERS)), mutations=MUTATIONS)
+def test_a_mutated_file_is_told_of_by_every_reader(kinds, kind, mutations):
+    content = (kinds / kind).read_bytes()
+    damaged = mutated(content, mutations)
+    path = kinds / f"{kind}.mutated"
+    path.write_bytes(damaged)
+    for reader in [*READERS[kind], load_header]:
+        if damaged == content:
+            reader(path)
+        else:
+            with pytest.raises(SeqmatchError, match=r"mutated: .*"):
+                reader(path)

@@ -1,0 +1,61 @@
+"""Every method through the workflow, on a tiny configuration."""
+
+import copy
+
+import pandas as pd
+import pytest
+import torch
+from helpers.snakemake import TINY, copy_project, plan, run
+
+from seqmatch.files.tensors import load_tensors
+
+pytestmark = pytest.mark.slow
+
+EXPERIMENT = copy.deepcopy(TINY)
+EXPERIMENT["experts"]["flat"] = EXPERIMENT["experts"]["convnet"] | {"rho": 0.01}
+EXPERIMENT["matching"] |= {"experts": "convnet"}
+EXPERIMENT["evaluation"] = {"networks": 1, "epochs": 60}
+EXPERIMENT["selection"] = {"networks": 1, "also": []}
+EXPERIMENT["cross_architecture"] = {"architectures": []}
+FLAT = {"experts": "flat", "ema": 0.8}
+GRADIENT = {"stages": [{"real_batch": 8, "updates_per_network": 5, "network_epochs": 2}]}
+CONDENSATION = {
+    "real_batch": 8,
+    "updates_per_network": 5,
+    "network_images": 128,
+    "lr_images": 0.03,
+    "optimizer": "adam",
+}
+METHODS = {
+    "random": None,
+    "herding": None,
+    "k-center": None,
+    "dc": GRADIENT,
+    "dsa": GRADIENT,
+    "dm": {"stages": [{"real_batch": 8}]},
+    "ftd": {"stages": [FLAT]},
+    "seqmatch-ftd": {"stages": [FLAT, FLAT]},
+    "idc": {"stages": [CONDENSATION], "evaluation": {"learning_rate": 0.05}},
+    "seqmatch-idc": {"stages": [CONDENSATION, CONDENSATION], "evaluation": {"learning_rate": 0.05}},
+    "mtt-soft": {"backbone": "mtt", "stages": [{"soft_labels": True}]},
+    "mtt-mixed": {"backbone": "mtt", "stages": [{"formation": 2}]},
+}
+EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
+
+
+def test_every_method_ends_with_a_row_of_its_own(tmp_path):
+    folder = copy_project(tmp_path, EXPERIMENT)
+    planned = plan(folder, "results/table1.csv")
+    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 2, 14)
+    run(folder, "results/table1.csv")
+    table = pd.read_csv(folder / "results/table1.csv").set_index("method")
+    assert list(table.index) == list(METHODS)
+    assert (table["accuracy_mean"] > 20).all(), table["accuracy_mean"]  # chance is 10
+    sets = {name: tensors(folder, name)["images"] for name in METHODS}
+    for index, name in enumerate(METHODS):
+        assert all(not torch.equal(sets[name], sets[other]) for other in list(METHODS)[:index]), name
+    assert "Nothing to be done" in run(folder, "results/table1.csv")
+
+
+def tensors(folder, method):
+    return load_tensors(folder / f"results/digits/{method}/ipc3/seed0/subset1.safetensors")[0]

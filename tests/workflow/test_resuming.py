@@ -1,0 +1,137 @@
+"""Every stage is killed at random moments, again and again, and ends with the bytes of an uninterrupted run.
+
+The scripts run in processes forked from one that has PyTorch loaded, so that a start takes no time.
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import runpy
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers.tiny import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def compact(**settings):
+    """A section of the configuration as JSON without spaces."""
+    return json.dumps(settings, separators=(",", ":"))
+
+
+NETWORK = compact(family="convnet", width=8, depth=2)
+EVALUATION = compact(networks=3, epochs=100, batch_size=16)
+RECIPE = compact(network="convnet", networks_per_shard=3, batch_size=256, learning_rate=0.05)
+MATCHING = {"synthetic_steps": 4, "expert_epochs": 1, "max_start_epoch": 5, "optimizer": "adam", "lr_images": 0.03}
+FIRST, SECOND = (compact(**MATCHING, iterations=n, snapshots=s) for n, s in ((80, 4), (60, 2)))
+
+TRAIN = f"--data data.st --network {NETWORK} --evaluation {EVALUATION}"
+RUN = "--dataset digits --method m --ipc 2 --seed 0"
+EXPERTS = f"train_experts --data data.st --network {NETWORK} --recipe {RECIPE} --shard 0"
+DISTILL = f"distill_subset {RUN} --data data.st --network {NETWORK} --subsets 2"
+SUBSETS = "--subsets subset1.st subset2.st"
+
+STAGES = {
+    "experts.st": f"{EXPERTS} --name e --epochs 12",
+    "snapshots1.st": f"{DISTILL} --subset 1 --experts experts.st --settings {FIRST}",
+    "subset1.st": f"select_snapshot {TRAIN} --snapshots snapshots1.st --protocols validation test --networks 1 --name a"
+    " --scores scores1.csv",
+    "teachers.st": f"{EXPERTS} --name t --epochs 10 --prefix subset1.st --evaluation {EVALUATION}",
+    "snapshots2.st": f"{DISTILL} --subset 2 --prefix subset1.st --experts teachers.st --settings {SECOND}",
+    "subset2.st": f"select_snapshot {TRAIN} --prefix subset1.st --snapshots snapshots2.st --protocols validation"
+    " --networks 2 --name b --scores scores2.csv",
+    "accuracy.csv": f"evaluate {RUN} {TRAIN} {SUBSETS} --architecture c --matched-on c --selection validation"
+    " --also last --snapshots snapshots2.st --scores scores2.csv",
+    "losses.st": f"record_losses {RUN} {TRAIN} {SUBSETS} --difficulty {compact(networks=2, records=20)}",
+    "coupling.csv": f"measure_coupling {RUN} {TRAIN} {SUBSETS} --coupling {compact(networks=2)}",
+    "stages.csv": f"measure_stages {RUN} {TRAIN} {SUBSETS} --architecture c",
+}
+"""What makes a file, in the order in which each needs those before it."""
+
+
+def run_script(folder, script, arguments):
+    """In a process of its own, whose output goes to a file."""
+    os.chdir(folder)
+    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    path = ROOT / "scripts" / f"{script}.py"
+    sys.path.insert(0, str(path.parent))
+    sys.argv = [str(path), *arguments]
+    runpy.run_path(str(path), run_name="__main__")
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Starts a script; returns its process."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        [
+            "torch",
+            "pandas",
+            "seqmatch.analysis.evaluation",
+            "seqmatch.distillation.loop",
+            "seqmatch.analysis.coupling",
+            "sympy",
+        ]
+    )
+
+    def call(folder, script, *arguments):
+        process = context.Process(target=run_script, args=(folder, script, arguments))
+        process.start()
+        return process
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def finished(start, tmp_path_factory):
+    """A folder in which every stage ran without interruption, and the seconds that each took."""
+    folder = tmp_path_factory.mktemp("whole")
+    seconds = {}
+    prepare = f"prepare_dataset --dataset digits --settings {compact(source='digits')}"
+    for out, stage in {"data.st": prepare, **STAGES}.items():
+        began = time.monotonic()
+        process = start(folder, *stage.split(), "--out", out)
+        process.join()
+        assert process.exitcode == 0, (folder / "log").read_text()
+        seconds[out] = time.monotonic() - began
+    assert not list((folder / "checkpoints").rglob("*.safetensors"))
+    return folder, seconds
+
+
+@pytest.mark.parametrize("out", STAGES)
+def test_a_stage_that_is_killed_again_and_again_ends_with_the_same_bytes(start, finished, tmp_path, out):
+    whole, seconds = finished
+    for path in whole.glob("*.*"):
+        if path.stem != Path(out).stem:
+            shutil.copy(path, tmp_path)
+    draw, kills = random.Random(out), 0
+    while not (tmp_path / out).exists():
+        # At first saved at every point; later rarely, so that much is computed twice.
+        every = "0" if kills < 8 else "0.3"
+        process = start(tmp_path, *STAGES[out].split(), "--save-every", every, "--out", out)
+        process.join(draw.uniform(0.1, 0.6) * seconds[out] + 0.2)
+        if process.is_alive():
+            os.kill(process.pid, draw.choice([signal.SIGTERM, signal.SIGKILL]))
+            process.join()
+            kills += process.exitcode != 0
+        # On a busy machine the signal may come before the script has begun to listen.
+        ended = (0, 128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL)
+        assert process.exitcode in ended, (tmp_path / "log").read_text()
+        assert kills < 100, (tmp_path / "log").read_text()[-3000:]
+    log = (tmp_path / "log").read_text()
+    assert kills >= 1 and "resumed from" in log, log
+    assert not list((tmp_path / "checkpoints").rglob("*.safetensors"))
+    if out == "accuracy.csv":
+        tables = [pd.read_csv(folder / out).drop(columns="seconds") for folder in (whole, tmp_path)]
+        pd.testing.assert_frame_equal(*tables, check_exact=True)
+    else:
+        assert (tmp_path / out).read_bytes() == (whole / out).read_bytes()

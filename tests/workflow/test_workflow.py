@@ -1,0 +1,154 @@
+"""What the workflow plans, from nothing."""
+
+import copy
+import itertools
+import json
+import re
+
+import pytest
+import yaml
+from helpers.snakemake import TINY, copy_project, plan, snakemake
+from helpers.tiny import ROOT
+
+
+def with_subsets(k):
+    configuration = copy.deepcopy(TINY)
+    configuration["cells"] = [
+        {"dataset": "digits", "ipc": 3, "methods": {"seqmatch-mtt": {"stages": [{} for _ in range(k)]}}}
+    ]
+    return configuration
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_chain_of_k_subsets(tmp_path, k):
+    jobs = plan(copy_project(tmp_path, with_subsets(k)))
+    expected = {
+        "prepare_dataset": 1,
+        "train_experts": 1,
+        "train_teachers": k - 1,
+        "distill_subset": k,
+        "select_snapshot": k,
+        "evaluate": 2,
+        "record_losses": 1,
+        "cluster_difficulty": 1,
+        "measure_coupling": 1,
+        "collect_coupling": 1,
+        "measure_stages": int(k > 1),
+        "collect_stages": int(k > 1),
+        "collect_convergence": 1,
+        "measure_resources": 1,
+        "collect_resources": 1,
+        "figure_difficulty": 1,
+        "figure_losses": 1,
+        "figure_coupling": 1,
+        "figure_convergence": 1,
+        "figure_stages": int(k > 1),
+        "figure_resources": 1,
+        "figure_images": 1,
+        "figure_initial": 1,
+        "collect_accuracy": 1,
+        "table1": 1,
+        "table2": 1,
+        "table4": 1,
+        "published": 1,
+        "overview": 1,
+        "all": 1,
+    }
+    assert jobs == {rule: count for rule, count in expected.items() if count}
+
+
+def test_planning_needs_no_torch(tmp_path):
+    folder = copy_project(tmp_path / "project", TINY)
+    (tmp_path / "torch.py").write_text("raise ImportError('planning must not import torch')\n")
+    assert plan(folder, PYTHONPATH=str(tmp_path))["distill_subset"] == 4
+
+
+def test_a_path_with_spaces_is_no_obstacle(tmp_path):
+    folder = copy_project(tmp_path / "a folder's name", TINY)
+    result = snakemake(folder, "--cores", "1", "results/digits/data.safetensors")
+    assert result.returncode == 0, result.stdout + result.stderr
+    log = (folder / "logs/digits/prepare_dataset.log").read_text()
+    assert log.startswith("command: python scripts/prepare_dataset.py --dataset digits --settings '{")
+
+
+def test_a_fault_in_the_configuration_stops_before_any_job(tmp_path):
+    configuration = TINY | {"matching": {"iteration": 5}}
+    result = snakemake(copy_project(tmp_path, configuration), "-n", "all")
+    text = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "matching.iteration: unknown key" in text and "did you mean iterations?" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("digits/mtt/ipc9/seed0/subset1.safetensors", "no cell of the configuration has mtt on digits with ipc 9"),
+        ("digits/mtt/ipc3/seed0/subset2.safetensors", "so there is no subset 2"),
+        ("cifar10/data.safetensors", "datasets of the configuration does not define cifar10 (but digits)"),
+        ("digits/mtt/ipc3/seed0/accuracy/lenet.csv", "networks of the configuration does not define lenet"),
+    ],
+)
+def test_a_target_outside_the_configuration_is_explained(tmp_path, target, message):
+    result = snakemake(copy_project(tmp_path, TINY), "-n", f"results/{target}")
+    assert result.returncode != 0
+    assert message in result.stdout + result.stderr
+
+
+NETTE = {
+    "datasets": TINY["datasets"] | {"nette": {"source": "imagenette", "path": "data/imagenet"}},
+    "cells": [{"dataset": "nette", "ipc": 1, "methods": {"random": None, "mtt": None}}],
+}
+
+
+def test_subsets_of_imagenet_have_a_table_of_their_own(tmp_path):
+    folder = copy_project(tmp_path, TINY | NETTE | {"cells": [*TINY["cells"], *NETTE["cells"]]})
+    assert {"table1", "table2", "table3"} <= set(plan(folder))
+    assert plan(folder, "results/table1.csv")["evaluate"] == 4
+    assert plan(folder, "results/table3.csv")["evaluate"] == 2
+
+
+def test_without_other_cells_there_is_no_table_1(tmp_path):
+    folder = copy_project(tmp_path, TINY | NETTE)
+    assert "table3" in plan(folder) and "table1" not in plan(folder)
+    result = snakemake(folder, "-n", "results/table1.csv")
+    assert result.returncode != 0 and "the configuration has no cell of Table 1" in result.stdout + result.stderr
+
+
+def test_sequential_methods_are_compared_with_every_variant_of_their_backbone(tmp_path):
+    configuration = copy.deepcopy(TINY)
+    configuration["cells"][1]["methods"] |= {"mtt-long": {"backbone": "mtt"}, "dm": None}
+    text = snakemake(copy_project(tmp_path, configuration), "-n", "-p", "results/comparison.csv").stdout
+    (contrasts,) = re.findall(r"--contrasts '(.*?)'", text)
+    assert json.loads(contrasts) == [["digits", "3", "seqmatch-mtt", other] for other in ("mtt", "mtt-long")]
+
+
+def test_a_change_of_device_repeats_nothing(tmp_path):
+    folders = [copy_project(tmp_path / device, TINY | {"device": device}) for device in ("cpu", "auto")]
+    commands = [snakemake(folder, "-n", "-p", "results/table4.csv").stdout for folder in folders]
+    found = [re.findall(r"--configuration '(.*?)'", text) for text in commands]
+    assert found[0] == found[1] != []
+
+
+def test_the_readmes_picture_shows_the_real_graph(tmp_path):
+    configuration = copy.deepcopy(TINY)
+    configuration["datasets"]["digits"]["source"] = "mnist"  # one that is fetched
+    graph = snakemake(copy_project(tmp_path, configuration), "--rulegraph", "mermaid-js", "all").stdout
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", graph))
+    real = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
+    picture = (ROOT / "README.md").read_text().split("```mermaid")[1].split("```")[0]
+    shown, rules = set(), set()
+    for line in picture.splitlines():
+        chain = re.findall(r"\w+", re.sub(r'"[^"]*"|flowchart LR', "", line))
+        shown |= set(itertools.pairwise(chain))
+        rules |= set(chain)
+    assert shown <= real
+    assert rules == set(names.values()) - {"all"}
+
+
+def test_the_default_plan_has_all_that_the_readme_promises(tmp_path):
+    configuration = yaml.safe_load((ROOT / "config.yaml").read_text())
+    jobs = plan(copy_project(tmp_path, configuration))
+    seeds = len(configuration["seeds"])
+    assert jobs["distill_subset"] == 6 * seeds and jobs["train_teachers"] == seeds
+    assert jobs["evaluate"] == 1 + 5 * seeds + 3 * 3

@@ -1,0 +1,79 @@
+"""Print what an experiment will cost before it runs: jobs, operations, hours and disk, rule by rule.
+
+Hours are operations over a rate; the default was measured on two CPU cores in wide networks, narrow ones are slower.
+Ends with status 1 if the disk is too small.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import pandas as pd
+import yaml
+from shared import command
+from snakemake.utils import update_config
+
+from seqmatch import config
+from seqmatch.errors import SeqmatchError
+from seqmatch.planning.costs import costs
+
+MEASURED = 0.3
+"""TFLOP/s of two cores of an AMD EPYC with AVX-512 in a ConvNet of width 128 (docs/performance.md)."""
+
+SECONDS_AN_HOUR = 3600
+
+
+def main(args):
+    settings = config.load(merged(args.configfile))
+    table = pd.DataFrame(costs(settings))
+    by_rule = table.groupby(["dataset", "rule"], sort=False)[["jobs", "operations", "disk"]].sum()
+    total = by_rule.sum()
+    by_rule.loc[("all", "together"), :] = total
+    shown = pd.DataFrame(
+        {
+            "jobs": by_rule["jobs"].astype(int),
+            "PFLOP": by_rule["operations"] / 1e15,
+            "hours": by_rule["operations"] / (args.tflops * 1e12) / SECONDS_AN_HOUR,
+            "disk, GB": by_rule["disk"] / 1e9,
+        }
+    )
+    print(shown.reset_index().map(readable).to_markdown(index=False, disable_numparse=True))
+    print(f"Hours of one machine at {args.tflops:g} TFLOP/s", end="")
+    print(", measured on two CPU cores; --tflops takes your machine's rate" if args.tflops == MEASURED else "", end="")
+    print("; without the three to five seconds that each job takes to start.")
+    free = shutil.disk_usage(".").free
+    if total["disk"] > free:
+        needed = f"{total['disk'] / 1e9:.1f} GB will be written"
+        raise SeqmatchError(f"{needed}, but only {free / 1e9:.1f} GB are free in {Path.cwd()}")
+
+
+def readable(value: object) -> object:
+    """A number to four digits, without an exponent."""
+    if not isinstance(value, float):
+        return value
+    return f"{value:,.0f}" if value >= 1000 else f"{float(f'{value:.3g}'):.6f}".rstrip("0").rstrip(".")
+
+
+def merged(paths: list[Path]) -> dict:
+    """config.yaml with each of `paths` laid over it, as Snakemake does it."""
+    settings: dict = {}
+    for path in [Path("config.yaml"), *paths]:
+        try:
+            overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise SeqmatchError(f"{path}: cannot be read as a configuration: {error}") from None
+        if not isinstance(overlay, dict):
+            raise SeqmatchError(f"{path}: expected keys with values at the top level")
+        update_config(settings, overlay)
+    return settings
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument("--configfile", type=Path, nargs="*", default=[], help="laid over config.yaml in turn")
+    arguments.add_argument(
+        "--tflops", type=float, default=MEASURED, help="rate of your machine in TFLOP/s (default %(default)s)"
+    )
+    command.run(main, arguments)
