@@ -37,7 +37,7 @@ def main(args):
         save_table(path, pd.concat(tables, ignore_index=True).round(6), header)
     columns = [*RUN, "between", "seed", "first", "second", "adjusted_rand_index"]
     stability = pd.concat(agreements, ignore_index=True)[columns].astype({"seed": "Int64"})
-    table_formats.write(args, stability, header, stability_sheets(stability))
+    table_formats.write(args.csv, stability, header, stability_sheets(stability))
 
 
 def of_run(run, table):
@@ -50,5 +50,5 @@ if __name__ == "__main__":
     arguments.add_argument("losses", type=Path, nargs="+", help="files that record_losses.py wrote")
     arguments.add_argument("--out", type=Path, required=True, help="table of both kinds to write (.csv)")
     arguments.add_argument("--bins", type=Path, required=True, help="table of all images, in bins, to write (.csv)")
-    table_formats.add_forms(arguments)
+    table_formats.add_csv(arguments)
     command.run(main, arguments)

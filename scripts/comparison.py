@@ -15,7 +15,9 @@ from seqmatch.report.tables.comparison import comparison_sheets, comparison_tabl
 
 def main(args):
     table = comparison_table(read_accuracies(args.accuracies), args.contrasts)
-    table_formats.write(args, table, provenance(command.parameters(args), args.accuracies), comparison_sheets(table))
+    table_formats.write(
+        args.csv, table, provenance(command.parameters(args), args.accuracies), comparison_sheets(table)
+    )
 
 
 if __name__ == "__main__":
@@ -24,5 +26,5 @@ if __name__ == "__main__":
     arguments.add_argument(
         "--contrasts", type=json.loads, required=True, metavar="JSON", help="lists of data set, ipc, method, baseline"
     )
-    table_formats.add_forms(arguments)
+    table_formats.add_csv(arguments)
     command.run(main, arguments)

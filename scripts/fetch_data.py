@@ -1,6 +1,6 @@
 """Fetch the published files of a source into one folder, and list them with their checksums there.
 
-Files that are there and have the right checksum are not fetched again. Needs the network, unless a --place has them.
+Files that are there and have the right checksum are not fetched again. Needs the network, unless a --mirror has them.
 """
 
 import json
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from shared import command
 
-from seqmatch.config import DOWNLOADED
+from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data.download import fetch
 from seqmatch.data.sources import published_files
 from seqmatch.files.store import save_text
 
 
 def main(args):
-    found = fetch(published_files(args.source), args.out.parent, args.place)
+    found = fetch(published_files(args.source), args.out.parent, args.mirror)
     save_text(args.out, json.dumps(found, indent=2, sort_keys=True) + "\n")
     print(f"{args.source}: {len(found)} files in {args.out.parent}")
 
@@ -24,7 +24,7 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--source", choices=DOWNLOADED, required=True, help="what to fetch")
     arguments.add_argument(
-        "--place",
+        "--mirror",
         action="append",
         default=[],
         help="a folder, or URL of one, tried before the published ones; repeatable",

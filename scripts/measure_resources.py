@@ -18,15 +18,28 @@ COLUMNS = {"s": "seconds", "cpu_time": "cpu_seconds", "max_rss": "memory_mib"}
 
 
 def main(args):
+    if len(args.job) != len(args.benchmarks):
+        raise SeqmatchError(f"{len(args.benchmarks)} benchmark files, but {len(args.job)} jobs: one for each")
     rows = []
-    for rule, benchmark, *files in args.job:
+    for benchmark, (rule, *files) in zip(args.benchmarks, args.job, strict=True):
         rows.append(
-            {"dataset": args.dataset, "rule": rule, "job": Path(benchmark).with_suffix("").as_posix()}
-            | measured(Path(benchmark))
-            | {"disk_mb": sum(path.stat().st_size for path in map(Path, files) if path.exists()) / MEGABYTE}
+            {"dataset": args.dataset, "rule": rule, "job": benchmark.with_suffix("").as_posix()}
+            | measured(benchmark)
+            | {"disk_mb": sum(map(size, (beside(benchmark, name) for name in files))) / MEGABYTE}
         )
-    benchmarks = [Path(benchmark) for _, benchmark, *_ in args.job]
-    save_table(args.out, pd.DataFrame(rows), provenance({"dataset": args.dataset}, benchmarks))
+    save_table(args.out, pd.DataFrame(rows), provenance({"dataset": args.dataset}, args.benchmarks))
+
+
+def beside(benchmark, name):
+    """The path of a file in the folder of results that its benchmark file lies in, whatever comes before that."""
+    before, _, _ = benchmark.as_posix().rpartition("results/benchmarks/")
+    return Path(before + name)
+
+
+def size(path):
+    """Bytes of a file, and of the provenance beside a table; nothing where they are no longer there."""
+    both = [path, path.with_suffix(".json")] if path.suffix == ".csv" else [path]
+    return sum(each.stat().st_size for each in both if each.exists())
 
 
 def measured(path):
@@ -47,7 +60,8 @@ if __name__ == "__main__":
         action="append",
         required=True,
         metavar=("RULE", "FILE"),
-        help="a job's rule, its benchmark file, and the files that it wrote; once for each job",
+        help="a job's rule, and the files that it wrote; once for each benchmark file, in the same order",
     )
+    arguments.add_argument("--benchmarks", type=Path, nargs="+", required=True, help="a benchmark file for each job")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
     command.run(main, arguments)

@@ -27,29 +27,28 @@ from seqmatch.report.tables.settings import settings_sheets, settings_table
 
 ACCURACY = "Test accuracy in percent, mean ± standard deviation over networks"
 
-RUN = re.compile(r"(?P<dataset>[^/]+)/(?P<method>[^/]+)/ipc(?P<ipc>[^/]+)/seed(?P<seed>\d+)/")
-
 
 def main(args):
-    runs = config.runs(args.configuration)
+    experiment = config.load(args.configuration)
     published = read_published(args.published)
     tables = [load_table(path) for path in args.tables]
-    beside = [beside_methods(table, published, args.sources) for table in tables]
+    beside = [beside_methods(table, published, args.published_data) for table in tables]
     accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path))[0] for path in args.comparison]
-    times = times_table(args.benchmarks, runs)
+    times = times_table(pd.concat(map(load_table, args.resources)))
     parts = [
         *(html.section(sheet.title, html.sheet(sheet)) for sheet in (*accuracies, *compared)),
-        html.section("What was run", html.listing(experiment(args.configuration, runs))),
+        html.section("What was run", html.listing(described_experiment(experiment))),
         html.section("With what", html.listing(machine(args.accuracies))),
         html.section("How long it took", html.paragraph(total(times)), html.table(times)),
     ]
     save_text(args.overview, html.page("Dataset distillation: what was run, and what came out", parts))
-    save_text(args.configuration_page, html.page("Configuration", configured(args.configuration, runs)))
+    save_text(args.configuration_page, html.page("Configuration", configured(experiment)))
 
 
-def configured(configuration, runs):
+def configured(experiment):
     """The configuration as it was set, and what follows from it."""
+    configuration, runs = experiment.config, experiment.runs
     elsewhere = {"device", "compile", "data", "matching", "evaluation", "cells"}
     defined = configuration.model_dump(mode="json", exclude=elsewhere)
     stages = settings_sheets(settings_table(runs.values()))[0]
@@ -65,8 +64,9 @@ def as_yaml(settings):
     return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
 
 
-def experiment(configuration, runs):
+def described_experiment(experiment):
     """What the configuration asked for, in words."""
+    configuration, runs = experiment.config, experiment.runs
     cells = groupby(runs.values(), key=lambda run: f"{run.dataset} ipc {run.ipc}")
     return {
         "data sets": ", ".join(
@@ -113,37 +113,13 @@ def gpus():
     return distinct(asked.stdout.split("\n")).strip(", ")
 
 
-def times_table(folder, runs):
-    """Jobs, seconds and largest memory by rule, of this configuration's jobs alone."""
-    rows = []
-    for path in sorted(folder.rglob("*.tsv")):
-        name = path.relative_to(folder).as_posix()
-        if ours(name, runs):
-            measured = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-            rows.append({"rule": rule(name), "seconds": measured["s"], "memory": measured["max_rss"] / 1024})
-    found = pd.DataFrame(rows, columns=["rule", "seconds", "memory"])
-    found = found.groupby("rule").agg({"seconds": ["size", "sum", "max"], "memory": "max"})
-    found.columns = ["jobs", "minutes in all", "longest, minutes", "largest memory, GiB"]
-    found[["minutes in all", "longest, minutes"]] /= 60
-    return found.sort_values("minutes in all", ascending=False).reset_index()
-
-
-def ours(name, runs):
-    """Whether a benchmark file is of a job of this configuration; folders of results keep others."""
-    run = RUN.match(name)
-    if run is None:
-        datasets = {dataset for dataset, _, _ in runs}
-        return "/" not in name or name.split("/")[0] in datasets
-    found = runs.get((run["dataset"], run["method"], run["ipc"]))
-    return found is not None and int(run["seed"]) in found.seeds
-
-
-def rule(name):
-    """The rule that a benchmark file is of."""
-    parts = name.removesuffix(".tsv").split("/")
-    if parts[-1].startswith("shard"):
-        return "train_teachers" if parts[-2].startswith("teachers") else "train_experts"
-    return parts[-1].split(".")[0].rstrip("0123456789")
+def times_table(resources):
+    """Jobs, seconds and largest memory by rule."""
+    by_rule = resources.assign(memory=resources["memory_mib"] / 1024).groupby("rule")
+    times = by_rule.agg({"seconds": ["size", "sum", "max"], "memory": "max"})
+    times.columns = ["jobs", "minutes in all", "longest, minutes", "largest memory, GiB"]
+    times[["minutes in all", "longest, minutes"]] /= 60
+    return times.sort_values("minutes in all", ascending=False).reset_index()
 
 
 def total(times):
@@ -157,8 +133,8 @@ if __name__ == "__main__":
     arguments.add_argument("--tables", type=Path, nargs="+", required=True, help="tables that table1.py wrote")
     arguments.add_argument("--comparison", type=Path, nargs="*", default=[], help="table that comparison.py wrote")
     arguments.add_argument("--accuracies", type=Path, nargs="+", required=True, help="tables that evaluate.py wrote")
-    arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of Snakemake's benchmark files")
-    command.add_section(arguments, "configuration", config.Config, "what the configuration sets")
+    arguments.add_argument("--resources", type=Path, nargs="+", required=True, help="tables of measure_resources.py")
+    command.add_configuration(arguments)
     table_formats.add_published(arguments)
     arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
     arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")

@@ -20,8 +20,8 @@ from seqmatch.seeds import Seed
 def main(args):
     if args.files:
         check(args.files)
-    raw = read(args.settings, args.files.parent if args.files else None)
-    dataset = prepare(raw, args.settings, Seed("prepare", args.dataset, args.settings.split_seed))
+    raw = read(args.preparation, args.files.parent if args.files else None)
+    dataset = prepare(raw, args.preparation, Seed("prepare", args.dataset, args.preparation.split_seed))
     save(args.out, dataset, provenance(command.parameters(args), [args.files] if args.files else []))
     counts = ", ".join(f"{name} {len(index)}" for name, index in dataset.splits.items())
     print(f"{args.dataset}: {dataset.classes} classes, images of {dataset.shape}, {counts}")
@@ -30,7 +30,9 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the data set")
-    command.add_section(arguments, "settings", config.Dataset, "how to prepare it")
-    arguments.add_argument("--files", type=Path, help="list of the source's files, as fetch_data wrote it beside them")
+    command.add_section(arguments, "preparation", config.Dataset, "how to prepare it")
+    arguments.add_argument(
+        "--files", type=Path, nargs="?", help="list of the source's files, as fetch_data wrote it beside them"
+    )
     arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
     command.run(main, arguments)

@@ -15,20 +15,21 @@ from seqmatch.report.tables.published import published_sheets
 
 def main(args):
     published = read_published(args.published)
-    tables = [beside_methods(load_table(path), published, args.sources) for path in args.methods]
-    tables += [
-        beside_architectures(load_table(path), published, args.sources, args.networks) for path in args.architectures
-    ]
+    data, networks = args.published_data, args.published_networks
+    tables = [beside_methods(load_table(path), published, data) for path in args.method_tables]
+    tables += [beside_architectures(load_table(path), published, data, networks) for path in args.architecture_tables]
     table = pd.concat(tables).drop_duplicates()
-    header = provenance(command.parameters(args), [*args.methods, *args.architectures, args.published])
-    table_formats.write(args, table, header, published_sheets(table))
+    header = provenance(command.parameters(args), [*args.method_tables, *args.architecture_tables, args.published])
+    table_formats.write(args.csv, table, header, published_sheets(table))
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--methods", type=Path, nargs="*", default=[], help="tables that table1.py wrote")
-    arguments.add_argument("--architectures", type=Path, nargs="*", default=[], help="tables that table2.py wrote")
+    arguments.add_argument("--method-tables", type=Path, nargs="*", default=[], help="tables that table1.py wrote")
+    arguments.add_argument(
+        "--architecture-tables", type=Path, nargs="*", default=[], help="tables that table2.py wrote"
+    )
     table_formats.add_published(arguments)
-    table_formats.add_networks(arguments)
-    table_formats.add_forms(arguments)
+    table_formats.add_published_networks(arguments)
+    table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -18,9 +18,9 @@ TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over net
 
 def main(args):
     table = methods_table(read_accuracies(args.accuracies), args.methods)
-    compared = beside_methods(table, read_published(args.published), args.sources)
+    compared = beside_methods(table, read_published(args.published), args.published_data)
     header = provenance(command.parameters(args), [*args.accuracies, args.published])
-    table_formats.write(args, table, header, methods_sheets(table, compared, TITLE.format(args.number)))
+    table_formats.write(args.csv, table, header, methods_sheets(table, compared, TITLE.format(args.number)))
 
 
 if __name__ == "__main__":
@@ -29,5 +29,5 @@ if __name__ == "__main__":
     arguments.add_argument("--number", type=int, choices=[1, 3], default=1, help="of the table, in its title")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
     table_formats.add_published(arguments)
-    table_formats.add_forms(arguments)
+    table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -11,12 +11,12 @@ from seqmatch.report.tables.settings import settings_sheets, settings_table
 
 
 def main(args):
-    table = settings_table(config.runs(args.configuration).values())
-    table_formats.write(args, table, provenance(command.parameters(args)), settings_sheets(table))
+    table = settings_table(config.load(args.configuration).runs.values())
+    table_formats.write(args.csv, table, provenance(command.parameters(args)), settings_sheets(table))
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    command.add_section(arguments, "configuration", config.Config, "what the configuration sets")
-    table_formats.add_forms(arguments)
+    command.add_configuration(arguments)
+    table_formats.add_csv(arguments)
     command.run(main, arguments)

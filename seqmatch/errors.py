@@ -1,5 +1,8 @@
 """The one exception that is meant for the person at the keyboard, and the one that is about the machine."""
 
+import difflib
+from collections.abc import Collection
+
 
 class SeqmatchError(Exception):
     """Its message names the key, file or value at fault, what was expected and what to do.
@@ -14,3 +17,9 @@ def ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )
+
+
+def allowed(name: object, names: Collection[str]) -> str:
+    """What a message says after a name that is none of `names`: the nearest one, and all of them."""
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return (f"did you mean {near[0]}? " if near else "") + f"allowed: {', '.join(names) or 'nothing'}"

@@ -6,36 +6,38 @@ Ends with status 1 if the disk is too small.
 
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
-import yaml
 from shared import command
 from snakemake.utils import update_config
 
-from seqmatch import config
+from seqmatch import config, networks
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning.costs import costs
+from seqmatch.planning.costs import Scale, nothing
+from seqmatch.planning.jobs import RULES, Plan
 
 MEASURED = 0.3
 """TFLOP/s of two cores of an AMD EPYC with AVX-512 in a ConvNet of width 128 (docs/performance.md)."""
 
-SECONDS_AN_HOUR = 3600
+SECONDS_PER_HOUR = 3600
 
 
 def main(args):
-    settings = config.load(merged(args.configfile))
-    table = pd.DataFrame(costs(settings))
-    by_rule = table.groupby(["dataset", "rule"], sort=False)[["jobs", "operations", "disk"]].sum()
+    experiment = config.load(merged(args.configfile))
+    table = costs_table(experiment)
+    by_rule = table.groupby(["dataset", "rule"], sort=False).agg({"job": "size", "operations": "sum", "disk": "sum"})
+    by_rule.columns = ["jobs", "operations", "disk"]
     total = by_rule.sum()
     by_rule.loc[("all", "together"), :] = total
     shown = pd.DataFrame(
         {
             "jobs": by_rule["jobs"].astype(int),
             "PFLOP": by_rule["operations"] / 1e15,
-            "hours": by_rule["operations"] / (args.tflops * 1e12) / SECONDS_AN_HOUR,
+            "hours": by_rule["operations"] / (args.tflops * 1e12) / SECONDS_PER_HOUR,
             "disk, GB": by_rule["disk"] / 1e9,
         }
     )
@@ -49,6 +51,19 @@ def main(args):
         raise SeqmatchError(f"{needed}, but only {free / 1e9:.1f} GB are free in {Path.cwd()}")
 
 
+def costs_table(experiment: config.Experiment) -> pd.DataFrame:
+    """One row per job that costs anything: data set, rule, operations, and bytes that stay on the disk."""
+    scale = Scale(experiment, networks.size)
+    rows = [
+        {"dataset": job.wildcards["dataset"], "rule": job.rule, "job": job.log}
+        | asdict(RULES[job.rule].cost(scale, job.wildcards))
+        for job in Plan(experiment).jobs
+        if RULES[job.rule].cost is not nothing
+    ]
+    datasets = {run.dataset: index for index, run in enumerate(reversed(experiment.runs.values()))}
+    return pd.DataFrame(sorted(rows, key=lambda row: -datasets[row["dataset"]]))
+
+
 def readable(value: object) -> object:
     """A number to four digits, without an exponent."""
     if not isinstance(value, float):
@@ -57,22 +72,18 @@ def readable(value: object) -> object:
 
 
 def merged(paths: list[Path]) -> dict:
-    """config.yaml with each of `paths` laid over it, as Snakemake does it."""
+    """The files in turn, one laid over the other, as Snakemake does it; config.yaml where there is none."""
     settings: dict = {}
-    for path in [Path("config.yaml"), *paths]:
-        try:
-            overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise SeqmatchError(f"{path}: cannot be read as a configuration: {error}") from None
-        if not isinstance(overlay, dict):
-            raise SeqmatchError(f"{path}: expected keys with values at the top level")
-        update_config(settings, overlay)
+    for path in paths or [Path("config.yaml")]:
+        update_config(settings, config.read(path))
     return settings
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--configfile", type=Path, nargs="*", default=[], help="laid over config.yaml in turn")
+    arguments.add_argument(
+        "--configfile", type=Path, nargs="*", default=[], help="instead of config.yaml; laid over one another in turn"
+    )
     arguments.add_argument(
         "--tflops", type=float, default=MEASURED, help="rate of your machine in TFLOP/s (default %(default)s)"
     )

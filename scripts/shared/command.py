@@ -39,10 +39,17 @@ def add_section(
     keys = ", ".join(model.model_fields)
     arguments.add_argument(
         f"--{name}",
-        type=_section(model),
+        type=_section(f"--{name}", model),
         required=required,
         metavar="JSON",
         help=f"{what}, as JSON ({{}} for all defaults); keys: {keys}",
+    )
+
+
+def add_configuration(arguments: argparse.ArgumentParser) -> None:
+    """The option that takes a whole configuration as JSON."""
+    arguments.add_argument(
+        "--configuration", type=json.loads, required=True, metavar="JSON", help="what the configuration sets, as JSON"
     )
 
 
@@ -84,15 +91,25 @@ def _fail(reason: str) -> None:
     sys.exit(1)
 
 
-def _section(model: type[BaseModel]) -> Callable[[str], BaseModel]:
+def section(option: str, model: type[BaseModel], value: Any) -> BaseModel:
+    """A section of the configuration, from what JSON gave.
+
+    Raises:
+        SeqmatchError: names the option and the key at fault.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise SeqmatchError(f"{option}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+
+def _section(option: str, model: type[BaseModel]) -> Callable[[str], BaseModel]:
     def parse(text: str) -> BaseModel:
         try:
-            return model.model_validate(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
-        except ValidationError as error:
-            fault = error.errors()[0]
-            raise argparse.ArgumentTypeError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+            return section(option, model, json.loads(text))
+        except (json.JSONDecodeError, SeqmatchError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
 

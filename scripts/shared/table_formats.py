@@ -1,4 +1,4 @@
-"""The forms that every table is written in: CSV, Markdown, LaTeX, and a page for the report."""
+"""The forms that every table is written in: CSV, Markdown, LaTeX, and a page for the report, side by side."""
 
 import argparse
 import json
@@ -13,32 +13,31 @@ from seqmatch.report.html import table_page
 from seqmatch.report.tables.text import Sheet, to_latex, to_markdown
 
 
-def add_forms(arguments: argparse.ArgumentParser) -> None:
-    arguments.add_argument("--csv", type=Path, required=True, help="table to write, with every digit")
-    arguments.add_argument("--markdown", type=Path, required=True, help="its Markdown form")
-    arguments.add_argument("--latex", type=Path, required=True, help="its LaTeX form (booktabs)")
-    arguments.add_argument("--html", type=Path, required=True, help="its form for the report")
+def add_csv(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "--csv", type=Path, required=True, help="table to write, with every digit; beside it .md, .tex and .html"
+    )
 
 
 def add_published(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--published", type=Path, required=True, help="list of published numbers")
     arguments.add_argument(
-        "--sources", type=names, default={}, metavar="JSON", help="published data set that each of the run's holds"
+        "--published-data", type=names, default={}, metavar="JSON", help="published data set that each of the run's is"
     )
 
 
-def add_networks(arguments: argparse.ArgumentParser) -> None:
+def add_published_networks(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
-        "--networks", type=names, default={}, metavar="JSON", help="name that publications have for each architecture"
+        "--published-networks", type=names, default={}, metavar="JSON", help="publications' name for each architecture"
     )
 
 
-def write(args: argparse.Namespace, table: pd.DataFrame, header: dict[str, Any], sheets: Sequence[Sheet]) -> None:
-    """A tidy table and what people read of it, to the paths that `add_forms` asks for."""
-    save_table(args.csv, table.round(4), header)
-    save_text(args.markdown, to_markdown(sheets))
-    save_text(args.latex, to_latex(sheets, args.csv.stem))
-    save_text(args.html, table_page(table, sheets))
+def write(path: Path, table: pd.DataFrame, header: dict[str, Any], sheets: Sequence[Sheet]) -> None:
+    """A tidy table as CSV, and beside it what people read of it."""
+    save_table(path, table.round(4), header)
+    save_text(path.with_suffix(".md"), to_markdown(sheets))
+    save_text(path.with_suffix(".tex"), to_latex(sheets, path.stem))
+    save_text(path.with_suffix(".html"), table_page(table, sheets))
 
 
 def names(text: str) -> dict[str, str]:

@@ -1,11 +1,6 @@
-"""The sources of images that seqmatch knows, without reading any: for planning and estimates. Imports no torch."""
+"""The sources of images that seqmatch knows, and their sizes. Imports no torch."""
 
-import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from seqmatch.config import Dataset
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -45,35 +40,5 @@ SOURCES = {
 }
 """By the name that `datasets.*.source` gives; `imagefolder`, of any size, is not among them."""
 
-DEFAULT_SIDE = 32
-"""Pixels assumed of an `imagefolder` without `image_size`, where only the order of magnitude matters."""
-
 NEED_PATH = ("imagefolder", *IMAGENET_SUBSETS)
 """Sources that lie in a folder of the user's, `datasets.*.path`."""
-
-
-def size_of(settings: "Dataset") -> Source:
-    """How large a data set of the configuration is; an `imagefolder` is counted, and empty where it is missing."""
-    if settings.source == "imagefolder":
-        found = _count(settings.path)
-        shape = (settings.channels, *(settings.image_size or DEFAULT_SIDE,) * 2)
-        return Source(found, 0, len(_classes(settings.path)), shape)
-    known = SOURCES[settings.source]
-    channels, height, width = known.shape
-    return replace(known, shape=(channels, settings.image_size or height, settings.image_size or width))
-
-
-def pixels_of(settings: "Dataset") -> int:
-    """Numbers in all images of a data set."""
-    size = size_of(settings)
-    channels, height, width = size.shape
-    return (size.train + size.test) * channels * height * width
-
-
-def _classes(path: str) -> list[str]:
-    root = os.path.join(path, "train") if os.path.isdir(os.path.join(path, "train")) else path
-    return [entry.name for entry in os.scandir(root) if entry.is_dir()] if os.path.isdir(root) else []
-
-
-def _count(path: str) -> int:
-    return sum(len(files) for _, _, files in os.walk(path))

@@ -6,33 +6,50 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch import config
-from seqmatch.distillation.step import Step, is_finite, some
-from seqmatch.errors import SeqmatchError
+from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import Measure, absolute, match_gradient, squared
 from seqmatch.matching.trajectory import Match
 from seqmatch.seeds import Seed
+from seqmatch.training.experts import Trajectories
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Position, Stage, train
 from seqmatch.transforms import dsa
 
-LEARNER = config.Training(batch_size=64, momentum=0.9, weight_decay=5e-4, augmentation_form="composed", cutmix=0.5)
-"""How the network learns from real images, as published; there without cutout, of which CutMix takes the place."""
-
 MEASURES = {"squared": Measure(squared, (4,)), "absolute": Measure(absolute, (4,))}
 """By the name that `matching.distance` gives; of convolutions alone."""
+
+
+def make_step(problem: Problem) -> Step:
+    """Match as many classes at once as fit in memory; networks of a later subset start from teachers."""
+    each = len(problem.labels) // problem.dataset.classes
+    together = problem.classes_at_once(min(problem.matching.synthetic_batch or each, each))
+    new_network = problem.fresh if problem.first else teacher_start(problem.trajectories, problem.fresh)
+    return condensation_step(
+        problem.real(), new_network, problem.labels, problem.matching, problem.augmentation, problem.seed, together
+    )
+
+
+def teacher_start(teachers: Trajectories, fresh: NewNetwork) -> NewNetwork:
+    """One of the networks that were trained through the earlier subsets, as a new network."""
+
+    def new_network(seed: Seed) -> nn.Module:
+        number = int(torch.randint(len(teachers), (), generator=(seed / "teacher").generator()))
+        return teachers.load(fresh(seed), number, 0)
+
+    return new_network
 
 
 def condensation_step(
     real: Labelled,
     new_network: NewNetwork,
     labels: Tensor,
-    settings: config.Matching,
+    matching: config.CondensationMatching,
     augmentation: Sequence[str],
     seed: Seed,
     together: int | None = None,
 ) -> Step:
     """Match each class's gradients in a network that passes over real images between two iterations.
 
-    A new network every `settings.updates_per_network` iterations. So the step has to be asked from such a beginning on,
+    A new network every `matching.updates_per_network` iterations. So the step has to be asked from such a beginning on,
     one iteration after the other. Real and synthetic images share one draw of DSA in IDC's form.
 
     Args:
@@ -45,41 +62,37 @@ def condensation_step(
     classes = labels.unique(sorted=True)
     members = [(real_labels == label).nonzero().squeeze(1) for label in classes]
     own = [(labels == label).nonzero().squeeze(1) for label in classes]
-    count = min(settings.real_batch, *map(len, members))
-    taken = min(settings.synthetic_batch or len(labels), *map(len, own))
-    learning = LEARNER.model_copy(update={"augmentation": [name for name in augmentation if name != "cutout"]})
-    learner: list[tuple[nn.Module, Iterator[Position]]] = []
+    count = min(matching.real_batch, *map(len, members))
+    taken = min(matching.synthetic_batch or len(labels), *map(len, own))
+    learner = matching.learner
+    if learner.augmentation is None:
+        learner = learner.model_copy(update={"augmentation": [name for name in augmentation if name != "cutout"]})
+    network, course = None, iter(())
 
     def begin(name: Seed, step_size: float) -> tuple[nn.Module, Iterator[Position]]:
         network = new_network(name / "network")
         stage = Stage(images, real_labels, step_size)
-        phase = Phase(stage, settings.updates_per_network, learning, name / "learn", images=settings.network_images)
+        phase = Phase(stage, matching.updates_per_network, learner, name / "learn", images=matching.network_images)
         return network, train(network, [phase], augmentation)
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
-        if iteration % settings.updates_per_network == 0:
-            learner[:] = [begin(seed / iteration, step_size)]
-        network, course = learner[0]
+        nonlocal network, course
+        if iteration % matching.updates_per_network == 0:
+            network, course = begin(seed / iteration, step_size)
         next(course)  # the network as it begins, then after each pass over real images
         generator = (seed / iteration / "match").generator()
         chosen = torch.stack([some(index, count, generator) for index in members])
         shown = torch.stack([some(index, taken, generator) for index in own])
         drawn = dsa.draw_composed(augmentation, 1, generator)
         seen = dsa.apply_composed(drawn, images[chosen.flatten()]).unflatten(0, chosen.shape)
-        match = match_gradient(
+        return match_gradient(
             network,
             seen,
             synthetic,
             shown,
             lambda synthetic: dsa.apply_composed(drawn, synthetic),
-            MEASURES[settings.distance],
+            MEASURES[matching.distance],
             together,
         )
-        if not is_finite(match):
-            raise SeqmatchError(
-                f"matching loss {match.loss} is not finite at iteration {iteration}; lower lr_images or "
-                "initial_step_size"
-            )
-        return match
 
     return step

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
-from seqmatch.distillation.step import Step, is_finite, some
-from seqmatch.errors import SeqmatchError
+from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.distribution import match_distribution
 from seqmatch.matching.trajectory import Match
 from seqmatch.seeds import Seed
@@ -15,17 +14,24 @@ from seqmatch.training.loop import Labelled, NewNetwork
 from seqmatch.transforms import dsa
 
 
+def make_step(problem: Problem) -> Step:
+    """Match in fresh networks."""
+    return distribution_step(
+        problem.real(), problem.fresh, problem.labels, problem.matching, problem.augmentation, problem.seed
+    )
+
+
 def distribution_step(
     real: Labelled,
     new_network: NewNetwork,
     labels: Tensor,
-    settings: config.Matching,
+    matching: config.DistributionMatching,
     augmentation: Sequence[str],
     seed: Seed,
 ) -> Step:
     """Match mean features of each class in networks that were never trained (DM, Zhao & Bilen 2023).
 
-    Each iteration has a fresh network, `settings.real_batch` real images of each class, and one draw of DSA that all
+    Each iteration has a fresh network, `matching.real_batch` real images of each class, and one draw of DSA that all
     real and synthetic images share.
 
     Args:
@@ -37,9 +43,9 @@ def distribution_step(
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
         generator = (seed / iteration).generator()
-        chosen = torch.cat([some(index, settings.real_batch, generator) for index in members])
+        chosen = torch.cat([some(index, matching.real_batch, generator) for index in members])
         drawn = dsa.draw(augmentation, 1, generator)
-        match = match_distribution(
+        return match_distribution(
             new_network(seed / iteration / "network"),
             dsa.apply(drawn, images[chosen]),
             real_labels[chosen],
@@ -47,8 +53,5 @@ def distribution_step(
             labels,
             lambda synthetic: dsa.apply(drawn, synthetic),
         )
-        if not is_finite(match):
-            raise SeqmatchError(f"matching loss {match.loss} is not finite at iteration {iteration}; lower lr_images")
-        return match
 
     return step

@@ -6,31 +6,35 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch import config
-from seqmatch.distillation.step import Step, is_finite, some
-from seqmatch.errors import SeqmatchError
+from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.trajectory import Match
 from seqmatch.seeds import Seed
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Stage, train_through
 from seqmatch.transforms import dsa
 
-LEARNER = config.Training(momentum=0.5)
-"""How the network learns from the synthetic images, as published."""
+
+def make_step(problem: Problem) -> Step:
+    """Match as many classes at once as fit in memory."""
+    together = problem.classes_at_once(len(problem.labels) // problem.dataset.classes)
+    return gradient_step(
+        problem.real(), problem.fresh, problem.labels, problem.matching, problem.augmentation, problem.seed, together
+    )
 
 
 def gradient_step(
     real: Labelled,
     new_network: NewNetwork,
     labels: Tensor,
-    settings: config.Matching,
+    matching: config.GradientMatching,
     augmentation: Sequence[str],
     seed: Seed,
     together: int | None = None,
 ) -> Step:
     """Match each class's gradients (DC, Zhao et al. 2021; with augmentation DSA, Zhao & Bilen 2021).
 
-    A fresh network every `settings.updates_per_network` iterations; between two of them it learns from all synthetic
-    images for `settings.network_epochs`. So the step has to be asked from such a beginning on, one iteration after
+    A fresh network every `matching.updates_per_network` iterations; between two of them it learns from all synthetic
+    images for `matching.network_epochs`. So the step has to be asked from such a beginning on, one iteration after
     the other.
 
     Args:
@@ -41,28 +45,25 @@ def gradient_step(
     images, real_labels = real
     classes = labels.unique(sorted=True)
     members = [(real_labels == label).nonzero().squeeze(1) for label in classes]
-    count = min(settings.real_batch, *map(len, members))
+    count = min(matching.real_batch, *map(len, members))
     own = torch.stack([(labels == label).nonzero().squeeze(1) for label in classes])
-    learner: list[nn.Module] = []
+    network: nn.Module | None = None
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
-        if iteration % settings.updates_per_network == 0:
-            learner[:] = [new_network(seed / iteration / "network")]
+        nonlocal network
+        if iteration % matching.updates_per_network == 0:
+            network = new_network(seed / iteration / "network")
         else:
-            learned = Phase(Stage(synthetic, labels, step_size), settings.network_epochs, LEARNER, seed / iteration)
-            train_through(learner[0], [learned], augmentation)
+            learned = Phase(
+                Stage(synthetic, labels, step_size), matching.network_epochs, matching.learner, seed / iteration
+            )
+            train_through(network, [learned], augmentation)
         generator = (seed / iteration / "match").generator()
         chosen = torch.stack([some(index, count, generator) for index in members])
         drawn = dsa.draw(augmentation, 1, generator)
         seen = dsa.apply(drawn, images[chosen.flatten()]).unflatten(0, chosen.shape)
-        match = match_gradient(
-            learner[0], seen, synthetic, own, lambda synthetic: dsa.apply(drawn, synthetic), DIRECTIONS, together
+        return match_gradient(
+            network, seen, synthetic, own, lambda synthetic: dsa.apply(drawn, synthetic), DIRECTIONS, together
         )
-        if not is_finite(match):
-            raise SeqmatchError(
-                f"matching loss {match.loss} is not finite at iteration {iteration}; lower lr_images or "
-                "initial_step_size"
-            )
-        return match
 
     return step

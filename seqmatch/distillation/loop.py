@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,9 +12,8 @@ from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match, is_finite
 from seqmatch.runtime.progress import Progress
-from seqmatch.synthetic.formation import decode
 from seqmatch.synthetic.snapshots import Snapshots, snapshot_iterations
 from seqmatch.synthetic.subset import Subset
 
@@ -22,37 +21,50 @@ LARGEST_STEP_SIZE_CUT = 0.5
 """An update may at most halve the step size, so that it never reaches zero."""
 
 
+@dataclass(frozen=True)
+class Restarts:
+    """Moments from which distillation can go on, because what is matched has no state there."""
+
+    every: int = 1
+    """Iterations between two of them."""
+    clamp: Callable[[Tensor], Tensor] | None = None
+    """Brings the stored images back to where real ones lie, at each of them."""
+
+
 def distill(
     initial: Subset,
     prefix: Sequence[Subset],
-    step: Step | None,
-    settings: config.Matching,
+    step: Step,
+    matching: config.Matching,
     checkpoint: Checkpoint,
     device: torch.device,
-    clamp: Callable[[Tensor], Tensor] | None = None,
+    restarts: Restarts = Restarts(),
 ) -> Snapshots:
     """Optimise one subset and its step size, S_1 … S_{k−1} frozen (Du et al. 2023, Algorithm 1).
 
     Args:
         initial: S_k to start from.
         prefix: S_1 … S_{k−1}, empty for k = 1.
-        step: what is matched, by the union of `prefix` and the subset; None only if `settings.iterations` is 0.
-        checkpoint: where the state is kept; a state found there is taken up.
-        clamp: brings the images back where real ones lie, whenever the network of gradient matching is another one.
+        step: what is matched, by the union of `prefix` and the subset.
+        checkpoint: where the state is kept; a state found there is resumed.
 
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
-    restart = settings.updates_per_network if settings.objective in ("gradient", "condensation") else 1
     frozen = [subset.decoded()[0].to(device) for subset in prefix]
-    state = _State.resume(initial, settings, checkpoint, device)
-    with checkpoint, Progress(total=settings.iterations, initial=state.done, unit="it", desc="distill") as bar:
-        while state.done < settings.iterations:
-            if clamp is not None and state.done % restart == 0:
-                state.images.copy_(clamp(state.images))
+    state = _State.resume(initial, matching, checkpoint, device)
+    with checkpoint, Progress(total=matching.iterations, initial=state.done, unit="it", desc="distill") as bar:
+        while state.done < matching.iterations:
+            if restarts.clamp is not None and state.done % restarts.every == 0:
+                state.images.copy_(restarts.clamp(state.images))
             stored = state.images.detach().requires_grad_()
-            images = decode(stored, initial.formation)
+            images = initial.parameterisation.decode(stored)
             match = step(torch.cat([*frozen, images.detach()]), float(state.step_size), state.done)
+            if not is_finite(match):
+                raise SeqmatchError(
+                    f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, step size "
+                    f"{float(state.step_size):.6g}; lower lr_images, lr_step_size or initial_step_size"
+                )
             # By a scalar: PyTorch imports its compiler for torch.func.vjp, and sympy for gradients of tensors: seconds.
             along = (images * match.image_gradient[-len(images) :]).sum()
             (image_gradient,) = torch.autograd.grad(along, stored)
@@ -64,9 +76,23 @@ def distill(
                 )
             bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{float(state.step_size):.5g}", refresh=False)
             bar.update()
-            if state.done % restart == 0:
+            if state.done % restarts.every == 0:
                 checkpoint.reached(state.copy)
     return state.snapshots()
+
+
+def undistilled(initial: Subset) -> Snapshots:
+    """The initial images alone."""
+    return Snapshots(
+        iterations=torch.zeros(1, dtype=torch.int64),
+        images=initial.images[None],
+        step_sizes=torch.tensor([initial.step_size], dtype=torch.float64),
+        labels=initial.labels,
+        matching_losses=torch.empty(0, dtype=torch.float64),
+        step_size_course=torch.empty(0, dtype=torch.float64),
+        parameterisation=initial.parameterisation,
+        soft_labels=initial.soft_labels,
+    )
 
 
 class _State:
@@ -75,13 +101,13 @@ class _State:
     Snapshots keep the average (Du et al. 2022, FTD); without decay it is the images themselves.
     """
 
-    def __init__(self, initial: Subset, settings: config.Matching, device: torch.device):
-        self.settings = settings
+    def __init__(self, initial: Subset, matching: config.Matching, device: torch.device):
+        self.matching = matching
         self.initial = initial
         self.images = initial.images.to(device, copy=True)
         self.average = self.images.clone()
         self.step_size = torch.tensor(initial.step_size, dtype=torch.float64)
-        step, start = OPTIMIZERS[settings.optimizer]
+        step, start = OPTIMIZERS[matching.optimizer]
         self._step = step
         self.optimizer = {"images": start(self.images), "step_size": start(self.step_size)}
         self.kept: list[tuple[int, Tensor, float]] = []
@@ -95,9 +121,9 @@ class _State:
 
     @classmethod
     def resume(
-        cls, initial: Subset, settings: config.Matching, checkpoint: Checkpoint, device: torch.device
+        cls, initial: Subset, matching: config.Matching, checkpoint: Checkpoint, device: torch.device
     ) -> "_State":
-        state = cls(initial, settings, device)
+        state = cls(initial, matching, device)
         saved = checkpoint.load()
         if saved is not None:
             state._restore(saved)
@@ -108,16 +134,16 @@ class _State:
         previous = float(self.step_size)
         self.course.append((match.loss, previous))
         step_size_gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
-        self._step(self.images, match.image_gradient, self.optimizer["images"], self.settings.lr_images, self.settings)
+        self._step(self.images, match.image_gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
         self._step(
             self.step_size,
             step_size_gradient,
             self.optimizer["step_size"],
-            self.settings.lr_step_size,
-            self.settings,
+            self.matching.lr_step_size,
+            self.matching,
         )
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
-        self.average.lerp_(self.images, 1 - self.settings.ema)
+        self.average.lerp_(self.images, 1 - self.matching.ema)
         self._keep()
 
     def copy(self) -> "_State":
@@ -139,9 +165,9 @@ class _State:
             images=torch.stack(images),
             step_sizes=torch.tensor(step_sizes, dtype=torch.float64),
             labels=self.initial.labels,
-            formation=torch.tensor(self.initial.formation),
             matching_losses=losses.clone(),
             step_size_course=step_size_course.clone(),
+            parameterisation=self.initial.parameterisation,
             soft_labels=self.initial.soft_labels,
         )
 
@@ -162,10 +188,10 @@ class _State:
     def _restore(self, saved: dict[str, Tensor]) -> None:
         for name, tensor in self._live().items():
             tensor.copy_(saved.pop(name))
-        kept = Snapshots(**saved)
+        kept = Snapshots.from_tensors(saved, self.initial.parameterisation.name)
         self.kept = list(zip(kept.iterations.tolist(), kept.images, kept.step_sizes.tolist(), strict=True))
         self.course = torch.stack([kept.matching_losses, kept.step_size_course], 1).tolist()
 
     def _keep(self) -> None:
-        if self.done in snapshot_iterations(self.settings):
+        if self.done in snapshot_iterations(self.matching):
             self.kept.append((self.done, self.average.detach().cpu().clone(), float(self.step_size)))

@@ -13,7 +13,7 @@ from seqmatch import config
 
 @torch.no_grad()
 def sgd_step(
-    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
+    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, matching: config.Matching
 ) -> None:
     """PyTorch's SGD with momentum, in its functional form."""
     sgd(
@@ -21,7 +21,7 @@ def sgd_step(
         [gradient],
         [state["velocity"]],
         lr=rate,
-        momentum=settings.momentum,
+        momentum=matching.momentum,
         weight_decay=0,
         dampening=0,
         nesterov=False,
@@ -31,7 +31,7 @@ def sgd_step(
 
 @torch.no_grad()
 def adam_step(
-    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, settings: config.Matching
+    tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, matching: config.Matching
 ) -> None:
     """PyTorch's Adam with its default coefficients, in its functional form."""
     adam(

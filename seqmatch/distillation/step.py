@@ -1,32 +1,85 @@
-"""One iteration's question to the synthetic images: loss and gradient. What all objectives share.
+"""What an objective is given, and what it gives: loss and gradient of one iteration.
 
-Each objective makes a `Step`; iteration i of it draws from ``seed / i``, so that a resumed run is the same run.
+Each objective has a module with a function `make_step`, from a `Problem` to a `Step`. Iteration i of it draws from
+``seed / i``, so that a resumed run is the same run. `seqmatch.config.methods` names it.
 """
 
-import math
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from seqmatch import config, networks
+from seqmatch.data.dataset import Dataset
+from seqmatch.matching.dispatch import classes_at_once
 from seqmatch.matching.trajectory import Match
+from seqmatch.seeds import Seed
+from seqmatch.training.experts import Trajectories
+from seqmatch.training.loop import Labelled
 
 
 class Step(Protocol):
-    """The match of all synthetic images (n, C, H, W), S_k last, at a step size, in one iteration."""
+    """The match of all synthetic images (n, C, H, W), S_k last, at a step size, in one iteration.
+
+    A step may have a state, such as a network that learns. It is then asked for one iteration after the other, and
+    first for one from which the objective can be resumed (`seqmatch.config.methods.Objective.resumes_every`).
+    """
 
     def __call__(self, images: Tensor, step_size: float, iteration: int) -> Match: ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A subset to be distilled, as far as objectives must know it."""
+
+    dataset: Dataset
+    architecture: config.Network
+    matching: Any
+    """The section of the objective."""
+    labels: Tensor
+    """Of all decoded images of S_1 … S_k, on the device: int64 (n,), or shares of classes (n, classes)."""
+    new: int
+    """Decoded images of S_k, the last ones."""
+    trajectories: Trajectories | None
+    """Of experts or teachers, where the objective needs any."""
+    seed: Seed
+    device: torch.device
+    compile: config.CompileMode = "auto"
+
+    @property
+    def augmentation(self) -> tuple[str, ...]:
+        """Operations of DSA for what is matched."""
+        return self.dataset.augmentation if getattr(self.matching, "augment_matching", True) else ()
+
+    @property
+    def first(self) -> bool:
+        """Whether no subsets come before this one."""
+        return self.new == len(self.labels)
+
+    @property
+    def activations(self) -> list[int]:
+        """Numbers that each convolution writes for one image."""
+        return networks.activations(self.architecture, self.dataset.shape, self.dataset.classes)
+
+    def real(self) -> Labelled:
+        """All training images and their labels, on the device."""
+        return self.dataset.split("train", self.device)
+
+    def structure(self) -> nn.Module:
+        """The network without any numbers."""
+        return networks.structure(self.architecture, self.dataset.shape, self.dataset.classes)
+
+    def fresh(self, seed: Seed) -> nn.Module:
+        """A freshly initialised network on the device."""
+        return networks.build(self.architecture, self.dataset.shape, self.dataset.classes, seed, self.device)
+
+    def classes_at_once(self, synthetic: int) -> int:
+        """Classes whose gradients can be matched as one batch, with `synthetic` images of each."""
+        parameters = sum(parameter.numel() for parameter in self.structure().parameters())
+        return classes_at_once(self.matching.real_batch, synthetic, self.activations, parameters, self.device)
 
 
 def some(index: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """At most `count` of them, at random."""
     return index[torch.randperm(len(index), generator=generator)[:count].to(index.device, non_blocking=True)]
-
-
-def is_finite(match: Match) -> bool:
-    """Whether a match can be used."""
-    return (
-        math.isfinite(match.loss)
-        and math.isfinite(match.step_size_gradient)
-        and bool(match.image_gradient.isfinite().all())
-    )

@@ -7,22 +7,47 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch import config
-from seqmatch.distillation.step import Step, is_finite
+from seqmatch.distillation.step import Problem, Step
 from seqmatch.errors import SeqmatchError
+from seqmatch.matching.dispatch import best_match
 from seqmatch.matching.trajectory import Match, MatchTrajectory, Minibatch, View, unflatten
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import Subset
 from seqmatch.training.experts import Trajectories
 from seqmatch.transforms import dsa
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A piece of a trajectory to match, and the student's minibatches."""
+    """A part of a trajectory to match, and the student's minibatches."""
 
     expert: int
     start_epoch: int
     batches: list[Minibatch]
+
+
+def make_step(problem: Problem) -> Step:
+    """Match by the way that suits the size of the problem; a student's batch is as large as S_k unless set."""
+    matching, network = problem.matching, problem.structure()
+    batch = matching.synthetic_batch or problem.new
+    match_trajectory = best_match(
+        network,
+        problem.compile,
+        problem.activations,
+        batch,
+        matching.synthetic_steps,
+        matching.iterations * matching.experts_per_step,
+        problem.device,
+    )
+    return trajectory_step(
+        problem.trajectories,
+        network,
+        match_trajectory,
+        problem.labels,
+        batch,
+        matching,
+        problem.augmentation,
+        problem.seed,
+    )
 
 
 def trajectory_step(
@@ -31,46 +56,34 @@ def trajectory_step(
     match_trajectory: MatchTrajectory,
     labels: Tensor,
     batch_size: int,
-    settings: config.Matching,
+    matching: config.TrajectoryMatching,
     augmentation: Sequence[str],
     seed: Seed,
 ) -> Step:
-    """Match pieces of expert trajectories (MTT, Cazenavette et al. 2022), `settings.experts_per_step` an iteration.
+    """Match parts of expert trajectories (MTT, Cazenavette et al. 2022), `matching.experts_per_step` per iteration.
 
     Args:
         network: architecture of the experts; only its shapes matter.
         match_trajectory: how to match.
         labels: of all synthetic images, on their device.
-        batch_size: images of a student step.
+        batch_size: images per student step.
 
     Raises:
-        SeqmatchError: the experts are too short; from the step: the loss is not finite.
+        SeqmatchError: the experts are too short.
     """
-    _check_length(trajectories, settings)
+    _check_length(trajectories, matching)
 
     def step(images: Tensor, step_size: float, iteration: int) -> Match:
         matches = []
-        for pick in picks(seed / iteration, len(trajectories), settings, labels, batch_size, augmentation):
+        for pick in picks(seed / iteration, len(trajectories), matching, labels, batch_size, augmentation):
             start, target = (
                 unflatten(trajectories.parameters(pick.expert, epoch).to(images.device), network)
-                for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
+                for epoch in (pick.start_epoch, pick.start_epoch + matching.expert_epochs)
             )
-            match = match_trajectory(start, target, images, pick.batches, step_size)
-            if not is_finite(match):
-                raise SeqmatchError(
-                    f"matching loss {match.loss} or its gradient is not finite at iteration {iteration}, expert "
-                    f"{pick.expert}, start epoch {pick.start_epoch}, step size {step_size:.6g}; "
-                    "lower lr_images, lr_step_size or initial_step_size"
-                )
-            matches.append(match)
+            matches.append(match_trajectory(start, target, images, pick.batches, step_size))
         return _mean(matches)
 
     return step
-
-
-def student_batch(initial: Subset, settings: config.Matching) -> int:
-    """Images a student step."""
-    return settings.synthetic_batch or len(initial.decoded()[1])
 
 
 def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
@@ -84,29 +97,29 @@ def minibatches(total: int, batch_size: int, steps: int, generator: torch.Genera
 def picks(
     seed: Seed,
     experts: int,
-    settings: config.Matching,
+    matching: config.TrajectoryMatching,
     labels: Tensor,
     batch_size: int,
     augmentation: Sequence[str],
 ) -> Iterator[Pick]:
-    """What one iteration matches: `settings.experts_per_step` picks, all from one generator."""
+    """What one iteration matches: `matching.experts_per_step` picks, all from one generator."""
     generator = seed.generator()
-    for _ in range(settings.experts_per_step):
-        yield _pick(generator, experts, settings, labels, batch_size, augmentation)
+    for _ in range(matching.experts_per_step):
+        yield _pick(generator, experts, matching, labels, batch_size, augmentation)
 
 
 def _pick(
     generator: torch.Generator,
     experts: int,
-    settings: config.Matching,
+    matching: config.TrajectoryMatching,
     labels: Tensor,
     batch_size: int,
     augmentation: Sequence[str],
 ) -> Pick:
     expert = int(torch.randint(experts, (), generator=generator))
-    start_epoch = int(torch.randint(settings.max_start_epoch, (), generator=generator))
+    start_epoch = int(torch.randint(matching.max_start_epoch, (), generator=generator))
     batches = []
-    for index in minibatches(len(labels), batch_size, settings.synthetic_steps, generator):
+    for index in minibatches(len(labels), batch_size, matching.synthetic_steps, generator):
         drawn = dsa.draw(augmentation, len(index), generator)
         index = index.to(labels.device, non_blocking=True)
         batches.append((_view(index, drawn), labels[index]))
@@ -127,10 +140,10 @@ def _mean(matches: Sequence[Match]) -> Match:
     )
 
 
-def _check_length(trajectories: Trajectories, settings: config.Matching) -> None:
-    needed = config.epochs_needed(settings)
+def _check_length(trajectories: Trajectories, matching: config.TrajectoryMatching) -> None:
+    needed = matching.max_start_epoch - 1 + matching.expert_epochs
     if trajectories.epochs < needed:
         raise SeqmatchError(
-            f"experts recorded {trajectories.epochs} epochs, but max_start_epoch {settings.max_start_epoch} with "
-            f"expert_epochs {settings.expert_epochs} reaches epoch {needed}; record more, or lower either"
+            f"experts recorded {trajectories.epochs} epochs, but max_start_epoch {matching.max_start_epoch} with "
+            f"expert_epochs {matching.expert_epochs} reaches epoch {needed}; record more, or lower either"
         )

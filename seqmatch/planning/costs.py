@@ -1,37 +1,40 @@
-"""What an experiment will cost: jobs, operations and disk, counted from its configuration before anything runs.
+"""What a job will cost: operations and disk, counted from the configuration before anything runs. Imports no torch.
 
 Operations are those of convolutions and linear layers, a bound from below on the work; docs/scaling.md has the
 formulas.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from seqmatch import config, networks
-from seqmatch.config import Config, Run
-from seqmatch.config.catalog import Source, pixels_of, size_of
-from seqmatch.synthetic.subset import subset_sizes
+from seqmatch import config
+from seqmatch.config import Experiment, Run
+from seqmatch.config.catalog import Source
+from seqmatch.config.methods import Images
+from seqmatch.planning.sizes import pixels_of, size_of
+from seqmatch.synthetic.division import subset_sizes
 
 NUMBER = 4
 """Bytes of a float32."""
 
+Measure = Callable[[config.Network, tuple[int, int, int], int], tuple[float, float, int]]
+"""A network, shape and number of classes to its operations and parameters, as `seqmatch.networks.size` counts them."""
+
 
 @dataclass(frozen=True)
 class Cost:
-    """Jobs of one rule for one data set."""
+    """Of one job."""
 
-    rule: str
-    dataset: str
-    jobs: int
     operations: float = 0.0
-    """Floating-point operations of all of them."""
+    """Floating-point operations."""
     disk: float = 0.0
     """Bytes that stay on the disk."""
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """Operations of one image in one network."""
 
     first: float
@@ -55,132 +58,153 @@ class _Work:
 
 
 @dataclass(frozen=True)
-class _Data:
+class Data:
     """A data set, as far as costs depend on it."""
 
-    name: str
-    images: int
-    """Of the training split."""
+    train: int
+    """Images of the training split."""
     tested: int
     classes: int
     pixels: int
     """Numbers in an image."""
-    work: Callable[[str], _Work]
-    """By the name of a network."""
+    shape: tuple[int, int, int]
 
 
-def costs(settings: Config) -> list[Cost]:
-    """What every rule that computes costs, in the order of the work."""
-    runs = config.runs(settings).values()
-    found = []
-    for name in dict.fromkeys(run.dataset for run in runs):
-        found += _of_dataset(settings, name, [run for run in runs if run.dataset == name])
-    return found
+class Scale:
+    """What costs depend on: an experiment, and the size of its data and networks."""
+
+    def __init__(self, experiment: Experiment, measure: Measure):
+        self.experiment = experiment
+        self.data = cache(self._data)
+        self.work = cache(lambda dataset, network: self._work(measure, dataset, network))
+
+    def seen(self, run: Run) -> list[int]:
+        """Images that each stage of the curriculum trains on."""
+        data = self.data(run.dataset)
+        if not run.subsets:
+            return [data.train]
+        sizes = [
+            size * stage.formation**2
+            for size, stage in zip(subset_sizes(run.ipc, run.subsets), run.stages, strict=True)
+        ]
+        return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
+
+    def through(self, run: Run) -> int:
+        """Images that a network sees on its way through all stages."""
+        return run.evaluation.epochs * sum(self.seen(run))
+
+    def _data(self, dataset: str) -> Data:
+        section = self.experiment.config.datasets[dataset]
+        size = size_of(section)
+        channels, height, width = size.shape
+        return Data(
+            _training_images(section, size), size.test, max(size.classes, 2), channels * height * width, size.shape
+        )
+
+    def _work(self, measure: Measure, dataset: str, network: str) -> Work:
+        data = self.data(dataset)
+        return Work(*measure(self.experiment.config.networks[network], data.shape, data.classes))
 
 
-def _of_dataset(settings: Config, name: str, runs: list[Run]) -> Iterator[Cost]:
-    source = settings.datasets[name]
-    size = size_of(source)
-    pixels = size.shape[0] * size.shape[1] * size.shape[2]
-
-    @cache
-    def work(network: str) -> _Work:
-        return _Work(*networks.size(settings.networks[network], size.shape, max(size.classes, 2)))
-
-    data = _Data(name, _training_images(source, size), size.test, size.classes, pixels, work)
-    statistics = NUMBER * pixels**2 if source.normalization == "zca" else 0
-    yield Cost("prepare_dataset", name, 1, disk=pixels_of(source) + statistics)
-    for recipe in dict.fromkeys(stage.experts for run in runs for stage in config.shared_experts(run)):
-        epochs = config.recorded_epochs(settings, recipe, name)
-        yield _trajectories("train_experts", data, settings.experts[recipe], epochs)
-    for run in runs:
-        yield from _of_stages(settings, data, run)
-        yield from _of_measurements(settings, data, run)
+def nothing(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    """Seconds: not worth counting."""
+    return Cost()
 
 
-def _of_stages(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
-    """Teachers, distillation and choice of snapshots of every stage."""
-    seen, seeds = _seen(data, run), len(run.seeds)
-    matched = data.work(run.network)
-    for k, stage in enumerate(run.stages):
-        if k and config.uses_teachers(stage):
-            epochs = config.teacher_epochs(stage)
-            through = run.evaluation.epochs * sum(seen[:k])
-            one = _trajectories("train_teachers", data, settings.experts[stage.experts], epochs, through)
-            yield replace(one, jobs=seeds * one.jobs, operations=seeds * one.operations, disk=seeds * one.disk)
-        new = seen[k] - (seen[k - 1] if k else 0)
-        kept = 1 + min(stage.snapshots, stage.iterations)
-        subset = NUMBER * new / stage.formation**2 * data.pixels
-        operations = stage.iterations * _an_iteration(stage, data, matched, new, seen[k])
-        yield Cost("distill_subset", data.name, seeds, seeds * operations, seeds * kept * subset)
-        scored = "validation" in run.protocols or "test" in run.protocols
-        trained = settings.selection.networks * run.evaluation.epochs * (sum(seen[:k]) + kept * seen[k]) * scored
-        yield Cost("select_snapshot", data.name, seeds, seeds * trained * matched.training, seeds * subset)
+def preparation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    section, data = scale.experiment.config.datasets[wildcards["dataset"]], scale.data(wildcards["dataset"])
+    statistics = NUMBER * data.pixels**2 if section.normalization == "zca" else 0
+    return Cost(disk=pixels_of(section) + statistics)
 
 
-def _an_iteration(stage: config.Matching, data: _Data, work: _Work, new: int, union: int) -> float:
-    """Operations of one update of a subset of `new` images, the last part of a `union`."""
-    real = data.classes * stage.real_batch
-    if stage.objective == "distribution":
-        return (real + 3 * union) * work.forward
-    if stage.objective == "gradient":
-        learning = stage.network_epochs * union * work.training
-        return (3 * real + 9 * union) * work.forward + learning * (1 - 1 / stage.updates_per_network)
-    if stage.objective == "condensation":
-        shown = min(stage.synthetic_batch * data.classes if stage.synthetic_batch else union, union)
-        learning = min(stage.network_images, data.images) * work.training
-        return (3 * real + 9 * shown) * work.forward + learning * (1 - 1 / stage.updates_per_network)
-    batch = min(stage.synthetic_batch or new, union)
-    return stage.experts_per_step * stage.synthetic_steps * batch * work.matching
+def experts(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    recipe, dataset = wildcards["recipe"], wildcards["dataset"]
+    return _trajectories(scale, dataset, recipe, scale.experiment.recorded_epochs[recipe, dataset])
 
 
-def _of_measurements(settings: Config, data: _Data, run: Run) -> Iterator[Cost]:
-    """Evaluation on every architecture, loss records, coupling, and what each stage adds."""
-    seen, seeds = _seen(data, run), len(run.seeds)
-    through = run.evaluation.epochs * sum(seen)
-    others = len(settings.seeds[: settings.cross_architecture.seeds])
-    own = (run.network, seeds, len(run.protocols))
-    for network, jobs, choices in (own, *((other, others, 1) for other in run.architectures)):
-        work = data.work(network)
-        operations = run.evaluation.networks * choices * (through * work.training + data.tested * work.forward)
-        yield Cost("evaluate", data.name, jobs, jobs * operations)
-    work = data.work(run.network)
-    if any(stage.iterations for stage in run.stages):
-        recorded = (settings.difficulty.records * run.subsets + 1) * data.images
-        operations = settings.difficulty.networks * (through * work.training + recorded * work.forward)
-        disk = NUMBER * settings.difficulty.networks * recorded
-        yield Cost("record_losses", data.name, seeds, seeds * operations, seeds * disk)
-        if run.ipc >= 2:
-            coupling = settings.coupling
-            products = coupling.draws * (coupling.records + 1) * seen[-1] * work.matching
-            tested = 2 * data.tested * work.forward
-            operations = coupling.networks * (2 * through * work.training + products + tested)
-            yield Cost("measure_coupling", data.name, seeds, seeds * operations)
-    if run.subsets >= 2:
-        both = through + run.evaluation.epochs * seen[-1]  # on unions, and on each subset alone
-        operations = both * work.training + 2 * run.subsets * data.tested * work.forward
-        yield Cost("measure_stages", data.name, seeds, seeds * run.evaluation.networks * operations)
+def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
+    through = run.evaluation.epochs * sum(scale.seen(run)[: k - 1])
+    return _trajectories(scale, run.dataset, run.stages[k - 1].experts, run.epochs(k), through)
 
 
-def _seen(data: _Data, run: Run) -> list[int]:
-    """Images that each stage of the curriculum trains on."""
-    if not run.subsets:
-        return [data.images]
-    sizes = [
-        size * stage.formation**2 for size, stage in zip(subset_sizes(run.ipc, run.subsets), run.stages, strict=True)
-    ]
-    return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
+def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
+    stage, data, work = run.stages[k - 1], scale.data(run.dataset), scale.work(run.dataset, run.network)
+    new, union = _new_and_union(scale, run, k)
+    operations = 0.0
+    if stage.iterations:
+        passes = run.objective.cost(stage, Images(data.classes, data.train, new, union))
+        one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
+        operations = stage.iterations * one
+    return Cost(operations, _snapshots(stage) * _stored(stage, data, new))
 
 
-def _trajectories(rule: str, data: _Data, recipe: config.Experts, epochs: int, through: int = 0) -> Cost:
-    """Networks that see `through` synthetic images, then `epochs` of real ones."""
-    images_seen = through + epochs * data.images * (2 if recipe.rho else 1)
-    count, work = recipe.shards * recipe.networks_per_shard, data.work(recipe.network)
-    width = NUMBER // 2 if recipe.storage == "float16" else NUMBER
-    disk = count * (epochs + 1) * work.parameters * width
-    return Cost(rule, data.name, recipe.shards, count * images_seen * work.training, disk)
+def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
+    stage, data, seen = run.stages[k - 1], scale.data(run.dataset), scale.seen(run)
+    scored = "validation" in run.selections or "test" in run.selections
+    trained = run.evaluation.epochs * (sum(seen[: k - 1]) + _snapshots(stage) * seen[k - 1]) * scored
+    operations = scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.network).training
+    return Cost(operations, _stored(stage, data, _new_and_union(scale, run, k)[0]))
 
 
-def _training_images(source: config.Dataset, size: Source) -> int:
-    kept = size.train if size.test else size.train * (1 - source.test_fraction)
-    return round(kept * (1 - source.validation_fraction))
+def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run = scale.experiment.run_of(wildcards)
+    work, tested = scale.work(run.dataset, wildcards["architecture"]), scale.data(run.dataset).tested
+    choices = len(run.selections) if wildcards["architecture"] == run.network else 1
+    return Cost(run.evaluation.networks * choices * (scale.through(run) * work.training + tested * work.forward))
+
+
+def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run, difficulty = scale.experiment.run_of(wildcards), scale.experiment.config.difficulty
+    work = scale.work(run.dataset, run.network)
+    recorded = (difficulty.records * run.subsets + 1) * scale.data(run.dataset).train
+    operations = difficulty.networks * (scale.through(run) * work.training + recorded * work.forward)
+    return Cost(operations, NUMBER * difficulty.networks * recorded)
+
+
+def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run, section = scale.experiment.run_of(wildcards), scale.experiment.config.coupling
+    work = scale.work(run.dataset, run.network)
+    products = section.draws * (section.records + 1) * scale.seen(run)[-1] * work.matching
+    tested = 2 * scale.data(run.dataset).tested * work.forward
+    return Cost(section.networks * (2 * scale.through(run) * work.training + products + tested))
+
+
+def stages(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run = scale.experiment.run_of(wildcards)
+    work, seen = scale.work(run.dataset, run.network), scale.seen(run)
+    both = scale.through(run) + run.evaluation.epochs * seen[-1]  # on unions, and on each subset alone
+    tested = 2 * run.subsets * scale.data(run.dataset).tested
+    return Cost(run.evaluation.networks * (both * work.training + tested * work.forward))
+
+
+def _new_and_union(scale: Scale, run: Run, k: int) -> tuple[int, int]:
+    """Decoded images of S_k, and of S_1 ∪ … ∪ S_k."""
+    seen = [0, *scale.seen(run)]
+    return seen[k] - seen[k - 1], seen[k]
+
+
+def _snapshots(stage: config.Matching | config.Coreset) -> int:
+    return 1 + min(stage.snapshots, stage.iterations)
+
+
+def _stored(stage: config.Matching | config.Coreset, data: Data, images: int) -> float:
+    """Bytes of a subset that holds so many images."""
+    return NUMBER * images / stage.formation**2 * data.pixels
+
+
+def _trajectories(scale: Scale, dataset: str, recipe: str, epochs: int, through: int = 0) -> Cost:
+    """A shard of networks that see `through` synthetic images, then `epochs` of real ones."""
+    section, data = scale.experiment.config.experts[recipe], scale.data(dataset)
+    images_seen = through + epochs * data.train * (2 if section.rho else 1)
+    work = scale.work(dataset, section.network)
+    width = NUMBER // 2 if section.storage == "float16" else NUMBER
+    disk = section.networks_per_shard * (epochs + 1) * work.parameters * width
+    return Cost(section.networks_per_shard * images_seen * work.training, disk)
+
+
+def _training_images(section: config.Dataset, size: Source) -> int:
+    kept = size.train if size.test else size.train * (1 - section.test_fraction)
+    return round(kept * (1 - section.validation_fraction))

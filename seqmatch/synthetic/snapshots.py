@@ -1,13 +1,15 @@
 """Copies of a subset along its distillation."""
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from seqmatch import config
 from seqmatch.files.tensors import load_tensors, save_tensors
+from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
 from seqmatch.synthetic.subset import Subset
 
 
@@ -23,29 +25,36 @@ class Snapshots:
     """float64 (S,)."""
     labels: Tensor
     """int64 (n,)."""
-    formation: Tensor
-    """int64 (): as that of a subset."""
     matching_losses: Tensor
-    """float64, one an iteration."""
+    """float64, one per iteration."""
     step_size_course: Tensor
-    """float64, one an iteration: the step size that it used."""
+    """float64, one per iteration: the step size that it used."""
+    parameterisation: Parameterisation = PIXELS
+    """As that of a subset."""
     soft_labels: Tensor | None = None
     """As those of a subset."""
 
     def subset(self, index: int) -> Subset:
         """The copy at `index` as a subset."""
         step_size = float(self.step_sizes[index])
-        return Subset(self.images[index], self.labels, step_size, int(self.formation), self.soft_labels)
+        return Subset(self.images[index], self.labels, step_size, self.parameterisation, self.soft_labels)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All fields that there are, by name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
+        """All that are tensors, by name, and the size of the formation."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        return tensors | {"formation": torch.tensor(self.parameterisation.formation)}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], parameterisation: str) -> "Snapshots":
+        """What `tensors` gave, with the name of the parameterisation."""
+        others = {name: tensor for name, tensor in tensors.items() if name != "formation"}
+        return cls(**others, parameterisation=Parameterisation(parameterisation, int(tensors["formation"])))
 
 
 def save_snapshots(path: Path, snapshots: Snapshots, header: dict[str, Any]) -> None:
     """Write snapshots; `header` is their provenance."""
-    save_tensors(path, snapshots.tensors(), header)
+    save_tensors(path, snapshots.tensors(), header | {"parameterisation": snapshots.parameterisation.name})
 
 
 def load_snapshots(path: Path) -> Snapshots:
@@ -54,10 +63,12 @@ def load_snapshots(path: Path) -> Snapshots:
     Raises:
         SeqmatchError: the file is missing or damaged.
     """
-    return Snapshots(**load_tensors(path, [field.name for field in fields(Snapshots) if field.default is MISSING])[0])
+    needed = [field.name for field in fields(Snapshots) if field.name not in ("parameterisation", "soft_labels")]
+    tensors, header = load_tensors(path, [*needed, "formation"])
+    return Snapshots.from_tensors(tensors, header["parameterisation"])
 
 
-def snapshot_iterations(settings: config.Matching) -> set[int]:
+def snapshot_iterations(matching: config.Matching) -> set[int]:
     """After how many updates a copy is kept: 0, then `snapshots` times at near-even intervals."""
-    count = min(settings.snapshots, settings.iterations)
-    return {0, *(round(settings.iterations * (i + 1) / count) for i in range(count))}
+    count = min(matching.snapshots, matching.iterations)
+    return {0, *(round(matching.iterations * (i + 1) / count) for i in range(count))}

@@ -1,221 +1,180 @@
 rule record_losses:
     input:
         data=DATA,
-        subsets=subsets_of,
+        subsets=subsets,
     output:
-        f"{RUN}/losses.safetensors",
+        made("record_losses"),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/record_losses.log",
+        log_of("record_losses"),
     benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/record_losses.tsv"
+        benchmark_of("record_losses")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(240),
+        **training("record_losses"),
     params:
-        script=script("record_losses"),
-        sources=sources("record_losses"),
-        network=as_json(matched_network),
-        evaluation=as_json(evaluation_of),
-        difficulty=CONFIG.difficulty.model_dump_json(),
+        **command("record_losses"),
+        network=matched_network,
+        evaluation=evaluation,
+        more=["--difficulty", CONFIG.difficulty.model_dump_json()],
     shell:
         "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
-        " --evaluation {params.evaluation:q} --difficulty {params.difficulty:q} --dataset {wildcards.dataset}"
-        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output}"
-        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        " --evaluation {params.evaluation:q} {params.more:q} --dataset {wildcards.dataset}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output[0]}"
+        + COMPUTE
+
+
+use rule record_losses as measure_coupling with:
+    output:
+        table("measure_coupling"),
+    log:
+        log_of("measure_coupling"),
+    benchmark:
+        benchmark_of("measure_coupling")
+    resources:
+        **training("measure_coupling"),
+    params:
+        **command("measure_coupling"),
+        network=matched_network,
+        evaluation=evaluation,
+        more=["--coupling", CONFIG.coupling.model_dump_json()],
+
+
+def name_of_architecture(wildcards):
+    return ["--architecture", run_of(wildcards).network]
+
+
+use rule record_losses as measure_stages with:
+    output:
+        table("measure_stages"),
+    log:
+        log_of("measure_stages"),
+    benchmark:
+        benchmark_of("measure_stages")
+    resources:
+        **training("measure_stages"),
+    params:
+        **command("measure_stages"),
+        network=matched_network,
+        evaluation=evaluation,
+        more=name_of_architecture,
 
 
 rule cluster_difficulty:
     input:
-        losses=of_every_run(f"{RUN}/losses.safetensors", distilled),
+        losses=PLAN.outputs("record_losses"),
     output:
-        table="results/difficulty.csv",
-        provenance="results/difficulty.json",
-        bins="results/losses.csv",
-        bins_provenance="results/losses.json",
-        csv="results/difficulty_stability.csv",
-        stability_provenance="results/difficulty_stability.json",
-        markdown="results/difficulty_stability.md",
-        latex="results/difficulty_stability.tex",
-        html=report(
-            "results/difficulty_stability.html",
-            caption="../report/stability.rst",
-            category="Tables",
-            labels={"table": "stability of hard and easy"},
-        ),
+        **sheet("cluster_difficulty", "stability", "stability of hard and easy"),
+        table=table("cluster_difficulty"),
+        bins=table("cluster_difficulty", 1),
     log:
-        "logs/cluster_difficulty.log",
+        log_of("cluster_difficulty"),
     benchmark:
-        "results/benchmarks/cluster_difficulty.tsv"
+        benchmark_of("cluster_difficulty")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **limits("cluster_difficulty", 2000),
     params:
-        script=script("cluster_difficulty"),
-        sources=sources("cluster_difficulty"),
+        **command("cluster_difficulty"),
     shell:
-        "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} --csv {output.csv}"
-        " --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
+        "python {params.script:q} {input.losses} --out {output.table[0]} --bins {output.bins[0]} --csv {output.csv}"
+        + LOGGED
 
 
-rule measure_coupling:
+use rule collect_accuracy as collect_coupling with:
     input:
-        data=DATA,
-        subsets=subsets_of,
+        PLAN.outputs("measure_coupling"),
     output:
-        table=f"{RUN}/coupling.csv",
-        provenance=f"{RUN}/coupling.json",
+        table("collect_coupling"),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/measure_coupling.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/measure_coupling.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(240),
-    params:
-        script=script("measure_coupling"),
-        sources=sources("measure_coupling"),
-        network=as_json(matched_network),
-        evaluation=as_json(evaluation_of),
-        coupling=CONFIG.coupling.model_dump_json(),
-    shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
-        " --evaluation {params.evaluation:q} --coupling {params.coupling:q} --dataset {wildcards.dataset}"
-        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
-        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        log_of("collect_coupling"),
 
 
-rule measure_stages:
+use rule collect_accuracy as collect_stages with:
     input:
-        data=DATA,
-        subsets=subsets_of,
+        PLAN.outputs("measure_stages"),
     output:
-        table=f"{RUN}/stages.csv",
-        provenance=f"{RUN}/stages.json",
+        table("collect_stages"),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/measure_stages.log",
-    benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/measure_stages.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(240),
-    params:
-        script=script("measure_stages"),
-        sources=sources("measure_stages"),
-        network=as_json(matched_network),
-        evaluation=as_json(evaluation_of),
-        architecture=lambda wildcards: run_of(wildcards).network,
-    shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
-        " --evaluation {params.evaluation:q} --architecture {params.architecture} --dataset {wildcards.dataset}"
-        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
-        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        log_of("collect_stages"),
 
 
-rule collect_coupling:
+use rule collect_accuracy as collect_resources with:
     input:
-        tables=of_every_run(f"{RUN}/coupling.csv", divisible),
+        PLAN.outputs("measure_resources"),
     output:
-        table="results/coupling.csv",
-        provenance="results/coupling.json",
+        table("collect_resources"),
     log:
-        "logs/collect_coupling.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
-    params:
-        script=script("collect_tables"),
-        sources=sources("collect_tables"),
-    shell:
-        "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"
-
-
-use rule collect_coupling as collect_stages with:
-    input:
-        tables=of_every_run(f"{RUN}/stages.csv", sequential),
-    output:
-        table="results/stages.csv",
-        provenance="results/stages.json",
-    log:
-        "logs/collect_stages.log",
+        log_of("collect_resources"),
 
 
 rule collect_convergence:
     input:
-        snapshots=of_one_cell(f"{RUN}/snapshots{{subset}}.safetensors", distilled),
-        scores=of_one_cell(f"{RUN}/scores{{subset}}.csv", distilled),
+        snapshots=of_cell("distill_subset"),
+        scores=of_cell("select_snapshot", 1),
     output:
-        table="results/{dataset}/convergence-ipc{ipc}.csv",
-        provenance="results/{dataset}/convergence-ipc{ipc}.json",
+        table("collect_convergence"),
     log:
-        "logs/{dataset}/collect_convergence-ipc{ipc}.log",
+        log_of("collect_convergence"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **limits("collect_convergence", 1000),
     params:
-        script=script("collect_convergence"),
-        sources=sources("collect_convergence"),
+        **command("collect_convergence"),
     shell:
-        "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
-        " > {log} 2>&1"
+        "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output[0]}"
+        + LOGGED
 
 
-# What jobs wrote is measured, but no input: whoever deletes experts to save room does not get them again.
+def measured(wildcards):
+    """The jobs that compute for a data set."""
+    return [
+        job
+        for name in (
+            "prepare_dataset",
+            *(name for name, rule in RULES.items() if rule.trains),
+        )
+        for job in PLAN.by_rule[name]
+        if job.wildcards["dataset"] == wildcards.dataset
+    ]
+
+
+def benchmarks(wildcards):
+    return [job.benchmark for job in measured(wildcards)]
+
+
+def files_by_rule(wildcards):
+    """Each job's rule and files, as options."""
+    return [
+        word
+        for job in measured(wildcards)
+        for word in ("--job", job.rule, *job.outputs)
+    ]
+
+
+# What jobs wrote is measured, but is no input: deleted experts are not retrained.
 rule measure_resources:
     input:
-        benchmarks=lambda wildcards: [job[1] for job in jobs_on(wildcards.dataset)],
+        benchmarks=benchmarks,
     output:
-        table="results/{dataset}/resources.csv",
-        provenance="results/{dataset}/resources.json",
+        table("measure_resources"),
     log:
-        "logs/{dataset}/measure_resources.log",
+        log_of("measure_resources"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("measure_resources", 500),
     params:
-        script=script("measure_resources"),
-        sources=sources("measure_resources"),
-        jobs=lambda wildcards: [
-            word for job in jobs_on(wildcards.dataset) for word in ("--job", *job)
-        ],
+        **command("measure_resources"),
+        jobs=files_by_rule,
     shell:
-        "python {params.script:q} --dataset {wildcards.dataset} {params.jobs} --out {output.table} > {log} 2>&1"
-
-
-use rule collect_coupling as collect_resources with:
-    input:
-        tables=of_every_dataset("results/{dataset}/resources.csv"),
-    output:
-        table="results/resources.csv",
-        provenance="results/resources.json",
-    log:
-        "logs/collect_resources.log",
+        "python {params.script:q} --dataset {wildcards.dataset} --benchmarks {input.benchmarks} {params.jobs}"
+        " --out {output[0]}" + LOGGED

@@ -1,46 +1,51 @@
+def mirrors(wildcards):
+    return [
+        f"--mirror={mirror}" for mirror in CONFIG.data.sources.get(wildcards.source, [])
+    ]
+
+
+def files_of_source(wildcards):
+    """The list of files that a data set is read from, if they are fetched."""
+    source = defined("datasets", wildcards.dataset).source
+    return PLAN.outputs("fetch_data", lambda job: job["source"] == source)
+
+
 rule fetch_data:
     output:
-        "data/{source}/files.json",
+        made("fetch_data"),
     log:
-        "logs/fetch_data/{source}.log",
+        log_of("fetch_data"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(240),
+        **limits("fetch_data", 1000),
     params:
-        script=script("fetch_data"),
-        places=lambda wildcards: [
-            f"--place={place}"
-            for place in CONFIG.data.sources.get(wildcards.source, [])
-        ],
+        script=command("fetch_data")["script"],
+        mirrors=mirrors,
     shell:
-        "python {params.script:q} --source {wildcards.source} {params.places:q} --out {output} > {log} 2>&1"
+        "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output}"
+        + LOGGED
 
 
 rule prepare_dataset:
     input:
         files=files_of_source,
     output:
-        DATA,
+        made("prepare_dataset"),
     log:
-        "logs/{dataset}/prepare_dataset.log",
+        log_of("prepare_dataset"),
     benchmark:
-        "results/benchmarks/{dataset}/prepare_dataset.tsv"
+        benchmark_of("prepare_dataset")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory(1500, bytes_a_pixel=1),
-        runtime=growing(60),
+        **limits("prepare_dataset", 1500, 1),
     params:
-        script=script("prepare_dataset"),
-        sources=sources("prepare_dataset"),
-        settings=as_json(dataset_of),
-        files=lambda wildcards, input: [f"--files={path}" for path in input.files],
+        **command("prepare_dataset"),
+        preparation=named("datasets", "dataset"),
     shell:
-        "python {params.script:q} --dataset {wildcards.dataset} --settings {params.settings:q} --out {output}"
-        " {params.files}"
-        " > {log} 2>&1"
+        "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
+        " --files {input.files} --out {output}" + LOGGED

@@ -1,36 +1,45 @@
+def objective(wildcards):
+    """What is matched, if anything is."""
+    name = run_of(wildcards).declaration.objective
+    return [] if name is None else ["--objective", name]
+
+
+def objective_code(wildcards):
+    """A fingerprint of the objective's step, which the command loads by name, and of how it is declared."""
+    found = run_of(wildcards).objective
+    return "" if found is None else code_of_objective(found, stage_of(wildcards))
+
+
 rule distill_subset:
     input:
         data=DATA,
         prefix=prefix,
-        choosers=choosers_of,
-        experts=experts_of,
+        choosers=choosers,
+        experts=experts,
     output:
-        f"{RUN}/snapshots{{subset}}.safetensors",
+        made("distill_subset"),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/distill_subset{subset}.log",
+        log_of("distill_subset"),
     benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/distill_subset{subset}.tsv"
+        benchmark_of("distill_subset")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(720),
+        **training("distill_subset"),
     params:
-        script=script("distill_subset"),
-        sources=sources("distill_subset"),
-        settings=as_json(stage_of),
-        network=as_json(matched_network),
-        subsets=lambda wildcards: run_of(wildcards).subsets,
+        **command("distill_subset"),
+        objective=objective,
+        objective_code=objective_code,
+        matching=as_json(stage_of),
+        network=matched_network,
+        subset_count=of_run("subsets"),
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
-        " --experts {input.experts}"
-        " --settings {params.settings:q} --network {params.network:q} --dataset {wildcards.dataset}"
-        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
-        " --subset {wildcards.subset} --subsets {params.subsets} --out {output}"
-        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        " --experts {input.experts} {params.objective} --matching {params.matching:q} --network {params.network:q}"
+        " --dataset {wildcards.dataset} --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
+        " --subset {wildcards.subset} --subset-count {params.subset_count} --out {output}"
+        + COMPUTE
 
 
 # Chooses the snapshot that later subsets are distilled after, and that users take.
@@ -38,35 +47,28 @@ rule select_snapshot:
     input:
         data=DATA,
         prefix=prefix,
-        snapshots=f"{RUN}/snapshots{{subset}}.safetensors",
+        snapshots=made("distill_subset"),
     output:
-        subset=f"{RUN}/subset{{subset}}.safetensors",
-        scores=f"{RUN}/scores{{subset}}.csv",
-        provenance=f"{RUN}/scores{{subset}}.json",
+        subset=made("select_snapshot"),
+        scores=table("select_snapshot", 1),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/select_snapshot{subset}.log",
+        log_of("select_snapshot"),
     benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/select_snapshot{subset}.tsv"
+        benchmark_of("select_snapshot")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(240),
+        **training("select_snapshot"),
     params:
-        script=script("select_snapshot"),
-        sources=sources("select_snapshot"),
-        protocols=lambda wildcards: run_of(wildcards).protocols,
-        network=as_json(matched_network),
-        evaluation=as_json(evaluation_of),
+        **command("select_snapshot"),
+        selections=of_run("selections"),
+        network=matched_network,
+        evaluation=evaluation,
         networks=CONFIG.selection.networks,
-        name=lambda wildcards: "/".join(
-            [*run_wildcards(wildcards).values(), wildcards.subset]
-        ),
+        name=draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
-        " --protocols {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"
-        " --networks {params.networks} --name {params.name:q} --scores {output.scores} --out {output.subset}"
-        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        " --selections {params.selections} --network {params.network:q} --evaluation {params.evaluation:q}"
+        " --networks {params.networks} --name {params.name:q} --scores {output.scores[0]} --out {output.subset}"
+        + COMPUTE

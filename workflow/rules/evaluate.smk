@@ -1,60 +1,55 @@
+def headline(wildcards):
+    """How the snapshot of the last subset was chosen."""
+    return run_of(wildcards).selections[0]
+
+
 rule evaluate:
     input:
         data=DATA,
-        subsets=subsets_of,
-        snapshots=if_other_choices(f"{RUN}/snapshots{{subset}}.safetensors"),
-        scores=if_other_choices(f"{RUN}/scores{{subset}}.csv"),
+        subsets=subsets,
+        snapshots=of_last_subset(0),
+        scores=of_last_subset(1),
     output:
-        table=f"{RUN}/accuracy/{{architecture}}.csv",
-        provenance=f"{RUN}/accuracy/{{architecture}}.json",
+        table("evaluate"),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/evaluate.{architecture}.log",
+        log_of("evaluate"),
     benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/evaluate.{architecture}.tsv"
+        benchmark_of("evaluate")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(480),
+        **training("evaluate"),
     params:
-        script=script("evaluate"),
-        sources=sources("evaluate"),
-        network=lambda wildcards: defined(
-            "networks", wildcards.architecture
-        ).model_dump_json(),
-        evaluation=as_json(evaluation_of),
-        matched_on=lambda wildcards: run_of(wildcards).network,
-        selection=lambda wildcards: run_of(wildcards).protocols[0],
-        also=other_choices,
+        **command("evaluate"),
+        network=named("networks", "architecture"),
+        evaluation=evaluation,
+        matched_on=of_run("network"),
+        selection=headline,
+        also=other_selections,
     shell:
         "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
-        " --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
-        " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        " --snapshots {input.snapshots} --scores {input.scores} --out {output[0]}"
+        + COMPUTE
 
 
 rule collect_accuracy:
     input:
-        tables=unique(own_accuracies(CONFIG.seeds) + cross_accuracies()),
+        PLAN.outputs("evaluate"),
     output:
-        table="results/accuracy.csv",
-        provenance="results/accuracy.json",
+        table("collect_accuracy"),
     log:
-        "logs/collect_accuracy.log",
+        log_of("collect_accuracy"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("collect_accuracy", 500),
     params:
-        script=script("collect_accuracy"),
-        sources=sources("collect_accuracy"),
+        **command("collect_tables"),
     shell:
-        "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input} --out {output[0]}" + LOGGED

@@ -1,35 +1,54 @@
+def recorded_epochs(wildcards):
+    epochs = EXPERIMENT.recorded_epochs.get((wildcards.recipe, wildcards.dataset))
+    if epochs is None:
+        raise WorkflowError(
+            f"no cell of the configuration asks for experts {wildcards.recipe} on {wildcards.dataset}"
+        )
+    return epochs
+
+
+def network_of_recipe(wildcards):
+    return defined("networks", defined("experts", wildcards.recipe).network)
+
+
 rule train_experts:
     input:
         data=DATA,
         prefix=[],
     output:
-        "results/{dataset}/experts/{recipe}/shard{shard}.safetensors",
+        made("train_experts"),
     log:
-        "logs/{dataset}/experts/{recipe}/shard{shard}.log",
+        log_of("train_experts"),
     benchmark:
-        "results/benchmarks/{dataset}/experts/{recipe}/shard{shard}.tsv"
+        benchmark_of("train_experts")
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        gpu=GPU,
-        compile=CONFIG.compile,
-        mem_mb=memory(2000),
-        runtime=growing(240),
+        **training("train_experts"),
     params:
-        script=script("train_experts"),
-        sources=sources("train_experts"),
-        recipe=lambda wildcards: defined("experts", wildcards.recipe).model_dump_json(),
-        network=lambda wildcards: defined(
-            "networks", defined("experts", wildcards.recipe).network
-        ).model_dump_json(),
-        epochs=lambda wildcards: recorded_epochs(wildcards.recipe, wildcards.dataset),
+        **command("train_experts"),
+        recipe=named("experts", "recipe"),
+        network=as_json(network_of_recipe),
+        epochs=recorded_epochs,
         through=[],
-        name=lambda wildcards: f"{wildcards.dataset}/{wildcards.recipe}",
+        name="{dataset}/{recipe}",
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --out {output} --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+        " --name {params.name:q} --out {output}" + COMPUTE
+
+
+def recipe_of_stage(wildcards):
+    return CONFIG.experts[stage_of(wildcards).experts]
+
+
+def teacher_epochs(wildcards):
+    return run_of(wildcards).epochs(int(wildcards.subset))
+
+
+def through_earlier_stages(wildcards):
+    return ["--evaluation", evaluation(wildcards)]
 
 
 use rule train_experts as train_teachers with:
@@ -37,21 +56,17 @@ use rule train_experts as train_teachers with:
         data=DATA,
         prefix=prefix,
     output:
-        f"{RUN}/teachers{{subset}}/shard{{shard}}.safetensors",
+        made("train_teachers"),
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.log",
+        log_of("train_teachers"),
     benchmark:
-        "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.tsv"
+        benchmark_of("train_teachers")
+    resources:
+        **training("train_teachers"),
     params:
-        script=script("train_experts"),
-        sources=sources("train_experts"),
-        recipe=as_json(recipe_of),
-        network=as_json(matched_network),
-        epochs=lambda wildcards: vocabulary.teacher_epochs(stage_of(wildcards)),
-        through=lambda wildcards: [
-            "--evaluation",
-            evaluation_of(wildcards).model_dump_json(),
-        ],
-        name=lambda wildcards: "/".join(
-            [*run_wildcards(wildcards).values(), wildcards.subset]
-        ),
+        **command("train_experts"),
+        recipe=as_json(recipe_of_stage),
+        network=matched_network,
+        epochs=teacher_epochs,
+        through=through_earlier_stages,
+        name=draws,

@@ -1,157 +1,122 @@
 # Each figure has the rows that it is drawn from beside it, and can be drawn again from there.
 rule figure_difficulty:
     input:
-        table="results/difficulty.csv",
+        RULES["cluster_difficulty"].outputs[0],
     output:
-        figure=drawn(
-            "difficulty-ipc{ipc}",
+        **drawn(
+            "figure_difficulty",
             "difficulty",
             figure="easy and hard images",
             ipc="{ipc}",
         ),
-        table=f"{FIGURES}/difficulty-ipc{{ipc}}.csv",
-        provenance=f"{FIGURES}/difficulty-ipc{{ipc}}.json",
     log:
-        "logs/{dataset}/figure_difficulty-ipc{ipc}.log",
+        log_of("figure_difficulty"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("figure_difficulty", 500),
     params:
-        script=script("figure_difficulty"),
-        sources=sources("figure_difficulty"),
+        **command("figure_difficulty"),
         rows="--dataset {dataset} --ipc {ipc}",
     shell:
-        "python {params.script:q} {input.table} {params.rows} --out {output.figure} {output.table} > {log} 2>&1"
+        "python {params.script:q} {input} {params.rows} --out {output.figure} {output.csv}"
+        + LOGGED
 
 
 use rule figure_difficulty as figure_losses with:
     input:
-        table="results/losses.csv",
+        RULES["cluster_difficulty"].outputs[1],
     output:
-        figure=drawn(
-            "losses-ipc{ipc}", "losses", figure="losses of all images", ipc="{ipc}"
-        ),
-        table=f"{FIGURES}/losses-ipc{{ipc}}.csv",
-        provenance=f"{FIGURES}/losses-ipc{{ipc}}.json",
+        **drawn("figure_losses", "losses", figure="losses of all images", ipc="{ipc}"),
     log:
-        "logs/{dataset}/figure_losses-ipc{ipc}.log",
+        log_of("figure_losses"),
     params:
-        script=script("figure_losses"),
-        sources=sources("figure_losses"),
+        **command("figure_losses"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 
 use rule figure_difficulty as figure_coupling with:
     input:
-        table="results/coupling.csv",
+        made("collect_coupling"),
     output:
-        figure=drawn("coupling", "coupling", figure="coupling"),
-        table=f"{FIGURES}/coupling.csv",
-        provenance=f"{FIGURES}/coupling.json",
+        **drawn("figure_coupling", "coupling", figure="coupling"),
     log:
-        "logs/{dataset}/figure_coupling.log",
+        log_of("figure_coupling"),
     params:
-        script=script("figure_coupling"),
-        sources=sources("figure_coupling"),
+        **command("figure_coupling"),
         rows="--dataset {dataset}",
 
 
 use rule figure_difficulty as figure_convergence with:
     input:
-        table="results/{dataset}/convergence-ipc{ipc}.csv",
+        made("collect_convergence"),
     output:
-        figure=drawn(
-            "convergence-ipc{ipc}", "convergence", figure="course of distillation", ipc="{ipc}"
+        **drawn(
+            "figure_convergence",
+            "convergence",
+            figure="convergence of distillation",
+            ipc="{ipc}",
         ),
-        table=f"{FIGURES}/convergence-ipc{{ipc}}.csv",
-        provenance=f"{FIGURES}/convergence-ipc{{ipc}}.json",
     log:
-        "logs/{dataset}/figure_convergence-ipc{ipc}.log",
+        log_of("figure_convergence"),
     params:
-        script=script("figure_convergence"),
-        sources=sources("figure_convergence"),
+        **command("figure_convergence"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 
 use rule figure_difficulty as figure_stages with:
     input:
-        table="results/stages.csv",
+        made("collect_stages"),
     output:
-        figure=drawn("stages-ipc{ipc}", "stages", figure="stages used", ipc="{ipc}"),
-        table=f"{FIGURES}/stages-ipc{{ipc}}.csv",
-        provenance=f"{FIGURES}/stages-ipc{{ipc}}.json",
+        **drawn("figure_stages", "stages", figure="stages used", ipc="{ipc}"),
     log:
-        "logs/{dataset}/figure_stages-ipc{ipc}.log",
+        log_of("figure_stages"),
     params:
-        script=script("figure_stages"),
-        sources=sources("figure_stages"),
+        **command("figure_stages"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 
 use rule figure_difficulty as figure_resources with:
     input:
-        table="results/resources.csv",
+        made("collect_resources"),
     output:
-        figure=drawn("resources", "resources", figure="time, memory and disk"),
-        table=f"{FIGURES}/resources.csv",
-        provenance=f"{FIGURES}/resources.json",
+        **drawn("figure_resources", "resources", figure="time, memory and disk"),
     log:
-        "logs/{dataset}/figure_resources.log",
+        log_of("figure_resources"),
     params:
-        script=script("figure_resources"),
-        sources=sources("figure_resources"),
+        **command("figure_resources"),
         rows="--dataset {dataset}",
 
 
-rule figure_images:
+use rule figure_difficulty as figure_images with:
     input:
-        subsets=subsets_of,
+        subsets,
     output:
-        figure=drawn(
-            "images-{method}-ipc{ipc}-seed{seed}",
+        **drawn(
+            "figure_images",
             "images",
             figure="images of {method}, seed {seed}",
             ipc="{ipc}",
         ),
-        table=f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.csv",
-        provenance=f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.json",
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/figure_images.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        log_of("figure_images"),
     params:
-        script=script("figure_images"),
-        sources=sources("figure_images"),
-        title="{dataset}, {method}, ipc {ipc}",
-        initial="",
-    shell:
-        "python {params.script:q} {input.subsets} {params.initial} --title {params.title:q}"
-        " --out {output.figure} {output.table} > {log} 2>&1"
+        **command("figure_images"),
+        rows="--title '{dataset}, {method}, ipc {ipc}'",
 
 
 use rule figure_images as figure_initial with:
     output:
-        figure=drawn(
-            "initial-{method}-ipc{ipc}-seed{seed}",
+        **drawn(
+            "figure_initial",
             "initial",
             figure="initial images of {method}, seed {seed}",
             ipc="{ipc}",
         ),
-        table=f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.csv",
-        provenance=f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.json",
     log:
-        "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/figure_initial.log",
+        log_of("figure_initial"),
     params:
-        script=script("figure_images"),
-        sources=sources("figure_images"),
-        title="{dataset}, {method}, ipc {ipc}",
-        initial="--initial",
+        **command("figure_images"),
+        rows="--initial --title '{dataset}, {method}, ipc {ipc}'",

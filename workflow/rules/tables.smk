@@ -1,38 +1,40 @@
 # Tables are made where Snakemake itself runs, in a second or two each.
+TABLE1 = PLAN.own_accuracies(partial(contents.in_table1, EXPERIMENT), CONFIG.seeds)
+TABLE3 = PLAN.own_accuracies(partial(contents.in_table3, EXPERIMENT), CONFIG.seeds)
+TABLE2 = (
+    PLAN.own_accuracies(attrgetter("others"), EXPERIMENT.cross_seeds)
+    + PLAN.cross_accuracies()
+)
+COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, EXPERIMENT), CONFIG.seeds)
+METHOD_TABLES = PLAN.outputs("table1") + PLAN.outputs("table3")
+METHODS = contents.method_order(EXPERIMENT)
+PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
+PUBLISHED_NETWORKS = json.dumps(contents.published_networks(EXPERIMENT))
+
+
 rule table1:
     input:
         accuracies=needed(TABLE1, "cell of Table 1"),
         published=PUBLISHED,
     output:
-        csv="results/table1.csv",
-        provenance="results/table1.json",
-        markdown="results/table1.md",
-        latex="results/table1.tex",
-        html=report(
-            "results/table1.html",
-            caption="../report/table1.rst",
-            category="Tables",
-            labels={"table": "1: methods"},
-        ),
+        **sheet("table1", "table1", "1: methods"),
     log:
-        "logs/table1.log",
+        log_of("table1"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("table1", 500),
     params:
-        script=script("table1"),
-        sources=sources("table1"),
+        **command("table1"),
         number=1,
         methods=METHODS,
-        published_data=published_data(),
+        published_data=PUBLISHED_DATA,
     shell:
         "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods}"
-        " --published {input.published:q} --sources {params.published_data:q}"
-        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
+        " --published {input.published:q} --published-data {params.published_data:q} --csv {output.csv}"
+        + LOGGED
 
 
 use rule table1 as table3 with:
@@ -40,24 +42,14 @@ use rule table1 as table3 with:
         accuracies=needed(TABLE3, "cell of a subset of ImageNet"),
         published=PUBLISHED,
     output:
-        csv="results/table3.csv",
-        provenance="results/table3.json",
-        markdown="results/table3.md",
-        latex="results/table3.tex",
-        html=report(
-            "results/table3.html",
-            caption="../report/table1.rst",
-            category="Tables",
-            labels={"table": "3: ImageNet subsets"},
-        ),
+        **sheet("table3", "table1", "3: ImageNet subsets"),
     log:
-        "logs/table3.log",
+        log_of("table3"),
     params:
-        script=script("table1"),
-        sources=sources("table1"),
+        **command("table1"),
         number=3,
         methods=METHODS,
-        published_data=published_data(),
+        published_data=PUBLISHED_DATA,
 
 
 rule table2:
@@ -65,184 +57,132 @@ rule table2:
         accuracies=needed(TABLE2, "other architectures to evaluate on"),
         published=PUBLISHED,
     output:
-        csv="results/table2.csv",
-        provenance="results/table2.json",
-        markdown="results/table2.md",
-        latex="results/table2.tex",
-        html=report(
-            "results/table2.html",
-            caption="../report/table2.rst",
-            category="Tables",
-            labels={"table": "2: other architectures"},
-        ),
+        **sheet("table2", "table2", "2: other architectures"),
     log:
-        "logs/table2.log",
+        log_of("table2"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("table2", 500),
     params:
-        script=script("table2"),
-        sources=sources("table2"),
+        **command("table2"),
         methods=METHODS,
-        published_data=published_data(),
-        networks=published_networks(),
+        published_data=PUBLISHED_DATA,
+        networks=PUBLISHED_NETWORKS,
     shell:
         "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
-        " --sources {params.published_data:q} --networks {params.networks:q}"
-        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
+        " --published-data {params.published_data:q} --published-networks {params.networks:q} --csv {output.csv}"
+        + LOGGED
 
 
 rule table4:
     output:
-        csv="results/table4.csv",
-        provenance="results/table4.json",
-        markdown="results/table4.md",
-        latex="results/table4.tex",
-        html=report(
-            "results/table4.html",
-            caption="../report/table4.rst",
-            category="Tables",
-            labels={"table": "4: hyperparameters"},
-        ),
+        **sheet("table4", "table4", "4: hyperparameters"),
     log:
-        "logs/table4.log",
+        log_of("table4"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("table4", 500),
     params:
-        script=script("table4"),
-        sources=sources("table4"),
-        configuration=configuration(),
-        resolved=resolved(),
+        **command("table4"),
+        configuration=contents.configuration(EXPERIMENT),
+        resolved=contents.resolved(EXPERIMENT),
     shell:
-        "python {params.script:q} --configuration {params.configuration:q}"
-        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
+        "python {params.script:q} --configuration {params.configuration:q} --csv {output.csv}"
+        + LOGGED
 
 
 rule published:
     input:
         methods=METHOD_TABLES,
-        architectures=ARCHITECTURE_TABLES,
+        architectures=PLAN.outputs("table2"),
         published=PUBLISHED,
     output:
-        csv="results/published.csv",
-        provenance="results/published.json",
-        markdown="results/published.md",
-        latex="results/published.tex",
-        html=report(
-            "results/published.html",
-            caption="../report/published.rst",
-            category="Tables",
-            labels={"table": "published numbers"},
-        ),
+        **sheet("published", "published", "published numbers"),
     log:
-        "logs/published.log",
+        log_of("published"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("published", 500),
     params:
-        script=script("published"),
-        sources=sources("published"),
-        published_data=published_data(),
-        networks=published_networks(),
+        **command("published"),
+        published_data=PUBLISHED_DATA,
+        networks=PUBLISHED_NETWORKS,
     shell:
-        "python {params.script:q} --methods {input.methods} --architectures {input.architectures}"
-        " --published {input.published:q} --sources {params.published_data:q} --networks {params.networks:q}"
-        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
+        "python {params.script:q} --method-tables {input.methods} --architecture-tables {input.architectures}"
+        " --published {input.published:q} --published-data {params.published_data:q}"
+        " --published-networks {params.networks:q} --csv {output.csv}" + LOGGED
 
 
 rule comparison:
     input:
         accuracies=needed(
-            own_accuracies(
-                CONFIG.seeds,
-                lambda run: any(
-                    (run.dataset, str(run.ipc)) == (dataset, ipc)
-                    and run.method in methods
-                    for dataset, ipc, *methods in CONTRASTS
-                ),
-            ),
+            COMPARED,
             "method of several subsets beside one of one subset and the same backbone",
         ),
     output:
-        csv="results/comparison.csv",
-        provenance="results/comparison.json",
-        markdown="results/comparison.md",
-        latex="results/comparison.tex",
-        html=report(
-            "results/comparison.html",
-            caption="../report/comparison.rst",
-            category="Tables",
-            labels={"table": "sequential against backbone"},
-        ),
+        **sheet("comparison", "comparison", "sequential against backbone"),
     log:
-        "logs/comparison.log",
+        log_of("comparison"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("comparison", 500),
     params:
-        script=script("comparison"),
-        sources=sources("comparison"),
-        contrasts=json.dumps(CONTRASTS),
+        **command("comparison"),
+        contrasts=json.dumps(contents.contrasts(EXPERIMENT)),
     shell:
-        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q}"
-        " --csv {output.csv} --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
+        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv}"
+        + LOGGED
 
 
 # The report's first page, and the whole configuration.
 rule overview:
     input:
         tables=METHOD_TABLES,
-        comparison=COMPARISONS,
-        accuracies=own_accuracies(CONFIG.seeds),
+        comparison=PLAN.outputs("comparison"),
+        accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
+        resources=PLAN.outputs("collect_resources"),
         published=PUBLISHED,
-        after="results/resources.csv",  # so that all times are known
     output:
         overview=report(
-            "results/overview.html",
+            made("overview"),
             caption="../report/overview.rst",
             category="Overview",
             labels={"page": "what was run, and what came out"},
         ),
         configuration=report(
-            "results/configuration.html",
+            RULES["overview"].outputs[1],
             caption="../report/configuration.rst",
             category="Overview",
             labels={"page": "configuration"},
         ),
     log:
-        "logs/overview.log",
+        log_of("overview"),
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **limits("overview", 500),
     params:
-        script=script("overview"),
-        sources=sources("overview"),
-        configuration=configuration(),
-        resolved=resolved(),
-        published_data=published_data(),
+        **command("overview"),
+        configuration=contents.configuration(EXPERIMENT),
+        resolved=contents.resolved(EXPERIMENT),
+        published_data=PUBLISHED_DATA,
     shell:
         "python {params.script:q} --tables {input.tables} --comparison {input.comparison}"
-        " --accuracies {input.accuracies} --published {input.published:q} --sources {params.published_data:q}"
-        " --benchmarks results/benchmarks --configuration {params.configuration:q} --out {output.overview}"
-        " --configuration-page {output.configuration} > {log} 2>&1"
+        " --accuracies {input.accuracies} --published {input.published:q}"
+        " --published-data {params.published_data:q} --resources {input.resources}"
+        " --configuration {params.configuration:q} --out {output.overview}"
+        " --configuration-page {output.configuration}" + LOGGED

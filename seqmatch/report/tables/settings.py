@@ -1,40 +1,15 @@
 """Table 4: the hyperparameters of every stage, as the configuration resolves them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from seqmatch.config import Matching, Run, Section, asks_experts, matches_experts, uses_teachers
+from seqmatch.config import Coreset, Run, Section
+from seqmatch.config.experiment import AnyMatching
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Table 4: hyperparameters"
 STAGE = ["dataset", "ipc", "method", "backbone", "network", "stage"]
-
-MATTERS = {
-    "trajectory": {
-        "synthetic_steps",
-        "expert_epochs",
-        "max_start_epoch",
-        "experts_per_step",
-        "synthetic_batch",
-        "soft_labels",
-        "lr_step_size",
-    },
-    "gradient": {"real_batch", "updates_per_network", "network_epochs", "augment_matching"},
-    "distribution": {"real_batch", "augment_matching"},
-    "condensation": {
-        "real_batch",
-        "synthetic_batch",
-        "updates_per_network",
-        "network_images",
-        "distance",
-        "augment_matching",
-    },
-}
-"""Settings of `Matching` that only some objectives look at; every other one matters to all."""
-
-UNTRAINED = {"experts", "initial", "formation", "soft_labels", "iterations", "initial_step_size"}
-"""What matters of a stage whose images stay as they are: which were chosen, and the step size they are learned with."""
 
 UNSET = {"synthetic_batch": "all", "learning_rate": "each stage's", "augmentation": "the data's"}
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
@@ -49,31 +24,38 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         about = {"dataset": run.dataset, "ipc": str(run.ipc), "method": run.method, "backbone": run.backbone}
-        evaluation = {f"evaluation_{name}": value for name, value in _texts(run.evaluation).items()}
-        for index, settings in enumerate([_relevant(stage, k) for k, stage in enumerate(run.stages)] or [{}]):
-            number = index + 1 if run.stages else 0
-            rows.append(about | {"network": run.network, "stage": number} | settings | evaluation)
+        evaluation = {f"evaluation_{name}": text for name, text in _texts(run.evaluation)}
+        for k in range(1, run.subsets + 1) or [0]:
+            settings = _relevant(run, k) if k else {}
+            rows.append(about | {"network": run.network, "stage": k} | settings | evaluation)
     table = pd.DataFrame(rows)
     evaluated = [column for column in table if column.startswith("evaluation_")]
-    return table[[*STAGE, *(name for name in Matching.model_fields if name in table), *evaluated]]
+    order = {name: index for index, name in enumerate(["objective", *AnyMatching.model_fields])}
+    own = [column for column in table if column not in (*STAGE, *evaluated)]
+    own.sort(key=lambda column: order.get(column, len(order)))
+    return table[[*STAGE, *own, *evaluated]]
 
 
-def _relevant(stage: Matching, k: int) -> dict[str, str]:
-    """The settings that the images of a stage, k from 0, depend on."""
-    trained = asks_experts(stage) or (uses_teachers(stage) if k else matches_experts(stage))
-    ignored = set() if trained else {"experts"}
-    if stage.iterations == 0:
-        ignored |= set(Matching.model_fields) - UNTRAINED
-    else:
-        ignored |= set().union(*MATTERS.values()) - MATTERS[stage.objective]
-        ignored |= {"momentum"} if stage.optimizer == "adam" else set()
-    return {name: value for name, value in _texts(stage).items() if name not in ignored}
+def _relevant(run: Run, k: int) -> dict[str, str]:
+    """The settings that the images of stage k, from 1, depend on."""
+    stage = run.stages[k - 1]
+    objective = {"objective": run.declaration.objective} if stage.iterations else {}
+    ignored = set() if run.asks_experts(k) or run.matches_experts(k) or run.uses_teachers(k) else {"experts"}
+    if not stage.iterations:
+        ignored |= set(type(stage).model_fields) - set(Coreset.model_fields)
+    elif stage.optimizer == "adam":
+        ignored.add("momentum")
+    own = {name: text for name, text in _texts(stage) if name not in ignored}
+    return objective | own | ({} if stage.iterations else {"iterations": "0"})
 
 
-def _texts(section: Section) -> dict[str, str]:
-    """Settings as the configuration would have them."""
-    settings = section.model_dump()
-    return {name: UNSET.get(name, "default") if value is None else _text(value) for name, value in settings.items()}
+def _texts(section: Section) -> Iterator[tuple[str, str]]:
+    """Settings as the configuration would have them; those of a section within begin with its name."""
+    for name, value in section:
+        if isinstance(value, Section):
+            yield from ((f"{name}_{key}", text) for key, text in _texts(value))
+        else:
+            yield name, UNSET.get(name, "default") if value is None else _text(value)
 
 
 def _text(value: object) -> str:

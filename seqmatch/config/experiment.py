@@ -1,0 +1,109 @@
+"""A whole experiment as the configuration has it, before anything is resolved."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, create_model
+
+from seqmatch.config.methods import METHODS
+from seqmatch.config.sections import (
+    DOWNLOADED,
+    CompileMode,
+    Count,
+    Coupling,
+    CrossArchitecture,
+    Dataset,
+    Difficulty,
+    Evaluation,
+    Experts,
+    Name,
+    Network,
+    Place,
+    Section,
+    Selection,
+    Whole,
+)
+from seqmatch.errors import allowed
+
+RESERVED = {"datasets": {"benchmarks", "figures"}, "methods": {"experts"}}
+"""Names that would be mistaken for other folders under results/."""
+
+SECTIONS = list(dict.fromkeys(method.section for method in METHODS.values()))
+"""What methods read of `matching`, each once."""
+
+AnyMatching = create_model(
+    "AnyMatching",
+    __base__=Section,
+    __doc__="Every key that some method reads; which ones a method reads, its own section says.",
+    **{
+        name: (field.annotation, field)
+        for section in reversed(SECTIONS)
+        for name, field in section.model_fields.items()
+    },
+)
+
+
+def _known(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"unknown method; {allowed(name, METHODS)}")
+    return name
+
+
+class Entry(Section):
+    """A method in a cell of the table; every key may be left out."""
+
+    backbone: Annotated[str, AfterValidator(_known)] | None = Field(
+        None, description="for a name of your own, such as `mtt-long`: the method that it is a variant of"
+    )
+    stages: Annotated[list[AnyMatching], Field(min_length=1)] = Field(
+        [AnyMatching()],
+        description="one entry per subset (K entries), each with what differs from `matching`; needed for `seqmatch-…`",
+    )
+    evaluation: Evaluation = Field(Evaluation(), description="what differs from `evaluation`")
+
+
+class Cell(Section):
+    """One column of Table 1: a data set at a number of images per class, and the methods to run."""
+
+    dataset: Name = Field(description="a key of `datasets`")
+    ipc: Count | Literal["all"] = Field(description="synthetic images per class; `all` for the method `whole`")
+    methods: dict[Name, Entry | None] = Field(description="by name; an empty value takes every default")
+    matching: AnyMatching = Field(AnyMatching(), description="what differs from the general `matching`")
+    evaluation: Evaluation = Field(Evaluation(), description="what differs from the general `evaluation`")
+    architectures: list[Name] | None = Field(
+        None, description="networks that this cell is evaluated on, instead of `cross_architecture.architectures`"
+    )
+
+
+class Data(Section):
+    """Where the files of data sets are looked for before they are downloaded."""
+
+    sources: dict[Literal[*DOWNLOADED], list[Place]] = Field(
+        {},
+        description="for a source, folders on this machine or URLs of folders that hold its published files, tried in "
+        "this order before their authors' own",
+    )
+
+
+class Config(Section):
+    """A whole experiment."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="`auto` asks for GPUs where the planning machine has one"
+    )
+    compile: CompileMode = Field(
+        "auto",
+        description="PyTorch's compiler for the inner loops: `auto` uses it where the work is long enough to repay "
+        "compiling, and does without it where it fails",
+    )
+    seeds: Annotated[list[Whole], Field(min_length=1)] = Field([0], description="distillation seeds")
+    datasets: dict[Name, Dataset] = Field(description="data sets by name")
+    data: Data = Field(Data(), description="where their files come from")
+    networks: dict[Name, Network] = Field(description="architectures by name")
+    experts: dict[Name, Experts] = Field({}, description="recipes for expert trajectories by name")
+    matching: AnyMatching = Field(AnyMatching(), description="settings of every stage, unless overridden")
+    evaluation: Evaluation = Field(Evaluation(), description="settings of every evaluation, unless overridden")
+    selection: Selection = Field(Selection(), description="choice of snapshots")
+    difficulty: Difficulty = Field(Difficulty(), description="hard and easy instances")
+    coupling: Coupling = Field(Coupling(), description="coupling of synthetic images")
+    cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")
+    cross_architecture: CrossArchitecture = Field(CrossArchitecture(), description="the second table")

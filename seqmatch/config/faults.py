@@ -1,0 +1,57 @@
+"""Faults of a configuration in words: one line for each, with the key, the value and what is allowed."""
+
+import types
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from seqmatch.errors import allowed
+
+
+def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
+    """One line for each key at fault; what the branches of a union allow is joined.
+
+    Args:
+        faults: as pydantic gives them, of validating `raw` as a `model`.
+    """
+    lines: dict[str, list[str]] = {}
+    for fault in faults:
+        path = _keys_of(fault, raw)
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{_printed(part)}" for part in path).lstrip(".")
+        if fault["type"] == "extra_forbidden":
+            lines[key] = [f"unknown key; {allowed(path[-1], _keys(model, path[:-1]))}"]
+        elif fault["type"] == "missing":
+            lines[key] = ["missing; this key is needed"]
+        else:
+            value = repr(fault["input"])
+            shown = value if len(value) <= 60 else value[:57] + "…"
+            section = fault["type"] in ("model_type", "dict_type")
+            message = "expected keys with values below it, or nothing at all" if section else fault["msg"]
+            lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
+    return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
+
+
+def _printed(key: str) -> str:
+    return key if key.isprintable() else repr(key)
+
+
+def _keys_of(fault: Any, raw: Any) -> list[str | int]:
+    """The keys that lead to a fault in what was read, without pydantic's names for the branches of unions."""
+    node, path = raw, []
+    for part in fault["loc"]:
+        if (isinstance(node, dict) and part in node) or (isinstance(node, list) and isinstance(part, int)):
+            node = node[part]
+            path.append(part)
+    return [*path, fault["loc"][-1]] if fault["type"] == "missing" else path
+
+
+def _keys(annotation: Any, path: list[str | int]) -> list[str]:
+    """The keys allowed at `path` below a model."""
+    for part in path:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[str(part)].annotation
+        else:
+            annotation = get_args(annotation)[-1]
+        while get_origin(annotation) in (Annotated, types.UnionType):
+            annotation = get_args(annotation)[0]
+    return list(annotation.model_fields)

@@ -1,0 +1,287 @@
+"""What each method is, declared once. Imports no torch.
+
+A method is an objective (what is matched), a parameterisation (how images are stored), and a number of subsets. Which
+jobs exist, which keys a method reads, what it does by default, what it costs, how it is resumed, what Table 4 and the
+documentation show of it: all derive from the two tables here. `seqmatch-X`, several subsets one after another, exists
+for every method X that can have them, without a line of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seqmatch.config.sections import (
+    CondensationMatching,
+    Coreset,
+    DistributionMatching,
+    GradientMatching,
+    Matching,
+    Section,
+    TrajectoryMatching,
+    WholeData,
+)
+from seqmatch.errors import SeqmatchError, allowed
+
+SEQUENTIAL = "seqmatch-"
+"""Before the name of a method: the same with several subsets (Du et al. 2023)."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many images one iteration deals with."""
+
+    classes: int
+    real: int
+    """Training images."""
+    new: int
+    """Decoded images of the subset being distilled."""
+    union: int
+    """Those, and the ones of all subsets before it."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What one iteration takes, in images that go through the network."""
+
+    forward: float = 0.0
+    """Forward passes."""
+    training: float = 0.0
+    """Forward and backward passes for the gradient of the parameters."""
+    matching: float = 0.0
+    """Steps of a student with their part of the exact gradient for the images."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is matched."""
+
+    section: type[Matching]
+    """The keys of `matching` that it reads."""
+    step: str
+    """``module:function`` of what makes its step, a function of a `seqmatch.distillation.step.Problem`."""
+    cost: Callable[[Any, Images], Passes]
+    """What an iteration takes, by its section and the images it deals with."""
+    needs: Literal["trajectories", "starts", "nothing"]
+    """`trajectories`: of experts for the first subset, for later ones of teachers, which went through the earlier
+    subsets and then record real data. `starts`: for later subsets such teachers, to start from."""
+    epochs: Callable[[Any], int] = lambda matching: 0
+    """Epochs on real data that these networks record, by the section."""
+    resumes_every: Callable[[Any], int] = lambda matching: 1
+    """Iterations between two moments from which it can go on: 1, or those of one network, whose state is not saved."""
+    bounded: bool = False
+    """Whether the images are brought back to where real ones lie at these moments."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is done with a data set."""
+
+    title: str
+    """What moves the images, in a few words."""
+    page: str
+    """Its page in docs/methods; empty for none."""
+    source: str
+    """The publication of its usual values."""
+    section: type[Section]
+    """The keys of `matching` that it reads."""
+    objective: str | None = None
+    """A key of `OBJECTIVES`; None where images stay as they are."""
+    subsets: Literal["none", "one", "any"] = "one"
+    """`one`: more of them are `seqmatch-` and its name; `any`: under its own name too."""
+    usual: dict[str, Any] = field(default_factory=dict)
+    """Values of its section unless the configuration says otherwise."""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """Values of its section that make the method what it is: keys that cannot be set."""
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """Values of `evaluation` unless the configuration says otherwise."""
+    without: frozenset[str] = frozenset()
+    """Operations of the data set's augmentation that its evaluation leaves out, unless that is set."""
+    flat: bool = False
+    """Whether it matches sharpness-aware experts (`rho`)."""
+
+    @property
+    def reads(self) -> list[str]:
+        """Keys of `matching` that may be set for it."""
+        return [name for name in self.section.model_fields if name not in self.fixed]
+
+
+def _trajectory_cost(matching: TrajectoryMatching, images: Images) -> Passes:
+    batch = min(matching.synthetic_batch or images.new, images.union)
+    return Passes(matching=matching.experts_per_step * matching.synthetic_steps * batch)
+
+
+def _gradient_cost(matching: GradientMatching, images: Images) -> Passes:
+    learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
+    return Passes(forward=3 * images.classes * matching.real_batch + 9 * images.union, training=learned)
+
+
+def _distribution_cost(matching: DistributionMatching, images: Images) -> Passes:
+    return Passes(forward=images.classes * matching.real_batch + 3 * images.union)
+
+
+def _condensation_cost(matching: CondensationMatching, images: Images) -> Passes:
+    shown = min((matching.synthetic_batch or images.union) * images.classes, images.union)
+    learned = min(matching.network_images, images.real) * (1 - 1 / matching.updates_per_network)
+    return Passes(forward=3 * images.classes * matching.real_batch + 9 * shown, training=learned)
+
+
+OBJECTIVES = {
+    "trajectory": Objective(
+        section=TrajectoryMatching,
+        step="seqmatch.distillation.trajectory:make_step",
+        cost=_trajectory_cost,
+        needs="trajectories",
+        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+    ),
+    "gradient": Objective(
+        section=GradientMatching,
+        step="seqmatch.distillation.gradient:make_step",
+        cost=_gradient_cost,
+        needs="nothing",
+        resumes_every=lambda matching: matching.updates_per_network,
+    ),
+    "distribution": Objective(
+        section=DistributionMatching,
+        step="seqmatch.distillation.distribution:make_step",
+        cost=_distribution_cost,
+        needs="nothing",
+    ),
+    "condensation": Objective(
+        section=CondensationMatching,
+        step="seqmatch.distillation.condensation:make_step",
+        cost=_condensation_cost,
+        needs="starts",
+        resumes_every=lambda matching: matching.updates_per_network,
+        bounded=True,
+    ),
+}
+"""By the name that methods give."""
+
+METHODS = {
+    "random": Method(
+        title="nothing: real images, at random",
+        page="coresets",
+        source="",
+        section=Coreset,
+        subsets="any",
+        fixed={"initial": "random"},
+    ),
+    "herding": Method(
+        title="nothing: real images whose mean features are those of all",
+        page="coresets",
+        source="Welling 2009",
+        section=Coreset,
+        subsets="any",
+        fixed={"initial": "herding"},
+    ),
+    "k-center": Method(
+        title="nothing: real images that cover all others",
+        page="coresets",
+        source="Sener & Savarese 2018",
+        section=Coreset,
+        subsets="any",
+        fixed={"initial": "k-center"},
+    ),
+    "dc": Method(
+        title="each class's gradient in networks that learn along the way",
+        page="dc",
+        source="Zhao, Mopuri & Bilen 2021",
+        section=GradientMatching,
+        objective="gradient",
+        fixed={"augment_matching": False},
+    ),
+    "dsa": Method(
+        title="the same, augmented",
+        page="dc",
+        source="Zhao & Bilen 2021",
+        section=GradientMatching,
+        objective="gradient",
+    ),
+    "dm": Method(
+        title="each class's mean features in random networks",
+        page="dm",
+        source="Zhao & Bilen 2023",
+        section=DistributionMatching,
+        objective="distribution",
+    ),
+    "mtt": Method(
+        title="parts of expert trajectories",
+        page="mtt",
+        source="Cazenavette et al. 2022",
+        section=TrajectoryMatching,
+        objective="trajectory",
+    ),
+    "ftd": Method(
+        title="parts of flatter expert trajectories; images averaged",
+        page="ftd",
+        source="Du et al. 2022",
+        section=TrajectoryMatching,
+        objective="trajectory",
+        usual={"ema": 0.999},  # published: 0.999 to 0.9999
+        flat=True,
+    ),
+    "idc": Method(
+        title="each class's gradient in networks that learn from real images; stored images are grids of smaller ones",
+        page="idc",
+        source="Kim et al. 2022",
+        section=CondensationMatching,
+        objective="condensation",
+        usual={
+            "parameterisation": "multi-formation",
+            "formation": 2,
+            "optimizer": "sgd",
+            "momentum": 0.0,
+            "lr_images": 0.1,
+        },
+        evaluation={
+            "learning_rate": 0.01,
+            "batch_size": 64,
+            "decay_at": [2 / 3, 5 / 6],
+            "decay_factor": 0.2,
+            "augmentation_form": "composed",
+            "cutmix": 0.5,
+        },
+        without=frozenset({"cutout"}),
+    ),
+    "whole": Method(
+        title="nothing: training on all real data, for comparison",
+        page="",
+        source="",
+        section=WholeData,
+        subsets="none",
+    ),
+}
+"""By name, in the order of tables."""
+
+
+def objective_of(name: str) -> Objective:
+    """The objective of that name.
+
+    Raises:
+        SeqmatchError: there is none.
+    """
+    return _look_up(OBJECTIVES, name, "objective")
+
+
+def method_of(name: str) -> Method:
+    """The method of that name, without `seqmatch-`.
+
+    Raises:
+        SeqmatchError: there is none.
+    """
+    return _look_up(METHODS, name, "method")
+
+
+def standard_names() -> dict[str, str]:
+    """Every name that needs no `backbone`, and the method that it is or repeats, in the order of tables."""
+    return {
+        name: backbone
+        for backbone, method in METHODS.items()
+        for name in ([backbone] if method.subsets == "none" else [backbone, SEQUENTIAL + backbone])
+    }
+
+
+def _look_up(table: dict[str, Any], name: str, what: str) -> Any:
+    if name not in table:
+        raise SeqmatchError(f"unknown {what} {name}; {allowed(name, table)}")
+    return table[name]

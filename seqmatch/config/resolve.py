@@ -1,0 +1,389 @@
+"""From what the configuration says to what is run: one `Run` for each data set, method, and number of images per class.
+
+Settings are layered: the usual values of the method, the general section, the cell's, the stage's own; the last one
+that sets a key decides it. A method takes from the general sections what it reads; in its own stages it is told of keys
+that it does not read.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from seqmatch.config.catalog import NEED_PATH
+from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entry
+from seqmatch.config.faults import explain
+from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
+from seqmatch.config.sections import (
+    Choice,
+    Coreset,
+    Evaluation,
+    Matching,
+    Section,
+)
+from seqmatch.errors import SeqmatchError, allowed
+
+MATCHING_NORMS = ("instance", "none")
+"""Normalisations without running statistics: the loss is then a pure function of the parameters."""
+
+CHOOSING_EPOCHS = 21
+"""Epochs of experts that only choose or label images, where the recipe does not say."""
+
+T = TypeVar("T", bound=Section)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method on one data set at one size, with every setting resolved."""
+
+    dataset: str
+    method: str
+    ipc: int | Literal["all"]
+    backbone: str
+    """The method that it is or varies, a key of `METHODS`."""
+    network: str
+    """The network that is matched and whose accuracy is the headline, a key of `networks`."""
+    stages: tuple[Matching | Coreset, ...]
+    """One entry per subset; empty for `whole`."""
+    evaluation: Evaluation
+    others: tuple[str, ...]
+    """Other networks that its synthetic sets are evaluated on; none for `whole`."""
+    selections: tuple[Choice, ...]
+    """How snapshots are chosen, the headline first."""
+    seeds: tuple[int, ...]
+    """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
+
+    @property
+    def declaration(self) -> Method:
+        return method_of(self.backbone)
+
+    @property
+    def objective(self) -> Objective | None:
+        """What is matched; None where images stay as they are."""
+        name = self.declaration.objective
+        return None if name is None else objective_of(name)
+
+    @property
+    def subsets(self) -> int:
+        """K, the number of subsets (0 for `whole`)."""
+        return len(self.stages)
+
+    @property
+    def distilled(self) -> bool:
+        """Whether any image is moved."""
+        return any(stage.iterations for stage in self.stages)
+
+    @property
+    def divisible(self) -> bool:
+        """Whether it is distilled and can be split in two halves with every class."""
+        return self.distilled and self.ipc >= 2
+
+    @property
+    def sequential(self) -> bool:
+        return self.subsets >= 2
+
+    def asks_experts(self, k: int) -> bool:
+        """Whether experts choose or label the real images that subset k, from 1, starts from."""
+        stage = self.stages[k - 1]
+        return stage.initial != "random" or getattr(stage, "soft_labels", False)
+
+    def matches_experts(self, k: int) -> bool:
+        """Whether subset k, from 1, is matched with the experts of a recipe."""
+        return k == 1 and self._moves(k) and self.objective.needs == "trajectories"
+
+    def uses_teachers(self, k: int) -> bool:
+        """Whether subset k, from 1, needs networks of its own that went through the earlier subsets."""
+        return k > 1 and self._moves(k) and self.objective.needs != "nothing"
+
+    def epochs(self, k: int) -> int:
+        """Epochs on real data that the experts or teachers of subset k, from 1, record for it."""
+        return self.objective.epochs(self.stages[k - 1])
+
+    def shared_experts(self) -> Iterator[tuple[int, str]]:
+        """Subsets, from 1, that take the experts of a recipe, to be matched or to choose or label; and the recipe."""
+        for k, stage in enumerate(self.stages, start=1):
+            if self.asks_experts(k) or self.matches_experts(k):
+                yield k, stage.experts
+
+    def _moves(self, k: int) -> bool:
+        return self.stages[k - 1].iterations > 0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration, and what it asks for."""
+
+    config: Config
+    runs: dict[tuple[str, str, str], Run]
+    """By (data set, method, ipc as text), in the order of the tables."""
+
+    def run_of(self, wildcards: Mapping[str, Any]) -> Run:
+        """The run that a job's wildcards name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self.runs[wildcards["dataset"], wildcards["method"], wildcards["ipc"]]
+
+    @cached_property
+    def recorded_epochs(self) -> dict[tuple[str, str], int]:
+        """Epochs that experts record, by recipe and data set: what the recipe says, or as many as any student asks."""
+        asked: dict[tuple[str, str], int] = {}
+        for run in self.runs.values():
+            for k, recipe in run.shared_experts():
+                matched = run.epochs(k) if run.matches_experts(k) else 0
+                asked[recipe, run.dataset] = max(asked.get((recipe, run.dataset), 0), matched)
+        return {key: self.config.experts[key[0]].epochs or epochs or CHOOSING_EPOCHS for key, epochs in asked.items()}
+
+    @cached_property
+    def cross_seeds(self) -> list[int]:
+        """Distillation seeds that are evaluated on other networks too."""
+        return self.config.seeds[: self.config.cross_architecture.seeds]
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """Keys of general sections that nothing reads, a line each."""
+        by_cell = [[run.declaration.reads for run in self._runs_of(cell)] for cell in self.config.cells]
+        places = [("matching", self.config.matching, [reads for cell in by_cell for reads in cell])]
+        places += [
+            (f"cells[{index}].matching", cell.matching, reads)
+            for index, (cell, reads) in enumerate(zip(self.config.cells, by_cell, strict=True))
+        ]
+        return [
+            f"{place}.{key}: no method {'of this cell' if place != 'matching' else 'here'} reads it"
+            for place, section, reads in places
+            for key in sorted(section.model_fields_set - set().union(*reads))
+        ]
+
+    def _runs_of(self, cell: Cell) -> list[Run]:
+        return [self.runs[cell.dataset, method, str(cell.ipc)] for method in cell.methods]
+
+
+def load(raw: dict[str, Any]) -> Experiment:
+    """Validate a configuration as read from YAML, and resolve it.
+
+    Raises:
+        SeqmatchError: one line per fault: key, value, what is allowed.
+    """
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise SeqmatchError(explain(error.errors(), raw, Config)) from None
+    _check_datasets(config)
+    _check_experts(config)
+    _check_names(config)
+    runs: dict[tuple[str, str, str], Run] = {}
+    for index, cell in enumerate(config.cells):
+        for method, entry in cell.methods.items():
+            key = f"cells[{index}].methods.{method}"
+            run = _resolve(config, cell, method, entry or Entry(), key)
+            identity = (cell.dataset, method, str(cell.ipc))
+            if identity in runs:
+                raise SeqmatchError(f"{key}: {' '.join(identity)} stands in another cell too; keep one of them")
+            runs[identity] = run
+    return Experiment(config, runs)
+
+
+def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) -> Run:
+    backbone = _backbone(method, entry, key)
+    declared = METHODS[backbone]
+    _check_subsets(cell, method, entry, declared, key)
+    evaluation = _evaluation(config, cell, entry, declared)
+    whole = declared.subsets == "none"
+    if whole and evaluation.learning_rate is None:
+        raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
+    general = _read(declared, config.matching, cell.matching)
+    recipe = _recipe(config, _layered(declared.section, general).experts, key)
+    stages = () if whole else _stages(config, general, entry, method, declared, key)
+    run = Run(
+        dataset=cell.dataset,
+        method=method,
+        ipc=cell.ipc,
+        backbone=backbone,
+        network=config.experts[stages[0].experts if stages else recipe].network,
+        stages=stages,
+        evaluation=evaluation,
+        others=()
+        if whole
+        else tuple(config.cross_architecture.architectures if cell.architectures is None else cell.architectures),
+        selections=_selections(config, cell, any(stage.iterations for stage in stages)),
+        seeds=(config.seeds[0],) if whole else tuple(config.seeds),
+    )
+    _check_stages(config, run, key)
+    return run
+
+
+def _backbone(method: str, entry: Entry, key: str) -> str:
+    """The method that this one is, or varies."""
+    if method in RESERVED["methods"]:
+        raise SeqmatchError(f"{key}: this name is taken by a folder of results; choose another")
+    standard = standard_names()
+    backbone = entry.backbone or standard.get(method)
+    if backbone is None:
+        raise SeqmatchError(
+            f"{key}: unknown method; {allowed(method, standard)}; for a name of your own say with `backbone` what "
+            f"it is a variant of ({', '.join(METHODS)}), and give it several `stages` for several subsets"
+        )
+    if backbone != standard.get(method, backbone):
+        raise SeqmatchError(f"{key}.backbone = {backbone}: {method} has the backbone {standard[method]}")
+    return backbone
+
+
+def _check_subsets(cell: Cell, method: str, entry: Entry, declared: Method, key: str) -> None:
+    whole, count = declared.subsets == "none", len(entry.stages)
+    if whole != (cell.ipc == "all"):
+        raise SeqmatchError(f"{key}: ipc = {cell.ipc}; `whole` goes with ipc `all`, every other method with a number")
+    if whole:
+        if "stages" in entry.model_fields_set:
+            raise SeqmatchError(f"{key}.stages: {method} distils nothing and has none; leave it out")
+        return
+    if declared.subsets == "one" and method in METHODS and count > 1:
+        raise SeqmatchError(f"{key}.stages: {count} subsets; {method} has one; for more use {SEQUENTIAL}{method}")
+    if method.startswith(SEQUENTIAL) and "stages" not in entry.model_fields_set:
+        raise SeqmatchError(f"{key}.stages: missing; give one entry per subset, such as [{{}}, {{}}] for two")
+    if count > cell.ipc:
+        raise SeqmatchError(f"{key}.stages: {count} subsets of ipc {cell.ipc}; use at most ipc subsets")
+
+
+def _evaluation(config: Config, cell: Cell, entry: Entry, declared: Method) -> Evaluation:
+    usual = dict(declared.evaluation)
+    if declared.without:
+        operations = config.datasets[cell.dataset].augmentation
+        usual["augmentation"] = [name for name in operations if name not in declared.without]
+    return _layered(Evaluation, usual, *map(_set, (config.evaluation, cell.evaluation, entry.evaluation)))
+
+
+def _read(declared: Method, *sections: AnyMatching) -> dict[str, Any]:
+    """What the method takes of general sections, over its usual values."""
+    merged = declared.usual
+    for section in sections:
+        merged = _merged(merged, {name: value for name, value in _set(section).items() if name in declared.reads})
+    return merged
+
+
+def _stages(
+    config: Config, general: dict[str, Any], entry: Entry, method: str, declared: Method, key: str
+) -> tuple[Any, ...]:
+    """The section of each subset."""
+    stages = []
+    for index, own in enumerate(map(_set, entry.stages)):
+        place = f"{key}.stages[{index}]"
+        unread = [name for name in own if name not in declared.reads]
+        if unread:
+            raise SeqmatchError(f"{place}.{unread[0]}: {method} does not read it; it reads {', '.join(declared.reads)}")
+        stage = _layered(declared.section, general, own, declared.fixed)
+        recipe = _recipe(config, stage.experts, place)
+        stages.append(stage.model_copy(update={"experts": recipe}))
+    return tuple(stages)
+
+
+def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[Choice, ...]:
+    if not distilled:
+        return ("last",)
+    headline: Choice = "validation" if config.datasets[cell.dataset].validation_fraction > 0 else "last"
+    return (headline, *(name for name in dict.fromkeys(config.selection.also) if name != headline))
+
+
+def _check_stages(config: Config, run: Run, key: str) -> None:
+    """What stages may not contradict: each other, and the experts that they name."""
+    for name in ("soft_labels", "parameterisation", "formation"):
+        if len({getattr(stage, name, None) for stage in run.stages}) > 1:
+            raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
+    for k, stage in enumerate(run.stages, start=1):
+        recipe = config.experts[stage.experts]
+        if recipe.network != run.network:
+            raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
+        if stage.parameterisation == "pixels" and stage.formation != 1:
+            raise SeqmatchError(
+                f"{key}.stages[{k - 1}].formation = {stage.formation}: images stored as pixels do not read it; set "
+                "`parameterisation: multi-formation`, or leave it out"
+            )
+        if run.declaration.flat and stage.iterations and not recipe.rho:
+            raise SeqmatchError(
+                f"experts.{stage.experts}.rho = 0: {key} matches sharpness-aware experts; set it (published: 0.01), or "
+                "name others with `experts`"
+            )
+        if run.matches_experts(k) and recipe.epochs is not None and recipe.epochs < run.epochs(k):
+            raise SeqmatchError(
+                f"experts.{stage.experts}.epochs = {recipe.epochs}: {key} can match up to epoch {run.epochs(k)}; raise "
+                "it, or leave it out"
+            )
+
+
+def _recipe(config: Config, name: str | None, key: str) -> str:
+    if name is not None:
+        _one_of(f"{key}.experts", name, config.experts)
+        return name
+    if len(config.experts) != 1:
+        raise SeqmatchError(
+            f"{key}.experts: missing; `experts` has {len(config.experts)} recipes, so say which one "
+            f"({', '.join(config.experts) or 'none defined'})"
+        )
+    return next(iter(config.experts))
+
+
+def _layered(section: type[T], *layers: dict[str, Any]) -> T:
+    """The last layer in which a key was set decides it; sections within are layered likewise, over their default."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merged(merged, layer)
+    nested = {
+        name: _merged(_set(field.default), merged[name])
+        for name, field in section.model_fields.items()
+        if isinstance(field.default, Section) and name in merged
+    }
+    return section(**merged | nested)
+
+
+def _merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _merged(lower[name], value)
+        for name, value in upper.items()
+        if isinstance(value, dict) and isinstance(lower.get(name), dict)
+    }
+    return lower | upper | both
+
+
+def _set(section: Section) -> dict[str, Any]:
+    """What was set in a section, and in those within."""
+    return section.model_dump(exclude_unset=True)
+
+
+def _check_datasets(config: Config) -> None:
+    for name in sorted(RESERVED["datasets"] & set(config.datasets)):
+        raise SeqmatchError(f"datasets.{name}: this name is taken by a folder of results; choose another")
+    for name, dataset in config.datasets.items():
+        if dataset.source in NEED_PATH and dataset.path is None:
+            raise SeqmatchError(f"datasets.{name}.path: missing; {dataset.source} needs the folder of its images")
+        if dataset.source not in NEED_PATH and dataset.path is not None:
+            raise SeqmatchError(
+                f"datasets.{name}.path = {dataset.path}: {dataset.source} takes none; folders that have its files go "
+                "into `data.sources`"
+            )
+
+
+def _check_experts(config: Config) -> None:
+    for name, experts in config.experts.items():
+        _one_of(f"experts.{name}.network", experts.network, config.networks)
+        norm = config.networks[experts.network].norm
+        if norm not in MATCHING_NORMS:
+            raise SeqmatchError(
+                f"networks.{experts.network}.norm = {norm}: trajectories are matched without running statistics; "
+                f"experts need {' or '.join(MATCHING_NORMS)}"
+            )
+
+
+def _check_names(config: Config) -> None:
+    for index, cell in enumerate(config.cells):
+        _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
+        for place, name in enumerate(cell.architectures or []):
+            _one_of(f"cells[{index}].architectures[{place}]", name, config.networks)
+    for index, name in enumerate(config.cross_architecture.architectures):
+        _one_of(f"cross_architecture.architectures[{index}]", name, config.networks)
+
+
+def _one_of(key: str, value: str, names: dict[str, Any]) -> None:
+    if value not in names:
+        raise SeqmatchError(f"{key} = {value}: not defined; {allowed(value, names)}")

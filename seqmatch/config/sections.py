@@ -1,0 +1,336 @@
+"""The sections of config.yaml as typed models: what each key may be, what it means, and its default.
+
+What a method reads of `matching` is a section of its own (`WholeData`, `Coreset`, and one for each objective):
+`seqmatch.config.methods` says which method reads which.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from seqmatch.config.catalog import SOURCES
+
+NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
+"""Names become parts of paths: lower-case letters and digits, joined by single hyphens or underscores."""
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _ascending(values: list[float]) -> list[float]:
+    if sorted(set(values)) != values:
+        raise ValueError("expected ascending, distinct fractions")
+    return values
+
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A folder or a URL: no control characters, which no path of good will has, and which garble commands and messages."""
+Count = Annotated[int, Field(strict=True, ge=1)]
+BatchSize = Annotated[int, Field(strict=True, ge=2)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
+Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
+OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
+Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
+Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
+Choice = Literal["validation", "last", "test"]
+CompileMode = Literal["auto", "always", "never"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+Parameterisation = Literal["pixels", "multi-formation"]
+
+
+DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
+"""Sources whose published files are fetched."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(Section):
+    """One data set, how it is split and normalised, and how its images may vary."""
+
+    source: Literal["imagefolder", *SOURCES] = Field(description="where the images come from")
+    path: Place | None = Field(
+        None,
+        description="folder of an `imagefolder` (`train/<class>/`, `test/<class>/`; or `<class>/` alone), or of "
+        "ImageNet-1k (`train/<wnid>/`, `val/<wnid>/`) for its subsets; other sources need none",
+    )
+    image_size: Annotated[int, Field(strict=True, ge=8, le=128)] | None = Field(
+        None,
+        description="pixels of a side: the short one is resized to it, the middle kept; by default images stay as they "
+        "are (ImageNet subsets: 128)",
+    )
+    channels: Literal[1, 3] = Field(3, description="of an `imagefolder`: 3 for colour, 1 for grey")
+    test_fraction: OpenFraction = Field(
+        0.25,
+        description="share of the images held out as test data, where the source has no test split",
+    )
+    split_seed: Whole = Field(0, description="another number holds out other images")
+    validation_fraction: Fraction = Field(
+        0.1,
+        description="share of the training images held out to choose snapshots; "
+        "0 is the paper's setting and makes `last` the headline",
+    )
+    normalization: Literal["standardize", "zca", "none"] = Field(
+        "standardize", description="fitted on the training split, applied to every split"
+    )
+    zca_regularization: Positive = Field(0.1, description="added to the eigenvalues before whitening")
+    augmentation: list[Operation] = Field(
+        ["color", "crop", "cutout", "flip", "scale", "rotate"],
+        description="DSA operations, one drawn for each batch; [] for none; leave out `flip` for digits",
+    )
+
+
+class Network(Section):
+    """An architecture, independent of image size and number of classes."""
+
+    family: Literal["convnet", "resnet18", "vgg11", "alexnet"] = Field(description="kind of network")
+    width: Count = Field(
+        128,
+        le=4096,
+        description="channels of the first block (standard: ConvNet, AlexNet 128; ResNet18, VGG11 64)",
+    )
+    depth: Annotated[int, Field(strict=True, ge=1, le=7)] = Field(
+        3, description="blocks of a ConvNet; other families ignore it"
+    )
+    norm: Literal["instance", "batch", "none"] = Field(
+        "instance", description="normalisation; matching needs `instance` or `none`"
+    )
+
+
+class Training(Section):
+    """Stochastic gradient descent."""
+
+    augmentation: list[Operation] | None = Field(None, description="DSA operations; by default those of the data set")
+    augmentation_form: Literal["single", "composed"] = Field(
+        "single",
+        description="`single`: one operation for each batch; `composed`, IDC's: flip, colour, one of crop, scale and "
+        "rotate, and cutout, as far as they are among them",
+    )
+    cutmix: Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_bool)] = Field(
+        0.0, description="probability that a batch is cut and mixed (CutMix), after DSA"
+    )
+
+    batch_size: BatchSize = Field(256, description="images a step; a leftover of one joins the batch before it")
+    momentum: Fraction = Field(0.0, description="momentum of SGD")
+    weight_decay: NotNegative = Field(0.0, description="L2 penalty")
+    decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
+        [], description="fractions of the epochs at which the learning rate is multiplied by `decay_factor`"
+    )
+    decay_factor: Factor = Field(0.1, description="factor on the learning rate")
+    precision: Precision = Field(
+        "float32",
+        description="arithmetic of convolutions and matrix products in training; `tf32` (on GPUs alone) and `bfloat16` "
+        "are faster and round; matching and test passes never do",
+    )
+
+
+class Experts(Training):
+    """Networks trained on real data whose parameters are recorded after every epoch."""
+
+    network: Name = Field(description="a key of `networks`")
+    shards: Count = Field(1, description="files, and so jobs, the experts are spread over")
+    networks_per_shard: Count = Field(10, description="experts in a file")
+    learning_rate: Positive = Field(0.01, description="step size on real data")
+    rho: NotNegative = Field(
+        0.0, description="radius of sharpness-aware training (GSAM), which FTD needs; published: 0.01; 0: plain SGD"
+    )
+    gsam_alpha: NotNegative = Field(
+        0.3, description="with `rho`: how much the part of the gradient across the perturbed one counts against it"
+    )
+    epochs: Count | None = Field(None, description="epochs recorded; by default as many as any first stage can match")
+    storage: Literal["float32", "float16"] = Field(
+        "float32",
+        description="precision on disk; `float16` rounds each network's way from its start, and halves the files",
+    )
+
+
+class WholeData(Section):
+    """What training on all real data reads of `matching`."""
+
+    experts: Name | None = Field(
+        None,
+        description="a key of `experts`, and so the network that is matched and evaluated; may be left out if there is "
+        "just one",
+    )
+
+
+class Stored(WholeData):
+    """How a subset of images is stored, whether they are distilled or not."""
+
+    parameterisation: Parameterisation = Field(
+        "pixels",
+        description="how images are stored: `pixels`, as they are; `multi-formation`, several in one (`idc`'s)",
+    )
+    formation: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(
+        1,
+        description="with `multi-formation`: images that each stored one holds along a side, shrunk; networks see each "
+        "of them at full size",
+    )
+    initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
+
+
+class SoftLabels(Section):
+    """Labels that are shares of classes."""
+
+    soft_labels: bool = Field(
+        False,
+        strict=True,
+        description="label initial images with the mean prediction of the experts, instead of their class; the same "
+        "for all stages",
+    )
+
+
+Initial = Literal["random", "herding", "k-center"]
+
+
+class Coreset(SoftLabels, Stored):
+    """Real images that stay as they are: what `random`, `herding` and `k-center` read of `matching`."""
+
+    initial: Initial = Field("random", description="which real images are taken; the method says it")
+    iterations: ClassVar[int] = 0
+    snapshots: ClassVar[int] = 0
+
+
+class Matching(Stored):
+    """How one subset is distilled, whatever is matched: what the sections of all objectives share."""
+
+    initial: Initial = Field(
+        "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
+    )
+    iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
+    snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
+    optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
+    momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
+    ema: Fraction = Field(
+        0.0,
+        description="decay of the exponential moving average of the images, which is what is kept; 0: the images "
+        "themselves",
+    )
+    lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
+
+
+class TrajectoryMatching(SoftLabels, Matching):
+    """Parts of expert trajectories are matched by a student's steps (Cazenavette et al. 2022)."""
+
+    synthetic_steps: Count = Field(30, description="SGD steps of the student per iteration")
+    expert_epochs: Count = Field(2, description="epochs of the expert that those steps should match (M)")
+    max_start_epoch: Count = Field(20, description="start epochs are drawn from 0 … this − 1")
+    experts_per_step: Count = Field(
+        1, description="parts of trajectories that one update matches; their losses and gradients are averaged"
+    )
+    synthetic_batch: Count | None = Field(
+        None, description="images per student step, by default as many as the subset being distilled has"
+    )
+    lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
+
+
+class ClassMatching(Matching):
+    """Each class is matched by itself, real images against synthetic ones: what the sections below share."""
+
+    real_batch: Count = Field(256, description="real images of each class per iteration")
+    augment_matching: bool = Field(True, strict=True, description="whether what is matched is augmented (`dc`: not)")
+
+
+class DistributionMatching(ClassMatching):
+    """Each class's mean features in random networks are matched (Zhao & Bilen 2023)."""
+
+
+class GradientMatching(ClassMatching):
+    """Each class's gradient is matched in networks that learn from the synthetic images (Zhao et al. 2021)."""
+
+    updates_per_network: Count = Field(
+        10, description="iterations with one network, before another one; states are saved between networks alone"
+    )
+    network_epochs: Count = Field(
+        50, description="epochs on the synthetic images that the network learns between two iterations"
+    )
+    learner: Training = Field(
+        Training(momentum=0.5), description="how the network learns from them, at the stage's step size"
+    )
+
+
+class CondensationMatching(ClassMatching):
+    """Each class's gradient is matched in networks that learn from real images (IDC, Kim et al. 2022)."""
+
+    real_batch: Count = Field(64, description="real images of each class per iteration")
+    synthetic_batch: Count | None = Field(
+        None, description="decoded images of each class per iteration, by default all"
+    )
+    updates_per_network: Count = Field(
+        100, description="iterations with one network, before another one; states are saved between networks alone"
+    )
+    distance: Literal["squared", "absolute"] = Field(
+        "squared", description="of gradients; published: `absolute` (L1) for MNIST"
+    )
+    network_images: Count = Field(2000, description="real images that the network learns from between two iterations")
+    learner: Training = Field(
+        Training(batch_size=64, momentum=0.9, weight_decay=5e-4, augmentation_form="composed", cutmix=0.5),
+        description="how the network learns from them, at the stage's step size; by default without cutout, of which "
+        "CutMix takes the place",
+    )
+
+
+class Evaluation(Training):
+    """Training of fresh networks on a distilled curriculum, or real data for `whole`; `idc` has defaults of its own."""
+
+    momentum: Fraction = Field(0.9, description="momentum of SGD")
+    weight_decay: NotNegative = Field(5e-4, description="L2 penalty")
+    decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
+        [0.5],
+        description="fractions of a stage's epochs at which the learning rate is multiplied by `decay_factor`",
+    )
+    networks: Count = Field(5, description="networks trained from different initialisations")
+    epochs: Count = Field(1000, description="epochs of each stage")
+    learning_rate: Positive | None = Field(
+        None, description="step size; by default each stage's own learned one; needed for `whole`"
+    )
+    curriculum: Literal["union", "subset"] = Field(
+        "union",
+        description="stage k trains networks on S_1 ∪ … ∪ S_k, or on S_k alone; matching always takes the union",
+    )
+
+
+class Selection(Section):
+    """How one snapshot is chosen: on the validation split, or the last one where there is none. Never on test data."""
+
+    networks: Count = Field(1, description="networks that score each snapshot")
+    also: list[Literal["last", "test"]] = Field(
+        ["last", "test"],
+        description="other choices evaluated beside it on the matched network; `test` is the field's usual protocol, "
+        "and optimistic; nothing is distilled after it",
+    )
+
+
+class CrossArchitecture(Section):
+    """Evaluation of the synthetic sets on other networks than the one they were distilled with."""
+
+    architectures: list[Name] = Field([], description="keys of `networks`; [] for no such table")
+    seeds: Count | None = Field(None, description="how many of `seeds`, from the first; by default all")
+
+
+class Difficulty(Section):
+    """The hard and easy split of the real training instances."""
+
+    networks: Count = Field(3, description="networks whose losses are recorded")
+    records: Count = Field(20, description="records a stage, at even intervals of its epochs")
+
+
+class Coupling(Section):
+    """How much the images that react most to a student hold of what the others teach."""
+
+    networks: Count = Field(
+        3, description="networks that the images' amplifications are averaged over, and that are trained on each half"
+    )
+    records: Count = Field(
+        4, description="moments of an image's own stage, besides its start, at which its amplification is estimated"
+    )
+    draws: Count = Field(4, description="random directions of an estimate")

@@ -1,0 +1,79 @@
+"""What tables are made of: which runs they show, and beside which published numbers. Imports no torch."""
+
+import hashlib
+
+from seqmatch.config import Experiment, Run
+from seqmatch.config.catalog import IMAGENET_SUBSETS
+from seqmatch.config.methods import standard_names
+
+PUBLISHED_NAMES = {
+    "convnet": "ConvNet-{depth}",
+    "resnet18": "ResNet18",
+    "vgg11": "VGG11",
+    "alexnet": "AlexNet",
+}
+"""Names that publications have for families of networks."""
+
+
+def in_table3(experiment: Experiment, run: Run) -> bool:
+    """Whether a run is on a subset of ImageNet."""
+    return experiment.config.datasets[run.dataset].source in IMAGENET_SUBSETS
+
+
+def in_table1(experiment: Experiment, run: Run) -> bool:
+    return not in_table3(experiment, run)
+
+
+def in_contrasts(experiment: Experiment, run: Run) -> bool:
+    """Whether a run is compared with another one."""
+    return any(
+        (run.dataset, str(run.ipc)) == (dataset, ipc) and run.method in methods
+        for dataset, ipc, *methods in contrasts(experiment)
+    )
+
+
+def contrasts(experiment: Experiment) -> list[tuple[str, str, str, str]]:
+    """Each method of several subsets with those of one subset, the same backbone, and the same cell: data set, ipc,
+    method, baseline."""
+    runs = experiment.runs.values()
+    return [
+        (run.dataset, str(run.ipc), run.method, other.method)
+        for run in runs
+        for other in runs
+        if run.sequential
+        and other.subsets == 1
+        and (run.dataset, run.ipc, run.backbone) == (other.dataset, other.ipc, other.backbone)
+    ]
+
+
+def method_order(experiment: Experiment) -> list[str]:
+    """Names of methods in the order of tables: the standard ones, then those of the configuration's own."""
+    return list(dict.fromkeys([*standard_names(), *(run.method for run in experiment.runs.values())]))
+
+
+def published_data(experiment: Experiment) -> dict[str, str]:
+    """Data sets that hold a published one as it is, and which."""
+    return {
+        name: dataset.source
+        for name, dataset in sorted(experiment.config.datasets.items())
+        if dataset.image_size is None and dataset.source != "imagefolder"
+    }
+
+
+def published_networks(experiment: Experiment) -> dict[str, str]:
+    """Networks whose family publications have a name for, and that name."""
+    return {
+        name: PUBLISHED_NAMES[network.family].format(depth=network.depth)
+        for name, network in sorted(experiment.config.networks.items())
+        if network.family in PUBLISHED_NAMES
+    }
+
+
+def configuration(experiment: Experiment) -> str:
+    """What the configuration sets, as JSON, but for what changes no result; defaults are the models' own."""
+    return experiment.config.model_dump_json(exclude_unset=True, exclude={"device", "compile", "data"})
+
+
+def resolved(experiment: Experiment) -> str:
+    """A fingerprint of every setting of every run, so that another default reruns what shows them."""
+    return hashlib.sha256(repr(experiment.runs).encode()).hexdigest()[:16]

@@ -1,0 +1,259 @@
+"""Every job of an experiment: one enumeration for targets, cost, status and overview. Imports no torch.
+
+A rule is declared here with the files that it makes, its jobs, what one costs, and how long one may take; how it is
+done stands in workflow/rules. The log and the benchmark file of a job are named like the first file that it makes.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from seqmatch.config import Experiment, Run
+from seqmatch.config.sections import DOWNLOADED
+from seqmatch.planning import contents, costs
+from seqmatch.planning.costs import Cost, Scale
+
+Wildcards = dict[str, Any]
+
+RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
+FIGURES = "results/figures/{dataset}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A kind of job. Nothing of it has a default: a job without a cost or a limit cannot be declared."""
+
+    outputs: tuple[str, ...]
+    """Patterns of the files that it makes, the one that it is known by first; provenance beside them aside."""
+    jobs: Callable[[Experiment], Iterator[Wildcards]]
+    """The wildcards of each job; some may come twice."""
+    cost: Callable[[Scale, Wildcards], Cost]
+    minutes: int
+    """What a job may take at most, at the first attempt."""
+    trains: bool
+    """Whether it trains networks, and so takes a GPU where there is one."""
+
+    @property
+    def name(self) -> str:
+        """Of its log and benchmark file, as a pattern."""
+        return PurePosixPath(self.outputs[0].removeprefix("results/")).with_suffix("").as_posix()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job."""
+
+    rule: str
+    wildcards: Wildcards
+
+    @property
+    def outputs(self) -> list[str]:
+        return [pattern.format(**self.wildcards) for pattern in RULES[self.rule].outputs]
+
+    @property
+    def log(self) -> str:
+        return f"logs/{RULES[self.rule].name}.log".format(**self.wildcards)
+
+    @property
+    def benchmark(self) -> str:
+        return f"results/benchmarks/{RULES[self.rule].name}.tsv".format(**self.wildcards)
+
+
+class Plan:
+    """All jobs of an experiment."""
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+
+    @cached_property
+    def by_rule(self) -> dict[str, list[Job]]:
+        """The jobs of each rule, in the order of the work."""
+        return {name: _distinct(name, rule.jobs(self.experiment)) for name, rule in RULES.items()}
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [job for jobs in self.by_rule.values() for job in jobs]
+
+    def outputs(self, rule: str, wanted: Callable[[Wildcards], bool] = lambda wildcards: True) -> list[str]:
+        """The first file of each job of a rule whose wildcards are `wanted`."""
+        return [job.outputs[0] for job in self.by_rule[rule] if wanted(job.wildcards)]
+
+    def own_accuracies(self, wanted: Callable[[Run], bool], seeds: Collection[int]) -> list[str]:
+        """Accuracies of runs on the network that was matched."""
+
+        def own(wildcards: Wildcards) -> bool:
+            run = self.experiment.run_of(wildcards)
+            return wanted(run) and wildcards["seed"] in seeds and wildcards["architecture"] == run.network
+
+        return self.outputs("evaluate", own)
+
+    def cross_accuracies(self) -> list[str]:
+        """Accuracies on the other networks of the second table."""
+        return self.outputs("evaluate", lambda of: of["architecture"] in self.experiment.run_of(of).others)
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """What the experiment is run for: tables, figures and the overview."""
+        return [path for rule in RULES if rule in TABLES or rule.startswith("figure_") for path in self.outputs(rule)]
+
+
+def _distinct(rule: str, wildcards: Iterator[Wildcards]) -> list[Job]:
+    return list({tuple(values.values()): Job(rule, values) for values in wildcards}.values())
+
+
+def _datasets(experiment: Experiment) -> Iterator[Wildcards]:
+    return ({"dataset": run.dataset} for run in experiment.runs.values())
+
+
+def _sources(experiment: Experiment) -> Iterator[Wildcards]:
+    sources = (experiment.config.datasets[run.dataset].source for run in experiment.runs.values())
+    return ({"source": source} for source in sources if source in DOWNLOADED)
+
+
+def _shards(experiment: Experiment, recipe: str) -> range:
+    return range(experiment.config.experts[recipe].shards)
+
+
+def _experts(experiment: Experiment) -> Iterator[Wildcards]:
+    for recipe, dataset in experiment.recorded_epochs:
+        for shard in _shards(experiment, recipe):
+            yield {"dataset": dataset, "recipe": recipe, "shard": shard}
+
+
+def _of_run(run: Run) -> list[Wildcards]:
+    about = {"dataset": run.dataset, "method": run.method, "ipc": str(run.ipc)}
+    return [about | {"seed": seed} for seed in run.seeds]
+
+
+def _runs(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
+    """A job for each run that is wanted, and seed."""
+    return lambda experiment: (of for run in experiment.runs.values() if wanted(run) for of in _of_run(run))
+
+
+def _subsets(experiment: Experiment) -> Iterator[Wildcards]:
+    for run in experiment.runs.values():
+        for of in _of_run(run):
+            for k in range(1, run.subsets + 1):
+                yield of | {"subset": k}
+
+
+def _teachers(experiment: Experiment) -> Iterator[Wildcards]:
+    for of in _subsets(experiment):
+        run, k = experiment.run_of(of), of["subset"]
+        if run.uses_teachers(k):
+            for shard in _shards(experiment, run.stages[k - 1].experts):
+                yield of | {"shard": shard}
+
+
+def _evaluations(experiment: Experiment) -> Iterator[Wildcards]:
+    """Every run on its own network, then on the other ones."""
+    runs = experiment.runs.values()
+    for run in runs:
+        for of in _of_run(run):
+            yield of | {"architecture": run.network}
+    for run in runs:
+        for of in _of_run(run):
+            if of["seed"] in experiment.cross_seeds:
+                for other in run.others:
+                    yield of | {"architecture": other}
+
+
+def _cells(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
+    """A job for each data set and ipc of which a run is wanted."""
+    return lambda experiment: (
+        {"dataset": run.dataset, "ipc": str(run.ipc)} for run in experiment.runs.values() if wanted(run)
+    )
+
+
+def _datasets_of(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
+    return lambda experiment: ({"dataset": run.dataset} for run in experiment.runs.values() if wanted(run))
+
+
+def _once(wanted: Callable[[Experiment], Any] = lambda experiment: True) -> Callable[[Experiment], Iterator[Wildcards]]:
+    """A single job, if the experiment has anything for it."""
+    return lambda experiment: iter([{}] if wanted(experiment) else [])
+
+
+def _any(wanted: Callable[[Run], bool]) -> Callable[[Experiment], bool]:
+    return lambda experiment: any(map(wanted, experiment.runs.values()))
+
+
+def _in(table: Callable[[Experiment, Run], bool]) -> Callable[[Experiment], bool]:
+    return lambda experiment: any(table(experiment, run) for run in experiment.runs.values())
+
+
+def _training(outputs: tuple[str, ...], jobs: Any, cost: Any, minutes: int) -> Rule:
+    return Rule(outputs, jobs, cost, minutes, trains=True)
+
+
+def _drawing(output: str, jobs: Any) -> Rule:
+    """A table or figure: seconds where Snakemake itself runs."""
+    return Rule((output,), jobs, costs.nothing, 10, trains=False)
+
+
+def _distilled(run: Run) -> bool:
+    return run.distilled
+
+
+def _divisible(run: Run) -> bool:
+    return run.divisible
+
+
+def _sequential(run: Run) -> bool:
+    return run.sequential
+
+
+RULES = {
+    "fetch_data": Rule(("data/{source}/files.json",), _sources, costs.nothing, 240, trains=False),
+    "prepare_dataset": Rule(("results/{dataset}/data.safetensors",), _datasets, costs.preparation, 60, trains=False),
+    "train_experts": _training(
+        ("results/{dataset}/experts/{recipe}/shard{shard}.safetensors",), _experts, costs.experts, 240
+    ),
+    "train_teachers": _training(
+        (f"{RUN}/teachers{{subset}}/shard{{shard}}.safetensors",), _teachers, costs.teachers, 240
+    ),
+    "distill_subset": _training((f"{RUN}/snapshots{{subset}}.safetensors",), _subsets, costs.distillation, 720),
+    "select_snapshot": _training(
+        (f"{RUN}/subset{{subset}}.safetensors", f"{RUN}/scores{{subset}}.csv"), _subsets, costs.selection, 240
+    ),
+    "evaluate": _training((f"{RUN}/accuracy/{{architecture}}.csv",), _evaluations, costs.evaluation, 480),
+    "record_losses": _training((f"{RUN}/losses.safetensors",), _runs(_distilled), costs.losses, 240),
+    "measure_coupling": _training((f"{RUN}/coupling.csv",), _runs(_divisible), costs.coupling, 240),
+    "measure_stages": _training((f"{RUN}/stages.csv",), _runs(_sequential), costs.stages, 240),
+    "cluster_difficulty": Rule(
+        ("results/difficulty.csv", "results/losses.csv", "results/difficulty_stability.csv"),
+        _once(_any(_distilled)),
+        costs.nothing,
+        60,
+        trains=False,
+    ),
+    "collect_accuracy": _drawing("results/accuracy.csv", _once()),
+    "collect_coupling": _drawing("results/coupling.csv", _once(_any(_divisible))),
+    "collect_stages": _drawing("results/stages.csv", _once(_any(_sequential))),
+    "collect_convergence": _drawing("results/{dataset}/convergence-ipc{ipc}.csv", _cells(_distilled)),
+    "measure_resources": _drawing("results/{dataset}/resources.csv", _datasets),
+    "collect_resources": _drawing("results/resources.csv", _once()),
+    "table1": _drawing("results/table1.csv", _once(_in(contents.in_table1))),
+    "table3": _drawing("results/table3.csv", _once(_in(contents.in_table3))),
+    "table2": _drawing("results/table2.csv", _once(_any(lambda run: bool(run.others)))),
+    "comparison": _drawing("results/comparison.csv", _once(contents.contrasts)),
+    "table4": _drawing("results/table4.csv", _once()),
+    "published": _drawing("results/published.csv", _once()),
+    "overview": Rule(("results/overview.html", "results/configuration.html"), _once(), costs.nothing, 10, trains=False),
+    "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_distilled)),
+    "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_distilled)),
+    "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),
+    "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets_of(_divisible)),
+    "figure_stages": _drawing(f"{FIGURES}/stages-ipc{{ipc}}.png", _cells(_sequential)),
+    "figure_images": _drawing(
+        f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(lambda run: run.subsets > 0)
+    ),
+    "figure_initial": _drawing(f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(_distilled)),
+    "figure_resources": _drawing(f"{FIGURES}/resources.png", _datasets),
+}
+"""Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
+
+TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "table4", "published", "overview")
+"""Rules whose files are targets, besides figures."""
