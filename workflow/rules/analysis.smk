@@ -3,13 +3,13 @@ rule record_losses:
         data=DATA,
         subsets=subsets,
     output:
-        made("record_losses"),
+        table=made("record_losses"),
     log:
         log_of("record_losses"),
     benchmark:
         benchmark_of("record_losses")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **training("record_losses"),
@@ -21,13 +21,13 @@ rule record_losses:
     shell:
         "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
         " --evaluation {params.evaluation:q} {params.more:q} --dataset {wildcards.dataset}"
-        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output[0]}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
         + COMPUTE
 
 
 use rule record_losses as measure_coupling with:
     output:
-        table("measure_coupling"),
+        **table("measure_coupling"),
     log:
         log_of("measure_coupling"),
     benchmark:
@@ -41,13 +41,9 @@ use rule record_losses as measure_coupling with:
         more=["--coupling", CONFIG.coupling.model_dump_json()],
 
 
-def name_of_architecture(wildcards):
-    return ["--architecture", run_of(wildcards).network]
-
-
 use rule record_losses as measure_stages with:
     output:
-        table("measure_stages"),
+        **table("measure_stages"),
     log:
         log_of("measure_stages"),
     benchmark:
@@ -66,29 +62,29 @@ rule cluster_difficulty:
         losses=PLAN.outputs("record_losses"),
     output:
         **sheet("cluster_difficulty", "stability", "stability of hard and easy"),
-        table=table("cluster_difficulty"),
-        bins=table("cluster_difficulty", 1),
+        **table("cluster_difficulty"),
+        bins=RULES["cluster_difficulty"].outputs[1],
+        bins_provenance=RULES["cluster_difficulty"].outputs[1].replace(".csv", ".json"),
     log:
         log_of("cluster_difficulty"),
     benchmark:
         benchmark_of("cluster_difficulty")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("cluster_difficulty", 2000),
     params:
         **command("cluster_difficulty"),
     shell:
-        "python {params.script:q} {input.losses} --out {output.table[0]} --bins {output.bins[0]} --csv {output.csv}"
-        + LOGGED
+        "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} --csv {output.csv} > {log} 2>&1"
 
 
 use rule collect_accuracy as collect_coupling with:
     input:
         PLAN.outputs("measure_coupling"),
     output:
-        table("collect_coupling"),
+        **table("collect_coupling"),
     log:
         log_of("collect_coupling"),
 
@@ -97,7 +93,7 @@ use rule collect_accuracy as collect_stages with:
     input:
         PLAN.outputs("measure_stages"),
     output:
-        table("collect_stages"),
+        **table("collect_stages"),
     log:
         log_of("collect_stages"),
 
@@ -106,7 +102,7 @@ use rule collect_accuracy as collect_resources with:
     input:
         PLAN.outputs("measure_resources"),
     output:
-        table("collect_resources"),
+        **table("collect_resources"),
     log:
         log_of("collect_resources"),
 
@@ -116,46 +112,19 @@ rule collect_convergence:
         snapshots=of_cell("distill_subset"),
         scores=of_cell("select_snapshot", 1),
     output:
-        table("collect_convergence"),
+        **table("collect_convergence"),
     log:
         log_of("collect_convergence"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("collect_convergence", 1000),
     params:
         **command("collect_convergence"),
     shell:
-        "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output[0]}"
-        + LOGGED
-
-
-def measured(wildcards):
-    """The jobs that compute for a data set."""
-    return [
-        job
-        for name in (
-            "prepare_dataset",
-            *(name for name, rule in RULES.items() if rule.trains),
-        )
-        for job in PLAN.by_rule[name]
-        if job.wildcards["dataset"] == wildcards.dataset
-    ]
-
-
-def benchmarks(wildcards):
-    return [job.benchmark for job in measured(wildcards)]
-
-
-def files_by_rule(wildcards):
-    """Each job's rule and files, as options."""
-    return [
-        word
-        for job in measured(wildcards)
-        for word in ("--job", job.rule, *job.outputs)
-    ]
+        "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output.table} > {log} 2>&1"
 
 
 # What jobs wrote is measured, but is no input: deleted experts are not retrained.
@@ -163,12 +132,12 @@ rule measure_resources:
     input:
         benchmarks=benchmarks,
     output:
-        table("measure_resources"),
+        **table("measure_resources"),
     log:
         log_of("measure_resources"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("measure_resources", 500),
@@ -177,4 +146,4 @@ rule measure_resources:
         jobs=files_by_rule,
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --benchmarks {input.benchmarks} {params.jobs}"
-        " --out {output[0]}" + LOGGED
+        " --out {output.table} > {log} 2>&1"

@@ -1,15 +1,3 @@
-def mirrors(wildcards):
-    return [
-        f"--mirror={mirror}" for mirror in CONFIG.data.sources.get(wildcards.source, [])
-    ]
-
-
-def files_of_source(wildcards):
-    """The list of files that a data set is read from, if they are fetched."""
-    source = defined("datasets", wildcards.dataset).source
-    return PLAN.outputs("fetch_data", lambda job: job["source"] == source)
-
-
 rule fetch_data:
     output:
         made("fetch_data"),
@@ -17,7 +5,7 @@ rule fetch_data:
         log_of("fetch_data"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("fetch_data", 1000),
@@ -25,8 +13,7 @@ rule fetch_data:
         script=command("fetch_data")["script"],
         mirrors=mirrors,
     shell:
-        "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output}"
-        + LOGGED
+        "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"
 
 
 rule prepare_dataset:
@@ -39,7 +26,7 @@ rule prepare_dataset:
     benchmark:
         benchmark_of("prepare_dataset")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("prepare_dataset", 1500, 1),
@@ -48,4 +35,4 @@ rule prepare_dataset:
         preparation=named("datasets", "dataset"),
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
-        " --files {input.files} --out {output}" + LOGGED
+        " --files {input.files} --out {output} > {log} 2>&1"

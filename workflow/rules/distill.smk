@@ -1,15 +1,3 @@
-def objective(wildcards):
-    """What is matched, if anything is."""
-    name = run_of(wildcards).declaration.objective
-    return [] if name is None else ["--objective", name]
-
-
-def objective_code(wildcards):
-    """A fingerprint of the objective's step, which the command loads by name, and of how it is declared."""
-    found = run_of(wildcards).objective
-    return "" if found is None else code_of_objective(found, stage_of(wildcards))
-
-
 rule distill_subset:
     input:
         data=DATA,
@@ -23,7 +11,7 @@ rule distill_subset:
     benchmark:
         benchmark_of("distill_subset")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **training("distill_subset"),
@@ -49,14 +37,14 @@ rule select_snapshot:
         prefix=prefix,
         snapshots=made("distill_subset"),
     output:
+        **table("select_snapshot", 1),
         subset=made("select_snapshot"),
-        scores=table("select_snapshot", 1),
     log:
         log_of("select_snapshot"),
     benchmark:
         benchmark_of("select_snapshot")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **training("select_snapshot"),
@@ -70,5 +58,5 @@ rule select_snapshot:
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
         " --selections {params.selections} --network {params.network:q} --evaluation {params.evaluation:q}"
-        " --networks {params.networks} --name {params.name:q} --scores {output.scores[0]} --out {output.subset}"
+        " --networks {params.networks} --name {params.name:q} --scores {output.table} --out {output.subset}"
         + COMPUTE

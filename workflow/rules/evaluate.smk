@@ -1,8 +1,3 @@
-def headline(wildcards):
-    """How the snapshot of the last subset was chosen."""
-    return run_of(wildcards).selections[0]
-
-
 rule evaluate:
     input:
         data=DATA,
@@ -10,13 +5,13 @@ rule evaluate:
         snapshots=of_last_subset(0),
         scores=of_last_subset(1),
     output:
-        table("evaluate"),
+        **table("evaluate"),
     log:
         log_of("evaluate"),
     benchmark:
         benchmark_of("evaluate")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **training("evaluate"),
@@ -32,7 +27,7 @@ rule evaluate:
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
-        " --snapshots {input.snapshots} --scores {input.scores} --out {output[0]}"
+        " --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
         + COMPUTE
 
 
@@ -40,16 +35,16 @@ rule collect_accuracy:
     input:
         PLAN.outputs("evaluate"),
     output:
-        table("collect_accuracy"),
+        **table("collect_accuracy"),
     log:
         log_of("collect_accuracy"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("collect_accuracy", 500),
     params:
         **command("collect_tables"),
     shell:
-        "python {params.script:q} {input} --out {output[0]}" + LOGGED
+        "python {params.script:q} {input} --out {output.table} > {log} 2>&1"

@@ -1,16 +1,3 @@
-def recorded_epochs(wildcards):
-    epochs = EXPERIMENT.recorded_epochs.get((wildcards.recipe, wildcards.dataset))
-    if epochs is None:
-        raise WorkflowError(
-            f"no cell of the configuration asks for experts {wildcards.recipe} on {wildcards.dataset}"
-        )
-    return epochs
-
-
-def network_of_recipe(wildcards):
-    return defined("networks", defined("experts", wildcards.recipe).network)
-
-
 rule train_experts:
     input:
         data=DATA,
@@ -22,7 +9,7 @@ rule train_experts:
     benchmark:
         benchmark_of("train_experts")
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **training("train_experts"),
@@ -32,23 +19,11 @@ rule train_experts:
         network=as_json(network_of_recipe),
         epochs=recorded_epochs,
         through=[],
-        name="{dataset}/{recipe}",
+        name=recipe_draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
         " --name {params.name:q} --out {output}" + COMPUTE
-
-
-def recipe_of_stage(wildcards):
-    return CONFIG.experts[stage_of(wildcards).experts]
-
-
-def teacher_epochs(wildcards):
-    return run_of(wildcards).epochs(int(wildcards.subset))
-
-
-def through_earlier_stages(wildcards):
-    return ["--evaluation", evaluation(wildcards)]
 
 
 use rule train_experts as train_teachers with:

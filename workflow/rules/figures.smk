@@ -13,7 +13,7 @@ rule figure_difficulty:
         log_of("figure_difficulty"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("figure_difficulty", 500),
@@ -21,8 +21,7 @@ rule figure_difficulty:
         **command("figure_difficulty"),
         rows="--dataset {dataset} --ipc {ipc}",
     shell:
-        "python {params.script:q} {input} {params.rows} --out {output.figure} {output.csv}"
-        + LOGGED
+        "python {params.script:q} {input} {params.rows} --out {output.figure} {output.csv} > {log} 2>&1"
 
 
 use rule figure_difficulty as figure_losses with:

@@ -1,12 +1,12 @@
 # Tables are made where Snakemake itself runs, in a second or two each.
 TABLE1 = PLAN.own_accuracies(partial(contents.in_table1, EXPERIMENT), CONFIG.seeds)
 TABLE3 = PLAN.own_accuracies(partial(contents.in_table3, EXPERIMENT), CONFIG.seeds)
-TABLE2 = (
-    PLAN.own_accuracies(attrgetter("others"), EXPERIMENT.cross_seeds)
-    + PLAN.cross_accuracies()
-)
+TABLE2 = [
+    *PLAN.own_accuracies(attrgetter("others"), EXPERIMENT.cross_seeds),
+    *PLAN.cross_accuracies(),
+]
 COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, EXPERIMENT), CONFIG.seeds)
-METHOD_TABLES = PLAN.outputs("table1") + PLAN.outputs("table3")
+METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
 PUBLISHED_NETWORKS = json.dumps(contents.published_networks(EXPERIMENT))
@@ -22,7 +22,7 @@ rule table1:
         log_of("table1"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("table1", 500),
@@ -33,8 +33,7 @@ rule table1:
         published_data=PUBLISHED_DATA,
     shell:
         "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods}"
-        " --published {input.published:q} --published-data {params.published_data:q} --csv {output.csv}"
-        + LOGGED
+        " --published {input.published:q} --published-data {params.published_data:q} --csv {output.csv} > {log} 2>&1"
 
 
 use rule table1 as table3 with:
@@ -62,7 +61,7 @@ rule table2:
         log_of("table2"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("table2", 500),
@@ -73,8 +72,7 @@ rule table2:
         networks=PUBLISHED_NETWORKS,
     shell:
         "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
-        " --published-data {params.published_data:q} --published-networks {params.networks:q} --csv {output.csv}"
-        + LOGGED
+        " --published-data {params.published_data:q} --published-networks {params.networks:q} --csv {output.csv} > {log} 2>&1"
 
 
 rule table4:
@@ -84,7 +82,7 @@ rule table4:
         log_of("table4"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("table4", 500),
@@ -93,8 +91,7 @@ rule table4:
         configuration=contents.configuration(EXPERIMENT),
         resolved=contents.resolved(EXPERIMENT),
     shell:
-        "python {params.script:q} --configuration {params.configuration:q} --csv {output.csv}"
-        + LOGGED
+        "python {params.script:q} --configuration {params.configuration:q} --csv {output.csv} > {log} 2>&1"
 
 
 rule published:
@@ -108,7 +105,7 @@ rule published:
         log_of("published"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("published", 500),
@@ -119,7 +116,7 @@ rule published:
     shell:
         "python {params.script:q} --method-tables {input.methods} --architecture-tables {input.architectures}"
         " --published {input.published:q} --published-data {params.published_data:q}"
-        " --published-networks {params.networks:q} --csv {output.csv}" + LOGGED
+        " --published-networks {params.networks:q} --csv {output.csv} > {log} 2>&1"
 
 
 rule comparison:
@@ -134,7 +131,7 @@ rule comparison:
         log_of("comparison"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("comparison", 500),
@@ -142,8 +139,7 @@ rule comparison:
         **command("comparison"),
         contrasts=json.dumps(contents.contrasts(EXPERIMENT)),
     shell:
-        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv}"
-        + LOGGED
+        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv} > {log} 2>&1"
 
 
 # The report's first page, and the whole configuration.
@@ -171,7 +167,7 @@ rule overview:
         log_of("overview"),
     localrule: True
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     resources:
         **limits("overview", 500),
@@ -185,4 +181,4 @@ rule overview:
         " --accuracies {input.accuracies} --published {input.published:q}"
         " --published-data {params.published_data:q} --resources {input.resources}"
         " --configuration {params.configuration:q} --out {output.overview}"
-        " --configuration-page {output.configuration}" + LOGGED
+        " --configuration-page {output.configuration} > {log} 2>&1"

@@ -1,0 +1,30 @@
+"""Which Python jobs run: `python` on the PATH, which need not be the one that runs Snakemake. Imports no torch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
+
+from seqmatch.errors import SeqmatchError
+
+PROBE = "import importlib.util as u; raise SystemExit(not all(map(u.find_spec, ('torch', 'pydantic', 'safetensors'))))"
+
+
+def put_on_path() -> None:
+    """Have `python` be one that has what jobs need: the one that is active if it has, else the one that runs this.
+
+    Raises:
+        SeqmatchError: neither has.
+    """
+    active, own = which("python"), sys.executable
+    if active is not None and Path(active).parent == Path(own).parent:
+        return
+    for python in filter(None, (active, own)):
+        if subprocess.run([python, "-c", PROBE], capture_output=True).returncode == 0:
+            os.environ["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])
+            return
+    raise SeqmatchError(
+        f"neither the active Python ({active or 'none'}) nor that of Snakemake ({own}) has PyTorch and what else jobs "
+        "need; run `uv run snakemake …` in the checkout, activate its environment, or add `--sdm conda`"
+    )

@@ -1,0 +1,254 @@
+# What wildcards stand for: functions of a job's wildcards, and what makes such functions.
+
+
+def defined(section, name):
+    """The entry `name` of a section of the configuration; its absence is an error that says so."""
+    entries = getattr(CONFIG, section)
+    if name not in entries:
+        raise WorkflowError(
+            f"{section} of the configuration does not define {name} (but {', '.join(entries) or 'nothing'})"
+        )
+    return entries[name]
+
+
+def run_of(wildcards):
+    """The run that the wildcards name; a target outside the configuration is an error that says so."""
+    run = EXPERIMENT.runs.get((wildcards.dataset, wildcards.method, wildcards.ipc))
+    if run is None:
+        raise WorkflowError(
+            f"no cell of the configuration has {wildcards.method} on {wildcards.dataset} with ipc {wildcards.ipc}; "
+            "add it to `cells`"
+        )
+    return run
+
+
+def stage_of(wildcards):
+    """The section of the subset that the wildcards name."""
+    run, k = run_of(wildcards), int(wildcards.subset)
+    if k > run.subsets:
+        raise WorkflowError(
+            f"{wildcards.method} with ipc {wildcards.ipc} has {run.subsets} subsets in the configuration, so there is "
+            f"no subset {k}"
+        )
+    return run.stages[k - 1]
+
+
+def as_json(find):
+    """A rule's parameter: the section that `find` looks up, as JSON."""
+    return lambda wildcards: find(wildcards).model_dump_json()
+
+
+def of_run(attribute):
+    """A rule's parameter: an attribute of the run that the wildcards name."""
+    return lambda wildcards: attrgetter(attribute)(run_of(wildcards))
+
+
+def named(section, wildcard):
+    """A rule's parameter: the entry of a section that a wildcard names, as JSON."""
+    return as_json(lambda wildcards: defined(section, getattr(wildcards, wildcard)))
+
+
+evaluation = as_json(of_run("evaluation"))
+matched_network = as_json(lambda wildcards: CONFIG.networks[run_of(wildcards).network])
+
+
+@cache
+def pixels(dataset):
+    """Numbers in all images of a data set, of which its size in memory follows."""
+    return pixels_of(defined("datasets", dataset))
+
+
+def run_wildcards(wildcards):
+    return {
+        name: getattr(wildcards, name) for name in ("dataset", "method", "ipc", "seed")
+    }
+
+
+def draws(wildcards):
+    """A name for the random draws of a job: its run and subset."""
+    return "/".join([*run_wildcards(wildcards).values(), wildcards.subset])
+
+
+def recipe_draws(wildcards):
+    return f"{wildcards.dataset}/{wildcards.recipe}"
+
+
+def files(pattern, wildcards, **more):
+    """The files of a pattern, for the run that the wildcards name."""
+    return expand(pattern, **run_wildcards(wildcards), **more)
+
+
+def prefix(wildcards):
+    """The subsets before the one that the wildcards name, in order."""
+    earlier = range(1, int(wildcards.subset))
+    return files(made("select_snapshot"), wildcards, subset=earlier)
+
+
+def subsets(wildcards):
+    """S_1 … S_K; none for `whole`."""
+    numbers = range(1, run_of(wildcards).subsets + 1)
+    return files(made("select_snapshot"), wildcards, subset=numbers)
+
+
+def shards(recipe):
+    return range(CONFIG.experts[recipe].shards)
+
+
+def experts(wildcards):
+    """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
+    run, stage, k = run_of(wildcards), stage_of(wildcards), int(wildcards.subset)
+    if run.uses_teachers(k):
+        pattern = made("train_teachers")
+        return files(pattern, wildcards, subset=k, shard=shards(stage.experts))
+    return recipe_files(wildcards, stage) if run.matches_experts(k) else []
+
+
+def choosers(wildcards):
+    """Experts that choose or label the real images that the subset starts from."""
+    stage, k = stage_of(wildcards), int(wildcards.subset)
+    return recipe_files(wildcards, stage) if run_of(wildcards).asks_experts(k) else []
+
+
+def recipe_files(wildcards, stage):
+    return expand(
+        made("train_experts"),
+        dataset=wildcards.dataset,
+        recipe=stage.experts,
+        shard=shards(stage.experts),
+    )
+
+
+def other_selections(wildcards):
+    """Selections of the last snapshot that are evaluated besides the headline's: on the matched network alone."""
+    run = run_of(wildcards)
+    return run.selections[1:] if wildcards.architecture == run.network else ()
+
+
+def of_last_subset(number):
+    """A file that belongs to the last subset's snapshots, where another of them is evaluated."""
+    rule_name = ("distill_subset", "select_snapshot")[number]
+    pattern = RULES[rule_name].outputs[number]
+    return lambda wildcards: (
+        files(pattern, wildcards, subset=run_of(wildcards).subsets)
+        if other_selections(wildcards)
+        else []
+    )
+
+
+def of_cell(rule_name, number=0):
+    """Files of a rule's jobs that are of the data set and ipc that the wildcards name, and of a distilled run."""
+
+    def of_this(wildcards, job):
+        run = EXPERIMENT.run_of(job.wildcards)
+        return run.distilled and (run.dataset, str(run.ipc)) == (
+            wildcards.dataset,
+            wildcards.ipc,
+        )
+
+    return lambda wildcards: [
+        job.outputs[number]
+        for job in PLAN.by_rule[rule_name]
+        if of_this(wildcards, job)
+    ]
+
+
+def needed(paths, what):
+    """An input; a target that the configuration gives none for is an error that says so."""
+
+    def find(wildcards):
+        if not paths:
+            raise WorkflowError(f"the configuration has no {what}")
+        return paths
+
+    return find
+
+
+def code_of_objective(objective, stage):
+    """A fingerprint of an objective's own module, which is loaded by name, and of what is declared of it."""
+    source = ROOT / (objective.step.partition(":")[0].replace(".", "/") + ".py")
+    declared = [objective.step, objective.resumes_every(stage), objective.bounded]
+    return digest_of([source]) + str(declared)
+
+
+def mirrors(wildcards):
+    return [
+        f"--mirror={mirror}" for mirror in CONFIG.data.sources.get(wildcards.source, [])
+    ]
+
+
+def files_of_source(wildcards):
+    """The list of files that a data set is read from, if they are fetched."""
+    source = defined("datasets", wildcards.dataset).source
+    return PLAN.outputs("fetch_data", lambda job: job["source"] == source)
+
+
+def recorded_epochs(wildcards):
+    epochs = EXPERIMENT.recorded_epochs.get((wildcards.recipe, wildcards.dataset))
+    if epochs is None:
+        raise WorkflowError(
+            f"no cell of the configuration asks for experts {wildcards.recipe} on {wildcards.dataset}"
+        )
+    return epochs
+
+
+def network_of_recipe(wildcards):
+    return defined("networks", defined("experts", wildcards.recipe).network)
+
+
+def recipe_of_stage(wildcards):
+    return CONFIG.experts[stage_of(wildcards).experts]
+
+
+def teacher_epochs(wildcards):
+    return run_of(wildcards).epochs(int(wildcards.subset))
+
+
+def through_earlier_stages(wildcards):
+    return ["--evaluation", evaluation(wildcards)]
+
+
+def objective(wildcards):
+    """What is matched, if anything is."""
+    name = run_of(wildcards).declaration.objective
+    return [] if name is None else ["--objective", name]
+
+
+def objective_code(wildcards):
+    """A fingerprint of the objective's step, which the command loads by name, and of how it is declared."""
+    found = run_of(wildcards).objective
+    return "" if found is None else code_of_objective(found, stage_of(wildcards))
+
+
+def headline(wildcards):
+    """How the snapshot of the last subset was chosen."""
+    return run_of(wildcards).selections[0]
+
+
+def name_of_architecture(wildcards):
+    return ["--architecture", run_of(wildcards).network]
+
+
+def measured(wildcards):
+    """The jobs that compute for a data set."""
+    return [
+        job
+        for name in (
+            "prepare_dataset",
+            *(name for name, rule in RULES.items() if rule.trains),
+        )
+        for job in PLAN.by_rule[name]
+        if job.wildcards["dataset"] == wildcards.dataset
+    ]
+
+
+def benchmarks(wildcards):
+    return [job.benchmark for job in measured(wildcards)]
+
+
+def files_by_rule(wildcards):
+    """Each job's rule and files, as options."""
+    return [
+        word
+        for job in measured(wildcards)
+        for word in ("--job", job.rule, *job.outputs)
+    ]
