@@ -1,6 +1,7 @@
-"""Write what follows from the configuration's models: the JSON schema for editors, and the table of all keys.
+"""Write what follows from the configuration's models and the declarations of methods.
 
-Run it after an edit to seqmatch/config.py; a test compares the files with it.
+The JSON schema for editors, the table of all keys, and the table of methods. Run it after an edit to seqmatch/config; a
+test compares the files with it.
 """
 
 import json
@@ -12,31 +13,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import yaml
 from shared import command
 
-from seqmatch import config
+from seqmatch.config import sections
+from seqmatch.config.experiment import Cell, Config, Data, Entry
+from seqmatch.config.methods import METHODS, OBJECTIVES, SEQUENTIAL
 from seqmatch.files.store import save_text
 
-SECTIONS = [
-    ("", config.Config),
-    ("datasets.*", config.Dataset),
-    ("data", config.Data),
-    ("networks.*", config.Network),
-    ("experts.*", config.Experts),
-    ("matching", config.Matching),
-    ("evaluation", config.Evaluation),
-    ("selection", config.Selection),
-    ("cross_architecture", config.CrossArchitecture),
-    ("difficulty", config.Difficulty),
-    ("coupling", config.Coupling),
-    ("cells[]", config.Cell),
-    ("cells[].methods.*", config.Method),
+GENERAL = [
+    ("Top level", Config),
+    ("`datasets.*`", sections.Dataset),
+    ("`data`", Data),
+    ("`networks.*`", sections.Network),
+    ("`experts.*`", sections.Experts),
+]
+FURTHER = [
+    ("`evaluation`", sections.Evaluation),
+    ("`selection`", sections.Selection),
+    ("`cross_architecture`", sections.CrossArchitecture),
+    ("`difficulty`", sections.Difficulty),
+    ("`coupling`", sections.Coupling),
+    ("`cells[]`", Cell),
+    ("`cells[].methods.*`", Entry),
 ]
 
 INTRODUCTION = """\
 # Configuration
 
-`config.yaml` at the top of the repository is the experiment that runs by default. A file given with
-`--configfile` is laid over it: dictionaries are merged key by key, lists (such as `cells` and `seeds`) are
-replaced. What is defined but asked for by no cell costs nothing.
+`config.yaml` at the top of the repository is the experiment that runs where no file is given. A file given with
+`--configfile` takes its place: each is complete in itself, and keys that it leaves out have the defaults below. Of
+several files the later ones are laid over the earlier: dictionaries are merged key by key, lists (such as `cells` and
+`seeds`) are replaced. What is defined but asked for by no cell costs nothing.
 
 | file | what it runs |
 | --- | --- |
@@ -49,34 +54,64 @@ replaced. What is defined but asked for by no cell costs nothing.
 
 `tools/estimate.py --configfile config/paper.yaml` says what one of them will cost before anything runs.
 
-Settings are layered. For each stage of a method, the stage's own entry decides, then `matching` of its cell, then
-the general `matching`; evaluation settings likewise, from the method's `evaluation` to the cell's to the general
-one. `stages` has one entry for each subset, so that its length is K; `{}` changes nothing.
+Settings are layered. For each stage of a method, the stage's own entry decides, then `matching` of its cell, then the
+general `matching`, then the method's usual values ([methods](../docs/methods/README.md)); evaluation settings likewise,
+from the method's `evaluation` to the cell's to the general one. `stages` has one entry per subset, so that its length is
+K; `{}` changes nothing. A method takes from a general `matching` what it reads; a key that no method there reads is
+named in a warning. In its own `stages` such a key is an error, which lists what the method reads.
 
 Keys, values and names are checked before the first job; what depends on the images by the job that reads them. Device,
-number of cores and folders change no result and rerun nothing.
+number of cores and folders change no result and rerun nothing. `results/table4.md` shows what was used.
 
-Defaults below hold for keys that neither your file nor `config.yaml` sets; `config.yaml` is the experiment on the
-digits, so set `seeds`, `matching` (above all `optimizer`, `lr_images`, `iterations`, `initial_step_size`), `evaluation`
-and `cross_architecture` yourself. What a general section sets also comes before the usual values of a method (`ftd`,
-`idc`: [their pages](../docs/methods/README.md)). `results/table4.md` shows what was used.
-
-The tables below are generated from the models in `seqmatch/config.py` by `tools/document_config.py`.
+The tables below are generated from the models in `seqmatch/config/` by `tools/document_config.py`.
 """
+
+MARK = "<!-- written by tools/document_config.py -->"
 
 
 def main(args):
-    schema = config.Config.model_json_schema()
-    save_text(args.schema, yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=110))
-    save_text(args.readme, INTRODUCTION + "".join(section(name, model) for name, model in SECTIONS))
+    save_text(args.schema, yaml.safe_dump(Config.model_json_schema(), sort_keys=False, allow_unicode=True, width=110))
+    tables = [*(section(*each) for each in GENERAL), *matching(), *(section(*each) for each in FURTHER)]
+    save_text(args.readme, INTRODUCTION + "".join(tables))
+    before, _, after = args.methods.read_text(encoding="utf-8").split(MARK)
+    save_text(args.methods, MARK.join([before, f"\n{methods()}", after]))
 
 
-def section(name, model):
+def matching():
+    """What methods read of `matching`: what all that distil share, then each objective's own keys."""
+    yield section("`matching`", sections.Matching)
+    for name, objective in OBJECTIVES.items():
+        of = ", ".join(f"`{method}`" for method, declared in METHODS.items() if declared.objective == name)
+        yield section(f"`matching` of {of}", objective.section, without=sections.Matching)
+    for model in (sections.Coreset, sections.WholeData):
+        of = ", ".join(f"`{method}`" for method, declared in METHODS.items() if declared.section is model)
+        keys = ", ".join(f"`{key}`" for key in model.model_fields if key != "initial")
+        yield f"\n## `matching` of {of}\n\n{model.__doc__}\n\nThey read {keys}.\n"
+
+
+def methods():
+    """The table of methods, from their declarations."""
+    rows = ["| method | page | what moves the images | needs | its usual values |", "| --- | --- | --- | --- | --- |"]
+    needs = {"trajectories": "experts; later subsets teachers", "starts": "later subsets: teachers", "nothing": ""}
+    for name, method in METHODS.items():
+        names = f"`{name}`" if method.subsets == "none" else f"`{name}`, `{SEQUENTIAL}{name}`"
+        page = f"[{method.page}]({method.page}.md)" if method.page else ""
+        usual = ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in (method.usual | method.fixed).items())
+        what = method.title + (f" ({method.source})" if method.source else "")
+        needed = needs[OBJECTIVES[method.objective].needs if method.objective else "nothing"]
+        needed = needed.replace("experts", "sharpness-aware experts") if method.flat else needed
+        rows.append(f"| {names} | {page} | {what} | {needed} | {usual} |")
+    return "\n".join(rows) + "\n"
+
+
+def section(title, model, without=None):
+    """A table of the keys of a model, but for those of another one that are the same there."""
     schema = model.model_json_schema()
-    title = f"`{name}`" if name else "Top level"
+    known = {} if without is None else without.model_json_schema()["properties"]
     rows = [
         f"| `{key}` | {kind(about, schema)} | {default(key, about, schema)} | {about.get('description', '')} |"
         for key, about in schema["properties"].items()
+        if about != known.get(key)
     ]
     lines = [
         "",
@@ -87,7 +122,7 @@ def section(name, model):
         "| key | value | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    return "\n".join([*lines, *rows]) + "\n"
+    return "\n".join([*lines, *rows] if rows else [*lines[:4], "", "No keys of its own."]) + "\n"
 
 
 def kind(about, schema):
@@ -126,4 +161,5 @@ if __name__ == "__main__":
     root = Path(__file__).resolve().parents[1]
     arguments.add_argument("--schema", type=Path, default=root / "workflow/schemas/config.schema.yaml")
     arguments.add_argument("--readme", type=Path, default=root / "config/README.md")
+    arguments.add_argument("--methods", type=Path, default=root / "docs/methods/README.md")
     command.run(main, arguments)

@@ -152,7 +152,7 @@ class Experiment:
             for index, (cell, reads) in enumerate(zip(self.config.cells, by_cell, strict=True))
         ]
         return [
-            f"{place}.{key}: no method {'of this cell' if place != 'matching' else 'here'} reads it"
+            f"{place}.{key}: no method of {'the experiment' if place == 'matching' else 'this cell'} reads it"
             for place, section, reads in places
             for key in sorted(section.model_fields_set - set().union(*reads))
         ]

@@ -154,7 +154,7 @@ class Experts(Training):
 
 
 class WholeData(Section):
-    """What training on all real data reads of `matching`."""
+    """Training on all real data."""
 
     experts: Name | None = Field(
         None,
@@ -193,7 +193,7 @@ Initial = Literal["random", "herding", "k-center"]
 
 
 class Coreset(SoftLabels, Stored):
-    """Real images that stay as they are: what `random`, `herding` and `k-center` read of `matching`."""
+    """Real images that stay as they are."""
 
     initial: Initial = Field("random", description="which real images are taken; the method says it")
     iterations: ClassVar[int] = 0
@@ -201,7 +201,7 @@ class Coreset(SoftLabels, Stored):
 
 
 class Matching(Stored):
-    """How one subset is distilled, whatever is matched: what the sections of all objectives share."""
+    """How one subset is distilled, whatever is matched: the keys that all methods share which move images."""
 
     initial: Initial = Field(
         "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
@@ -254,7 +254,9 @@ class GradientMatching(ClassMatching):
         50, description="epochs on the synthetic images that the network learns between two iterations"
     )
     learner: Training = Field(
-        Training(momentum=0.5), description="how the network learns from them, at the stage's step size"
+        Training(momentum=0.5),
+        description="how the network learns from them, at the stage's step size; keys as of `evaluation`; by default "
+        "momentum 0.5 in batches of 256",
     )
 
 
@@ -274,8 +276,8 @@ class CondensationMatching(ClassMatching):
     network_images: Count = Field(2000, description="real images that the network learns from between two iterations")
     learner: Training = Field(
         Training(batch_size=64, momentum=0.9, weight_decay=5e-4, augmentation_form="composed", cutmix=0.5),
-        description="how the network learns from them, at the stage's step size; by default without cutout, of which "
-        "CutMix takes the place",
+        description="how the network learns from them, at the stage's step size; keys as of `evaluation`; by default "
+        "momentum 0.9, weight decay 5e-4, batches of 64, composed DSA without cutout, and CutMix for half of them",
     )
 
 

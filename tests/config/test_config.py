@@ -24,7 +24,7 @@ def changed(**changes):
 
 
 def test_the_default_configuration_is_valid():
-    runs = config.runs(config.load(DEFAULT))
+    runs = config.load(DEFAULT).runs
     assert {name for _, name, _ in runs} == {"random", "herding", "dm", "mtt", "seqmatch-mtt", "whole"}
     assert runs["digits", "seqmatch-mtt", "2"].subsets == 2
     assert runs["digits", "mtt", "2"].subsets == 1
@@ -117,25 +117,25 @@ def test_settings_are_layered():
     raw = changed(matching__iterations=10, matching__synthetic_steps=11, matching__expert_epochs=1)
     raw["cells"][1]["matching"] = {"synthetic_steps": 12, "max_start_epoch": 13}
     raw["cells"][1]["methods"] = {"seqmatch-mtt": {"stages": [{}, {"max_start_epoch": 14}]}}
-    run = config.runs(config.load(raw))["digits", "seqmatch-mtt", "2"]
+    run = config.load(raw).runs["digits", "seqmatch-mtt", "2"]
     values = [(s.iterations, s.synthetic_steps, s.max_start_epoch, s.momentum) for s in run.stages]
     assert values == [(10, 12, 13, 0.5), (10, 12, 14, 0.5)]
 
 
 def test_a_method_of_ones_own_is_a_variant_of_a_backbone():
     raw = changed(cells__1__methods={"mtt-long": {"backbone": "mtt", "evaluation": {"epochs": 7}}})
-    run = config.runs(config.load(raw))["digits", "mtt-long", "2"]
+    run = config.load(raw).runs["digits", "mtt-long", "2"]
     assert run.backbone == "mtt" and run.evaluation.epochs == 7 and run.evaluation.networks == 5
 
 
 def test_random_is_distillation_without_iterations():
-    run = config.runs(config.load(DEFAULT))["digits", "random", "2"]
-    assert [stage.iterations for stage in run.stages] == [0] and run.protocols == ("last",)
+    run = config.load(DEFAULT).runs["digits", "random", "2"]
+    assert [stage.iterations for stage in run.stages] == [0] and run.selections == ("last",)
 
 
 def test_without_a_validation_split_the_last_snapshot_is_the_headline():
-    runs = config.runs(config.load(changed(datasets__digits__validation_fraction=0)))
-    assert runs["digits", "mtt", "2"].protocols == ("last", "test")
+    runs = config.load(changed(datasets__digits__validation_fraction=0)).runs
+    assert runs["digits", "mtt", "2"].selections == ("last", "test")
 
 
 @pytest.mark.parametrize("also", [["test"], ["test", "last"], []])
@@ -143,13 +143,13 @@ def test_test_data_never_choose_the_headline(also):
     for fraction, headline in ((0.1, "validation"), (0, "last")):
         raw = changed(datasets__digits__validation_fraction=fraction)
         raw["selection"]["also"] = also
-        assert config.runs(config.load(raw))["digits", "mtt", "2"].protocols[0] == headline
+        assert config.load(raw).runs["digits", "mtt", "2"].selections[0] == headline
 
 
 def test_experts_record_what_first_stages_can_match_and_no_more():
-    assert config.recorded_epochs(config.load(DEFAULT), "convnet", "digits") == 13 + 2
+    assert config.load(DEFAULT).recorded_epochs["convnet", "digits"] == 13 + 2
     pinned = config.load(changed(experts__convnet__epochs=30))
-    assert config.recorded_epochs(pinned, "convnet", "digits") == 30
+    assert pinned.recorded_epochs["convnet", "digits"] == 30
 
 
 def test_the_schema_accepts_the_default_and_refuses_an_unknown_key():
@@ -171,13 +171,13 @@ def test_ftd_averages_its_images_and_coresets_move_none():
         "ftd": {"stages": [{"experts": "flat"}]},
         "seqmatch-ftd": {"stages": [{"experts": "flat", "ema": 0.9}, {"experts": "flat"}]},
     }
-    runs = {name: run for (_, name, _), run in config.runs(config.load(raw)).items()}
-    assert [stage.ema for stage in runs["seqmatch-ftd"].stages] == [0.9, config.FTD_EMA]
-    assert runs["mtt"].stages[0].ema == 0 and runs["ftd"].stages[0].ema == config.FTD_EMA
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
+    assert [stage.ema for stage in runs["seqmatch-ftd"].stages] == [0.9, 0.999]
+    assert runs["mtt"].stages[0].ema == 0 and runs["ftd"].stages[0].ema == 0.999
     for name in ("herding", "k-center"):
         (stage,) = runs[name].stages
-        assert (stage.initial, stage.iterations) == (name, 0) and config.asks_experts(stage)
-    assert config.recorded_epochs(config.load(raw), "flat", "digits") == 15
+        assert (stage.initial, stage.iterations) == (name, 0) and runs[name].asks_experts(1)
+    assert config.load(raw).recorded_epochs["flat", "digits"] == 15
 
 
 def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_otherwise():
@@ -190,9 +190,9 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
             "evaluation": {"cutmix": 0, "learning_rate": 0.1},
         },
     }
-    runs = {name: run for (_, name, _), run in config.runs(config.load(raw)).items()}
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
     (plain,), stages = runs["idc"].stages, runs["seqmatch-idc"].stages
-    assert {stage.objective for stage in (plain, *stages)} == {"condensation"}
+    assert {type(stage) for stage in (plain, *stages)} == {config.CondensationMatching}
     assert (plain.formation, plain.real_batch, plain.updates_per_network) == (2, 64, 100)
     assert [(stage.formation, stage.updates_per_network) for stage in stages] == [(3, 50), (3, 100)]
     idc, mtt = runs["idc"].evaluation, runs["mtt"].evaluation
@@ -201,16 +201,23 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
     assert (idc.augmentation_form, mtt.augmentation_form) == ("composed", "single")
     assert (mtt.cutmix, mtt.learning_rate, mtt.augmentation) == (0, None, None)
     assert (runs["seqmatch-idc"].evaluation.cutmix, runs["seqmatch-idc"].evaluation.learning_rate) == (0, 0.1)
-    assert not config.shared_experts(runs["idc"]) and config.uses_teachers(stages[1])
-    assert config.teacher_epochs(stages[1]) == 0 < config.teacher_epochs(runs["mtt"].stages[0])
+    assert not list(runs["idc"].shared_experts()) and runs["seqmatch-idc"].uses_teachers(2)
+    assert runs["seqmatch-idc"].epochs(2) == 0 < runs["mtt"].epochs(1)
 
 
 @pytest.mark.parametrize(
     ("methods", "fault"),
     [
         ({"idc": {"stages": [{}, {}]}}, "2 subsets; idc has one; for more use seqmatch-idc"),
-        ({"dm": {"stages": [{}, {}]}}, "dm has one; for more use a name of your own with `backbone: dm`"),
-        ({"dm": {"stages": [{"soft_labels": True}]}}, "only trajectories take them"),
+        ({"dm": {"stages": [{}, {}]}}, "dm has one; for more use seqmatch-dm"),
+        ({"dm": {"stages": [{"soft_labels": True}]}}, r"dm does not read it; it reads experts, .*real_batch"),
+        (
+            {"mtt": {"stages": [{"network_epochs": 3}]}},
+            r"mtt.stages\[0\].network_epochs: mtt does not read it; it reads",
+        ),
+        ({"dc": {"stages": [{"augment_matching": True}]}}, "dc does not read it"),
+        ({"herding": {"stages": [{"initial": "random"}]}}, "herding does not read it"),
+        ({"mtt": {"stages": [{"formation": 2}]}}, r"formation = 2: images stored as pixels do not read it"),
         ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "soft_labels has to be the same in all of them"),
         ({"seqmatch-idc": {"stages": [{"formation": 3}, {}]}}, "formation has to be the same in all of them"),
     ],
@@ -220,3 +227,24 @@ def test_settings_that_contradict_a_method_are_refused(methods, fault):
     raw["cells"][1]["methods"] = methods
     with pytest.raises(SeqmatchError, match=fault):
         config.load(raw)
+
+
+def test_an_unread_key_of_a_general_section_is_named_in_a_warning():
+    raw = copy.deepcopy(DEFAULT)
+    raw["matching"] |= {"network_epochs": 5, "real_batch": 64}
+    raw["cells"][1]["matching"] = {"distance": "absolute", "iterations": 3}
+    assert config.load(raw).warnings == [
+        "matching.network_epochs: no method of the experiment reads it",
+        "cells[1].matching.distance: no method of this cell reads it",
+    ]
+    assert config.load(DEFAULT).warnings == []
+
+
+def test_a_section_within_a_section_is_layered_key_by_key():
+    raw = copy.deepcopy(DEFAULT)
+    raw["matching"]["learner"] = {"momentum": 0.3}
+    raw["cells"][1]["methods"] = {"dc": None, "idc": {"stages": [{"learner": {"cutmix": 0}}]}}
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
+    (dc,), (idc,) = runs["dc"].stages, runs["idc"].stages
+    assert (dc.learner.momentum, dc.learner.batch_size, dc.augment_matching) == (0.3, 256, False)
+    assert (idc.learner.momentum, idc.learner.cutmix, idc.learner.batch_size) == (0.3, 0, 64)

@@ -1,0 +1,53 @@
+"""Every declaration is complete, and every look-up of an unknown name an error."""
+
+from collections import defaultdict
+from importlib import import_module
+
+import pytest
+from helpers.tiny import ROOT
+
+from seqmatch.config.experiment import SECTIONS
+from seqmatch.config.methods import METHODS, OBJECTIVES, Images, method_of, objective_of, standard_names
+from seqmatch.errors import SeqmatchError
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_names_a_step_that_exists_and_costs_something(name):
+    objective = OBJECTIVES[name]
+    module, _, function = objective.step.partition(":")
+    assert callable(getattr(import_module(module), function))
+    section = objective.section()
+    passes = objective.cost(section, Images(classes=10, real=100, new=20, union=30))
+    assert passes.forward + passes.training + passes.matching > 0
+    assert objective.resumes_every(section) >= 1
+    assert (objective.epochs(section) > 0) == (objective.needs == "trajectories")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_sets_what_its_section_has_and_has_a_page(name):
+    method = METHODS[name]
+    assert set(method.usual) | set(method.fixed) <= set(method.section.model_fields)
+    method.section(**method.usual | method.fixed)
+    assert method.objective is None or issubclass(method.section, OBJECTIVES[method.objective].section)
+    assert not method.page or (ROOT / f"docs/methods/{method.page}.md").is_file()
+
+
+def test_a_key_means_the_same_in_every_section():
+    annotations = defaultdict(set)
+    for section in SECTIONS:
+        for name, field in section.model_fields.items():
+            annotations[name].add((str(field.annotation), str(field.metadata)))
+    assert {name for name, found in annotations.items() if len(found) > 1} == set()
+
+
+def test_every_method_with_subsets_has_a_sequential_form():
+    names = standard_names()
+    assert set(names) == set(METHODS) | {f"seqmatch-{name}" for name in METHODS if name != "whole"}
+    assert names["seqmatch-dm"] == "dm" and list(names)[-1] == "whole"
+
+
+def test_unknown_names_are_errors():
+    with pytest.raises(SeqmatchError, match="unknown objective trajectories; did you mean trajectory"):
+        objective_of("trajectories")
+    with pytest.raises(SeqmatchError, match="unknown method mmt; did you mean mtt"):
+        method_of("mmt")
