@@ -138,8 +138,8 @@ if __name__ == "__main__":
         "--choosers", type=Path, nargs="*", default=[], help="shards of experts that choose or label the initial images"
     )
     arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
-    command.add_section(arguments, "settings", config.Matching, "how this subset is distilled")
-    command.add_section(arguments, "network", config.Network, "architecture of the experts")
+    command.add_section(arguments, "settings", config.Matching, help="how this subset is distilled")
+    command.add_section(arguments, "network", config.Network, help="architecture of the experts")
     arguments.add_argument("--dataset", required=True, help="name of the data set")
     arguments.add_argument("--method", required=True, help="name of the method")
     arguments.add_argument("--ipc", type=int, required=True, help="images per class of the whole synthetic set")

@@ -158,7 +158,7 @@ if __name__ == "__main__":
     arguments.add_argument("--comparison", type=Path, nargs="*", default=[], help="table that comparison.py wrote")
     arguments.add_argument("--accuracies", type=Path, nargs="+", required=True, help="tables that evaluate.py wrote")
     arguments.add_argument("--benchmarks", type=Path, required=True, help="folder of Snakemake's benchmark files")
-    command.add_section(arguments, "configuration", config.Config, "what the configuration sets")
+    command.add_section(arguments, "configuration", config.Config, help="what the configuration sets")
     table_formats.add_published(arguments)
     arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
     arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")

@@ -30,7 +30,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the data set")
-    command.add_section(arguments, "settings", config.Dataset, "how to prepare it")
+    command.add_section(arguments, "settings", config.Dataset, help="how to prepare it")
     arguments.add_argument("--files", type=Path, help="list of the source's files, as fetch_data wrote it beside them")
     arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
     command.run(main, arguments)

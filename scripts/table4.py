@@ -17,6 +17,6 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    command.add_section(arguments, "configuration", config.Config, "what the configuration sets")
+    command.add_section(arguments, "configuration", config.Config, help="what the configuration sets")
     table_formats.add_forms(arguments)
     command.run(main, arguments)

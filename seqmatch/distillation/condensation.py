@@ -14,7 +14,17 @@ from seqmatch.seeds import Seed
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Position, Stage, train
 from seqmatch.transforms import dsa
 
-LEARNER = config.Training(batch_size=64, momentum=0.9, weight_decay=5e-4, augmentation_form="composed", cutmix=0.5)
+LEARNER = config.Training(
+    augmentation=None,
+    augmentation_form="composed",
+    cutmix=0.5,
+    batch_size=64,
+    momentum=0.9,
+    weight_decay=5e-4,
+    decay_at=[],
+    decay_factor=0.1,
+    precision="float32",
+)
 """How the network learns from real images, as published; there without cutout, of which CutMix takes the place."""
 
 MEASURES = {"squared": Measure(squared, (4,)), "absolute": Measure(absolute, (4,))}

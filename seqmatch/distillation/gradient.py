@@ -14,7 +14,17 @@ from seqmatch.seeds import Seed
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Stage, train_through
 from seqmatch.transforms import dsa
 
-LEARNER = config.Training(momentum=0.5)
+LEARNER = config.Training(
+    augmentation=None,
+    augmentation_form="single",
+    cutmix=0.0,
+    batch_size=256,
+    momentum=0.5,
+    weight_decay=0.0,
+    decay_at=[],
+    decay_factor=0.1,
+    precision="float32",
+)
 """How the network learns from the synthetic images, as published."""
 
 

@@ -7,7 +7,7 @@ from S_1 first, then from S_1 ∪ S_2, and so on, each stage with the step size 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,12 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization, Whitening
-from seqmatch.distillation.coresets import Order
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.synthetic.formation import decode, encode
 from seqmatch.training.loop import Stage
+
+if TYPE_CHECKING:
+    from seqmatch.distillation.coresets import Order
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def initial_subset(
     subsets: int,
     subset: int,
     step_size: float,
-    order: Order,
+    order: "Order",
     formation: int = 1,
 ) -> Subset:
     """Real images to start S_k from, k = `subset` from 1; those of different k are distinct.

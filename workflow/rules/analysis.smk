@@ -18,7 +18,7 @@ rule record_losses:
         runtime=growing(240),
     params:
         script=script("record_losses"),
-        sources=sources("record_losses"),
+        code=code("record_losses"),
         network=as_json(matched_network),
         evaluation=as_json(evaluation_of),
         difficulty=CONFIG.difficulty.model_dump_json(),
@@ -59,7 +59,7 @@ rule cluster_difficulty:
         runtime=growing(60),
     params:
         script=script("cluster_difficulty"),
-        sources=sources("cluster_difficulty"),
+        code=code("cluster_difficulty"),
     shell:
         "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} --csv {output.csv}"
         " --markdown {output.markdown} --latex {output.latex} --html {output.html} > {log} 2>&1"
@@ -86,7 +86,7 @@ rule measure_coupling:
         runtime=growing(240),
     params:
         script=script("measure_coupling"),
-        sources=sources("measure_coupling"),
+        code=code("measure_coupling"),
         network=as_json(matched_network),
         evaluation=as_json(evaluation_of),
         coupling=CONFIG.coupling.model_dump_json(),
@@ -118,7 +118,7 @@ rule measure_stages:
         runtime=growing(240),
     params:
         script=script("measure_stages"),
-        sources=sources("measure_stages"),
+        code=code("measure_stages"),
         network=as_json(matched_network),
         evaluation=as_json(evaluation_of),
         architecture=lambda wildcards: run_of(wildcards).network,
@@ -146,7 +146,7 @@ rule collect_coupling:
         runtime=growing(10),
     params:
         script=script("collect_tables"),
-        sources=sources("collect_tables"),
+        code=code("collect_tables"),
     shell:
         "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"
 
@@ -179,7 +179,7 @@ rule collect_convergence:
         runtime=growing(10),
     params:
         script=script("collect_convergence"),
-        sources=sources("collect_convergence"),
+        code=code("collect_convergence"),
     shell:
         "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
         " > {log} 2>&1"
@@ -203,7 +203,7 @@ rule measure_resources:
         runtime=growing(10),
     params:
         script=script("measure_resources"),
-        sources=sources("measure_resources"),
+        code=code("measure_resources"),
         jobs=lambda wildcards: [
             word for job in jobs_on(wildcards.dataset) for word in ("--job", *job)
         ],

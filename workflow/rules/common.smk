@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, pixels_of
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning.code import digest_of, sources_of
+from seqmatch.planning.code import digest
 
 try:
     CONFIG = vocabulary.load(config)
@@ -58,12 +58,12 @@ def script(rule_name):
 
 
 @cache
-def sources(rule_name):
+def code(rule_name):
     """A fingerprint of the script and the modules it runs: as a parameter, so that an edit to one reruns the rule.
 
     (As input files they would be some thirty more for every job to plan.)
     """
-    return digest_of(sources_of(ROOT / "scripts" / f"{rule_name}.py"))
+    return digest(ROOT / "scripts" / f"{rule_name}.py")
 
 
 def run_of(wildcards):

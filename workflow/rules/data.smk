@@ -37,7 +37,7 @@ rule prepare_dataset:
         runtime=growing(60),
     params:
         script=script("prepare_dataset"),
-        sources=sources("prepare_dataset"),
+        code=code("prepare_dataset"),
         settings=as_json(dataset_of),
         files=lambda wildcards, input: [f"--files={path}" for path in input.files],
     shell:

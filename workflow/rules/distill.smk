@@ -20,7 +20,7 @@ rule distill_subset:
         runtime=growing(720),
     params:
         script=script("distill_subset"),
-        sources=sources("distill_subset"),
+        code=code("distill_subset"),
         settings=as_json(stage_of),
         network=as_json(matched_network),
         subsets=lambda wildcards: run_of(wildcards).subsets,
@@ -57,7 +57,7 @@ rule select_snapshot:
         runtime=growing(240),
     params:
         script=script("select_snapshot"),
-        sources=sources("select_snapshot"),
+        code=code("select_snapshot"),
         protocols=lambda wildcards: run_of(wildcards).protocols,
         network=as_json(matched_network),
         evaluation=as_json(evaluation_of),

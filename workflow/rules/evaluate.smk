@@ -21,7 +21,7 @@ rule evaluate:
         runtime=growing(480),
     params:
         script=script("evaluate"),
-        sources=sources("evaluate"),
+        code=code("evaluate"),
         network=lambda wildcards: defined(
             "networks", wildcards.architecture
         ).model_dump_json(),
@@ -55,6 +55,6 @@ rule collect_accuracy:
         runtime=growing(10),
     params:
         script=script("collect_accuracy"),
-        sources=sources("collect_accuracy"),
+        code=code("collect_accuracy"),
     shell:
         "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"

@@ -18,7 +18,7 @@ rule train_experts:
         runtime=growing(240),
     params:
         script=script("train_experts"),
-        sources=sources("train_experts"),
+        code=code("train_experts"),
         recipe=lambda wildcards: defined("experts", wildcards.recipe).model_dump_json(),
         network=lambda wildcards: defined(
             "networks", defined("experts", wildcards.recipe).network
@@ -44,7 +44,7 @@ use rule train_experts as train_teachers with:
         "results/benchmarks/{dataset}/{method}/ipc{ipc}/seed{seed}/teachers{subset}/shard{shard}.tsv"
     params:
         script=script("train_experts"),
-        sources=sources("train_experts"),
+        code=code("train_experts"),
         recipe=as_json(recipe_of),
         network=as_json(matched_network),
         epochs=lambda wildcards: vocabulary.teacher_epochs(stage_of(wildcards)),

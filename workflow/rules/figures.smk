@@ -22,7 +22,7 @@ rule figure_difficulty:
         runtime=growing(10),
     params:
         script=script("figure_difficulty"),
-        sources=sources("figure_difficulty"),
+        code=code("figure_difficulty"),
         rows="--dataset {dataset} --ipc {ipc}",
     shell:
         "python {params.script:q} {input.table} {params.rows} --out {output.figure} {output.table} > {log} 2>&1"
@@ -41,7 +41,7 @@ use rule figure_difficulty as figure_losses with:
         "logs/{dataset}/figure_losses-ipc{ipc}.log",
     params:
         script=script("figure_losses"),
-        sources=sources("figure_losses"),
+        code=code("figure_losses"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 
@@ -56,7 +56,7 @@ use rule figure_difficulty as figure_coupling with:
         "logs/{dataset}/figure_coupling.log",
     params:
         script=script("figure_coupling"),
-        sources=sources("figure_coupling"),
+        code=code("figure_coupling"),
         rows="--dataset {dataset}",
 
 
@@ -73,7 +73,7 @@ use rule figure_difficulty as figure_convergence with:
         "logs/{dataset}/figure_convergence-ipc{ipc}.log",
     params:
         script=script("figure_convergence"),
-        sources=sources("figure_convergence"),
+        code=code("figure_convergence"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 
@@ -88,7 +88,7 @@ use rule figure_difficulty as figure_stages with:
         "logs/{dataset}/figure_stages-ipc{ipc}.log",
     params:
         script=script("figure_stages"),
-        sources=sources("figure_stages"),
+        code=code("figure_stages"),
         rows="--dataset {dataset} --ipc {ipc}",
 
 
@@ -103,7 +103,7 @@ use rule figure_difficulty as figure_resources with:
         "logs/{dataset}/figure_resources.log",
     params:
         script=script("figure_resources"),
-        sources=sources("figure_resources"),
+        code=code("figure_resources"),
         rows="--dataset {dataset}",
 
 
@@ -130,7 +130,7 @@ rule figure_images:
         runtime=growing(10),
     params:
         script=script("figure_images"),
-        sources=sources("figure_images"),
+        code=code("figure_images"),
         title="{dataset}, {method}, ipc {ipc}",
         initial="",
     shell:
@@ -152,6 +152,6 @@ use rule figure_images as figure_initial with:
         "logs/{dataset}/{method}/ipc{ipc}/seed{seed}/figure_initial.log",
     params:
         script=script("figure_images"),
-        sources=sources("figure_images"),
+        code=code("figure_images"),
         title="{dataset}, {method}, ipc {ipc}",
         initial="--initial",

@@ -25,7 +25,7 @@ rule table1:
         runtime=growing(10),
     params:
         script=script("table1"),
-        sources=sources("table1"),
+        code=code("table1"),
         number=1,
         methods=METHODS,
         published_data=published_data(),
@@ -54,7 +54,7 @@ use rule table1 as table3 with:
         "logs/table3.log",
     params:
         script=script("table1"),
-        sources=sources("table1"),
+        code=code("table1"),
         number=3,
         methods=METHODS,
         published_data=published_data(),
@@ -86,7 +86,7 @@ rule table2:
         runtime=growing(10),
     params:
         script=script("table2"),
-        sources=sources("table2"),
+        code=code("table2"),
         methods=METHODS,
         published_data=published_data(),
         networks=published_networks(),
@@ -119,7 +119,7 @@ rule table4:
         runtime=growing(10),
     params:
         script=script("table4"),
-        sources=sources("table4"),
+        code=code("table4"),
         configuration=configuration(),
         resolved=resolved(),
     shell:
@@ -154,7 +154,7 @@ rule published:
         runtime=growing(10),
     params:
         script=script("published"),
-        sources=sources("published"),
+        code=code("published"),
         published_data=published_data(),
         networks=published_networks(),
     shell:
@@ -198,7 +198,7 @@ rule comparison:
         runtime=growing(10),
     params:
         script=script("comparison"),
-        sources=sources("comparison"),
+        code=code("comparison"),
         contrasts=json.dumps(CONTRASTS),
     shell:
         "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q}"
@@ -237,7 +237,7 @@ rule overview:
         runtime=growing(10),
     params:
         script=script("overview"),
-        sources=sources("overview"),
+        code=code("overview"),
         configuration=configuration(),
         resolved=resolved(),
         published_data=published_data(),
