@@ -39,7 +39,8 @@ def main(args):
     check(args)
     device = prepare(args.gpu, args.threads)
     header = provenance(command.parameters(args), [args.data, *args.prefix, *args.choosers, *args.experts], device.type)
-    checkpoint = compute.open_checkpoint(args, header)
+    objective = OBJECTIVES.get(args.objective)
+    checkpoint = compute.open_checkpoint(args, header, [objective.module] if objective else [])
     dataset = load(args.data)
     prefix = [load_subset(path) for path in args.prefix]
     with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
@@ -47,7 +48,6 @@ def main(args):
     if args.matching.iterations == 0:
         snapshots = undistilled(initial)
     else:
-        objective = OBJECTIVES[args.objective]
         restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, dataset))
         with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
             step = make_step(objective)(make_problem(args, dataset, initial, prefix, trajectories, device))
@@ -141,7 +141,7 @@ if __name__ == "__main__":
     arguments.add_argument(
         "--matching", type=json.loads, required=True, metavar="JSON", help="how this subset is distilled; keys: README"
     )
-    command.add_section(arguments, "network", config.Network, "architecture of the experts")
+    command.add_section(arguments, "network", config.Network, help="architecture of the experts")
     arguments.add_argument("--dataset", required=True, help="name of the data set")
     arguments.add_argument("--method", required=True, help="name of the method")
     arguments.add_argument("--ipc", type=int, required=True, help="images per class of the whole synthetic set")

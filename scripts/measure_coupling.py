@@ -52,7 +52,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
-    command.add_section(arguments, "coupling", config.Coupling, "how much to measure")
+    command.add_section(arguments, "coupling", config.Coupling, help="how much to measure")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -30,7 +30,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--dataset", required=True, help="name of the data set")
-    command.add_section(arguments, "preparation", config.Dataset, "how to prepare it")
+    command.add_section(arguments, "preparation", config.Dataset, help="how to prepare it")
     arguments.add_argument(
         "--files", type=Path, nargs="?", help="list of the source's files, as fetch_data wrote it beside them"
     )

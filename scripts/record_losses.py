@@ -50,7 +50,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
-    command.add_section(arguments, "difficulty", config.Difficulty, "how much to record")
+    command.add_section(arguments, "difficulty", config.Difficulty, help="how much to record")
     arguments.add_argument("--out", type=Path, required=True, help="losses to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

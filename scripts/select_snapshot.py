@@ -79,8 +79,8 @@ if __name__ == "__main__":
         required=True,
         help="what to score for; the first one takes the snapshot",
     )
-    command.add_section(arguments, "network", config.Network, "architecture to train")
-    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    command.add_section(arguments, "network", config.Network, help="architecture to train")
+    command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
     arguments.add_argument("--networks", type=int, required=True, help="networks that score each snapshot")
     arguments.add_argument("--name", required=True, help="names the random draws, parts joined by /")
     arguments.add_argument("--scores", type=Path, required=True, help="table of scores to write (.csv)")

@@ -59,10 +59,14 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
     arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
-    command.add_section(arguments, "recipe", config.Experts, "how experts train on real data")
-    command.add_section(arguments, "network", config.Network, "their architecture")
+    command.add_section(arguments, "recipe", config.Experts, help="how experts train on real data")
+    command.add_section(arguments, "network", config.Network, help="their architecture")
     command.add_section(
-        arguments, "evaluation", config.Evaluation, "with --prefix: training through earlier stages", required=False
+        arguments,
+        "evaluation",
+        config.Evaluation,
+        help="with --prefix: training through earlier stages",
+        required=False,
     )
     arguments.add_argument("--epochs", type=int, required=True, help="epochs on real data to record")
     arguments.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")

@@ -38,7 +38,7 @@ def test_every_script_explains_its_arguments(script):
 
 def test_every_rule_has_a_script_of_its_name():
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    for name in text.split('sources=sources("')[1:]:
+    for name in text.split('code=code("')[1:]:
         assert (ROOT / "scripts" / f"{name.split(chr(34))[0]}.py").exists()
 
 

@@ -56,9 +56,9 @@ several files the later ones are laid over the earlier: dictionaries are merged 
 
 Settings are layered. For each stage of a method, the stage's own entry decides, then `matching` of its cell, then the
 general `matching`, then the method's usual values ([methods](../docs/methods/README.md)); evaluation settings likewise,
-from the method's `evaluation` to the cell's to the general one. `stages` has one entry per subset, so that its length is
-K; `{}` changes nothing. A method takes from a general `matching` what it reads; a key that no method there reads is
-named in a warning. In its own `stages` such a key is an error, which lists what the method reads.
+from the method's `evaluation` to the cell's to the general one. `stages` has one entry per subset, so that its length
+is K; `{}` changes nothing. A method takes from a general `matching` what it reads; a key that no method there reads
+is named in a warning. In its own `stages` such a key is an error, which lists what the method reads.
 
 Keys, values and names are checked before the first job; what depends on the images by the job that reads them. Device,
 number of cores and folders change no result and rerun nothing. `results/table4.md` shows what was used.

@@ -33,7 +33,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_section(
-    arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], what: str, required: bool = True
+    arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], help: str, required: bool = True
 ) -> None:
     """An option that takes one section of the configuration as JSON."""
     keys = ", ".join(model.model_fields)
@@ -42,7 +42,7 @@ def add_section(
         type=_section(f"--{name}", model),
         required=required,
         metavar="JSON",
-        help=f"{what}, as JSON ({{}} for all defaults); keys: {keys}",
+        help=f"{help}, as JSON ({{}} for all defaults); keys: {keys}",
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,7 +14,7 @@ from seqmatch.config import CompileMode
 from seqmatch.data.dataset import Dataset
 from seqmatch.files.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.networks import activations
-from seqmatch.planning.code import sources_of
+from seqmatch.planning.code import digest
 from seqmatch.training.gradients import Gradients, best_gradients
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") ->
     arguments.add_argument(
         "--subsets", type=Path, nargs=subsets, required=subsets == "+", default=[], help=f"the subsets in order{none}"
     )
-    command.add_section(arguments, "network", config.Network, "architecture to train")
-    command.add_section(arguments, "evaluation", config.Evaluation, "how to train it")
+    command.add_section(arguments, "network", config.Network, help="architecture to train")
+    command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
     arguments.add_argument("--dataset", required=True, help="name of the data set")
     arguments.add_argument("--method", required=True, help="name of the method")
     arguments.add_argument("--ipc", required=True, help="images per class, or all")
@@ -71,14 +72,18 @@ def of_run(args: argparse.Namespace, table: "pd.DataFrame") -> "pd.DataFrame":
     return table.assign(**about)[[*about, *table.columns]]
 
 
-def open_checkpoint(args: argparse.Namespace, header: dict[str, Any]) -> Checkpoint:
-    """The checkpoint of the work that `header` describes, in a folder named like the file that it makes."""
+def open_checkpoint(args: argparse.Namespace, header: dict[str, Any], modules: Iterable[str] = ()) -> Checkpoint:
+    """The checkpoint of the work that `header` describes, in a folder named like the file that it makes.
+
+    Args:
+        modules: those that the command loads by their names.
+    """
     out = args.out.with_suffix("")
-    own_sources = sources_of(Path(sys.argv[0]).resolve())
+    code = digest(Path(sys.argv[0]).resolve(), modules)
     folder = args.checkpoints / out.relative_to(out.anchor)
-    checkpoint = Checkpoint(folder, fingerprint(header, own_sources), args.save_every)
+    checkpoint = Checkpoint(folder, fingerprint(header, code), args.save_every)
     for path in checkpoint.foreign():
-        print(f"note: {path}: of other parameters, inputs or sources; not used, left alone", file=sys.stderr)
+        print(f"note: {path}: of other parameters, inputs or code; not used, left alone", file=sys.stderr)
     return checkpoint
 
 

@@ -71,6 +71,15 @@ class Objective:
     bounded: bool = False
     """Whether the images are brought back to where real ones lie at these moments."""
 
+    @property
+    def module(self) -> str:
+        """The module of its step."""
+        return self.step.partition(":")[0]
+
+    def reaching(self, matching: Any) -> str:
+        """What of this reaches a computation, for its fingerprint."""
+        return repr((self.step, self.resumes_every(matching), self.bounded))
+
 
 @dataclass(frozen=True)
 class Method:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.planning.code import digest_of
 from seqmatch.runtime import interruption
 
 SECONDS_BETWEEN_SAVES = 120.0
@@ -32,15 +31,15 @@ class State(Protocol):
     def tensors(self) -> dict[str, Tensor]: ...
 
 
-def fingerprint(header: dict[str, Any], sources: Iterable[Path]) -> str:
-    """16 hexadecimal digits that name a piece of work: its provenance and the sources that it runs."""
-    return hashlib.sha256(json.dumps([header, digest_of(sources)], sort_keys=True).encode()).hexdigest()[:16]
+def fingerprint(header: dict[str, Any], code: str) -> str:
+    """16 hexadecimal digits that name a piece of work: its provenance, and the digest of the code that it runs."""
+    return hashlib.sha256(json.dumps([header, code], sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Checkpoint:
     """The newest two states of one piece of work; as a context manager, saves the newest when work ends early.
 
-    The fingerprint is the file's name: work with other parameters, inputs or sources neither finds nor overwrites it.
+    The fingerprint is the file's name: work with other parameters, inputs or code neither finds nor overwrites it.
 
     Args:
         seconds_between: time between two saves; 0 saves at every point.
@@ -60,7 +59,7 @@ class Checkpoint:
         return Checkpoint(self.path.parent, f"{self.path.stem}-{name}", self._seconds_between)
 
     def foreign(self) -> list[Path]:
-        """Checkpoints beside this one that are of other parameters, inputs or sources."""
+        """Checkpoints beside this one that are of other parameters, inputs or code."""
         return sorted(path for path in self.path.parent.glob("*.safetensors") if not self._is_own(path))
 
     def load(self) -> dict[str, Tensor] | None:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, interpreter
-from seqmatch.planning.code import digest_of, sources_of
+from seqmatch.planning.code import digest
 from seqmatch.planning.jobs import FIGURES, RULES, RUN, Plan
 from seqmatch.planning.sizes import pixels_of
 
@@ -118,7 +118,7 @@ def command(script_name):
 
 @cache
 def code(script_name):
-    return digest_of(sources_of(ROOT / "scripts" / f"{script_name}.py"))
+    return digest(ROOT / "scripts" / f"{script_name}.py")
 
 
 def limits(rule_name, mem_mb, bytes_per_pixel=0):
@@ -138,10 +138,3 @@ def limits(rule_name, mem_mb, bytes_per_pixel=0):
 def training(rule_name):
     """Resources of a rule that trains networks."""
     return limits(rule_name, 2000, 4) | {"gpu": GPU, "compile": CONFIG.compile}
-
-
-def code_of_objective(objective, stage):
-    """A fingerprint of an objective's own module, which is loaded by name, and of what is declared of it."""
-    source = ROOT / (objective.step.partition(":")[0].replace(".", "/") + ".py")
-    declared = [objective.step, objective.resumes_every(stage), objective.bounded]
-    return digest_of([source]) + str(declared)

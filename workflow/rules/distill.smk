@@ -16,9 +16,9 @@ rule distill_subset:
     resources:
         **training("distill_subset"),
     params:
-        **command("distill_subset"),
+        script=command("distill_subset")["script"],
+        code=code_with_objective,
         objective=objective,
-        objective_code=objective_code,
         matching=as_json(stage_of),
         network=matched_network,
         subset_count=of_run("subsets"),

@@ -213,10 +213,17 @@ def objective(wildcards):
     return [] if name is None else ["--objective", name]
 
 
-def objective_code(wildcards):
-    """A fingerprint of the objective's step, which the command loads by name, and of how it is declared."""
-    found = run_of(wildcards).objective
-    return "" if found is None else code_of_objective(found, stage_of(wildcards))
+def code_with_objective(wildcards):
+    """A fingerprint of the command with the objective's step, which it loads by name, and how that is declared."""
+    declared = run_of(wildcards).objective
+    if declared is None:
+        return code("distill_subset")
+    return code_with(declared.module, declared.reaching(stage_of(wildcards)))
+
+
+@cache
+def code_with(name, declared):
+    return digest(ROOT / "scripts/distill_subset.py", [name], [declared])
 
 
 def headline(wildcards):

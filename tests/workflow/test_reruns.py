@@ -1,0 +1,123 @@
+"""What an edit to the code repeats in a finished experiment: what computes otherwise, not what is worded otherwise."""
+
+import re
+
+import pytest
+from helpers.snakemake import plan
+
+pytestmark = pytest.mark.slow
+
+OPENINGS = {
+    "docstrings": r'^( *""")(?=\w)',
+    "errors": r'(Error\(\s*f?")',
+    "messages": r'((?:print|_tell|_fail)\(\s*f?")',
+    "help": r'(help=f?")',
+}
+"""What stands before the first word of a text."""
+
+REWORDED = {
+    "seqmatch/training/experts.py": {"docstrings", "errors"},
+    "seqmatch/matching/dispatch.py": {"docstrings", "messages"},
+    "seqmatch/distillation/coresets.py": {"docstrings"},
+    "seqmatch/analysis/evaluation.py": {"docstrings"},
+    "seqmatch/report/figures/difficulty.py": {"docstrings"},
+    "seqmatch/files/store.py": {"docstrings", "errors"},
+    "seqmatch/files/checkpoint.py": {"docstrings", "messages"},
+    "seqmatch/runtime/gpu_lock.py": {"docstrings", "messages"},
+    "seqmatch/runtime/progress.py": {"docstrings"},
+    "scripts/shared/command.py": {"docstrings", "help"},
+    "scripts/shared/compute.py": {"docstrings", "messages", "help"},
+    "scripts/train_experts.py": {"docstrings", "errors", "help"},
+    "scripts/distill_subset.py": {"docstrings", "errors", "help"},
+}
+"""Files that have texts of these kinds, among all that are worded otherwise."""
+
+
+@pytest.fixture
+def edited(finished):
+    """The finished project; what a test edits is put back."""
+    before = {path: path.read_bytes() for name in ("seqmatch", "scripts") for path in (finished / name).rglob("*.py")}
+    yield finished
+    for path, content in before.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def test_other_words_in_every_file_repeat_nothing(edited):
+    counts = {}
+    for path in [path for folder in ("seqmatch", "scripts") for path in (edited / folder).rglob("*.py")]:
+        text = path.read_text()
+        for kind, opening in OPENINGS.items():
+            text, count = re.subn(opening, r"\1In other words: ", text, flags=re.MULTILINE)
+            if count:
+                counts.setdefault(path.relative_to(edited).as_posix(), set()).add(kind)
+        path.write_text(f"# A comment.\n{text}\n# Another one.\n")
+    assert all(kinds <= counts[name] for name, kinds in REWORDED.items())
+    assert plan(edited) == {}
+
+
+def test_edits_that_change_no_result_repeat_nothing(edited):
+    for name in (
+        "runtime/gpu_lock",
+        "runtime/progress",
+        "files/checkpoint",
+        "planning/code",
+        "config/__init__",
+        "errors",
+    ):
+        append(edited / f"seqmatch/{name}.py")
+    append(edited / "scripts/shared/command.py")
+    assert plan(edited) == {}
+
+
+def append(path):
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "repeated", "spared"),
+    [
+        (
+            "training/experts",
+            'storage: str = "float32"',
+            'storage: str = "float16"',
+            {"train_experts", "train_teachers", "distill_subset"},
+            {"prepare_dataset"},
+        ),
+        (
+            "analysis/difficulty",
+            "BINS = 100\n",
+            "BINS = 101\n",
+            {"cluster_difficulty", "figure_difficulty"},
+            {"record_losses", "evaluate", "table1"},
+        ),
+    ],
+)
+def test_another_default_repeats_what_it_reaches(edited, file, before, after, repeated, spared):
+    path = edited / f"seqmatch/{file}.py"
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    jobs = set(plan(edited))
+    assert repeated <= jobs and not spared & jobs
+
+
+@pytest.mark.parametrize(
+    ("file", "repeated", "spared"),
+    [
+        ("distillation/coresets", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
+        ("matching/trajectory", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
+        ("training/loop", {"train_experts", "distill_subset"}, {"prepare_dataset"}),
+        ("analysis/coupling", {"measure_coupling", "figure_coupling"}, {"measure_stages", "evaluate"}),
+    ],
+)
+def test_an_edit_repeats_what_runs_it(edited, file, repeated, spared):
+    append(edited / f"seqmatch/{file}.py")
+    jobs = set(plan(edited))
+    assert repeated <= jobs and not spared & jobs
+
+
+def test_an_edit_to_a_figure_repeats_that_figure_alone(edited):
+    append(edited / "seqmatch/report/figures/coupling.py")
+    assert set(plan(edited)) == {"figure_coupling", "all"}
+    append(edited / "seqmatch/report/figures/style.py")
+    assert all(rule.startswith("figure_") for rule in set(plan(edited)) - {"all"})
