@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
 from shared import command
-from snakemake.utils import update_config
+from shared.experiment import merged
 
 from seqmatch import config, networks
 from seqmatch.errors import SeqmatchError
@@ -69,14 +69,6 @@ def readable(value: object) -> object:
     if not isinstance(value, float):
         return value
     return f"{value:,.0f}" if value >= 1000 else f"{float(f'{value:.3g}'):.6f}".rstrip("0").rstrip(".")
-
-
-def merged(paths: list[Path]) -> dict:
-    """The files in turn, one laid over the other, as Snakemake does it; config.yaml where there is none."""
-    settings: dict = {}
-    for path in paths or [Path("config.yaml")]:
-        update_config(settings, config.read(path))
-    return settings
 
 
 if __name__ == "__main__":

@@ -8,38 +8,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import status
+import yaml
 from helpers.snakemake import TINY, copy_project
 
 from seqmatch.files.store import save_table
+from seqmatch.planning.jobs import Job
 
-RUN = "results/digits/mtt/ipc2/seed0"
-PLAN = f"""Job stats:
-total  4
-
-[Tue Nov 24 07:36:14 2026]
-rule prepare_dataset:
-    output: results/digits/data.safetensors
-    log: logs/d.log
-    wildcards: dataset=digits
-[Tue Nov 24 07:36:14 2026]
-rule distill_subset:
-    input: results/digits/data.safetensors
-    output: {RUN}/snapshots1.safetensors
-    log: logs/s.log
-    resources: tmpdir=/tmp, mem_mb=2000
-rule evaluate:
-    output: {RUN}/accuracy/convnet.csv, {RUN}/accuracy/convnet.json
-    log: logs/e.log
-localrule all:
-    input: results/table1.csv
-    jobid: 0
-"""
-SUMMARY = f"""output_file\tdate\trule\tlog-file(s)\tstatus\tplan
-results/digits/data.safetensors\t-\tprepare_dataset\tlogs/d.log\tok\tno update
-{RUN}/snapshots1.safetensors\t-\tdistill_subset\t-\tmissing\tupdate pending
-{RUN}/accuracy/convnet.csv\t-\tevaluate\tlogs/e.log\tok\tno update
-{RUN}/accuracy/convnet.json\t-\tevaluate\tlogs/e.log\tok\tno update
-"""
+ABOUT = {"dataset": "digits", "method": "mtt", "ipc": "2", "seed": 0}
+JOBS = [
+    Job("prepare_dataset", {"dataset": "digits"}),
+    Job("distill_subset", ABOUT | {"subset": 1}),
+    Job("evaluate", ABOUT | {"architecture": "convnet"}),
+]
+DISTILL, EVALUATE = JOBS[1:]
 NOW = 10_000.0
 
 
@@ -47,14 +28,14 @@ NOW = 10_000.0
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = {"selection": ["validation", "validation", "last"], "accuracy": [88.0, 90.0, 50.0]}
-    save_table(Path(RUN) / "accuracy/convnet.csv", pd.DataFrame(rows), {})
-    Path("logs").mkdir()
+    save_table(Path(EVALUATE.outputs[0]), pd.DataFrame(rows), {})
+    Path(DISTILL.log).parent.mkdir(parents=True)
     return tmp_path
 
 
 def log(text, age):
-    Path("logs/s.log").write_text(text)
-    os.utime("logs/s.log", (NOW - age, NOW - age))
+    Path(DISTILL.log).write_text(text)
+    os.utime(DISTILL.log, (NOW - age, NOW - age))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +51,7 @@ def log(text, age):
 )
 def test_a_cell_is_in_the_state_of_its_most_urgent_job(folder, text, age, state, shown):
     log(text, age)
-    table = status.table(status.parse(PLAN, SUMMARY), NOW).set_index("method")
+    table = status.table(JOBS, {DISTILL.log}, NOW).set_index("method")
     assert table.loc["mtt", ["state", "jobs", "accuracy", "last line"]].tolist() == [
         state,
         "1/2",
@@ -80,8 +61,19 @@ def test_a_cell_is_in_the_state_of_its_most_urgent_job(folder, text, age, state,
     assert table.loc["", "state"] == "done"
 
 
+def test_logs_are_found_in_what_snakemake_would_run():
+    said = """[Tue Nov 24 07:36:14 2026]
+rule distill_subset:
+    output: results/x
+    log: logs/digits/mtt/a.log (check log file(s) for error details)
+localrule all:
+    input: results/table1.csv
+"""
+    assert status.LOG.findall(said) == ["logs/digits/mtt/a.log"]
+
+
 def test_what_has_not_begun_waits(folder):
-    assert status.table(status.parse(PLAN, SUMMARY), NOW)["state"].tolist() == ["done", "waiting"]
+    assert status.table(JOBS, {DISTILL.log}, NOW)["state"].tolist() == ["done", "waiting"]
 
 
 def test_an_experiment_that_has_not_begun_shows_every_cell(tmp_path):
@@ -95,7 +87,7 @@ def test_an_experiment_that_has_not_begun_shows_every_cell(tmp_path):
         ("digits", "3", method, "0") for method in ("random", "mtt", "seqmatch-mtt")
     }
     assert cells["digits", "3", "random", "0"] == "0/4"  # distilled (not at all), chosen, evaluated on two networks
-    (tmp_path / "typo.yaml").write_text("matching: {iteration: 3}\n")
+    (tmp_path / "typo.yaml").write_text(yaml.safe_dump(TINY | {"matching": {"iteration": 3}}))
     result = subprocess.run(
         [*call, "--configfile", str(tmp_path / "typo.yaml")], cwd=folder, capture_output=True, text=True
     )

@@ -1,0 +1,74 @@
+"""The enumeration of jobs is that of the workflow."""
+
+import re
+
+import pytest
+import yaml
+from helpers.snakemake import TINY, copy_project, snakemake
+from helpers.tiny import ROOT
+
+from seqmatch import config
+from seqmatch.planning.jobs import RULES, Job, Plan, Rule
+
+EVERYTHING = TINY | {
+    "datasets": TINY["datasets"]
+    | {
+        "nette": {"source": "imagenette", "path": "data/imagenet", "validation_fraction": 0.0},
+        "mnist": {"source": "mnist", "augmentation": []},
+    },
+    "cells": [
+        *TINY["cells"],
+        {"dataset": "nette", "ipc": 1, "methods": {"random": None, "mtt": None}},
+        {
+            "dataset": "mnist",
+            "ipc": 2,
+            "architectures": [],
+            "methods": {"herding": None, "dm": None, "seqmatch-idc": {"stages": [{}, {}]}},
+        },
+    ],
+}
+
+
+def listed(text):
+    """Rule and wildcards of every job in Snakemake's list."""
+    for rule, body in re.findall(r"^(?:local)?rule (\w+):\n((?: +.*\n)+)", text, re.MULTILINE):
+        found = re.search(r"^    wildcards: (.*)$", body, re.MULTILINE)
+        pairs = [pair.split("=") for pair in found[1].split(", ")] if found else []
+        log = re.search(r"^    log: (\S+)", body, re.MULTILINE)
+        yield rule, frozenset(map(tuple, pairs)), log and log[1]
+
+
+@pytest.mark.parametrize("configuration", [TINY, EVERYTHING], ids=["tiny", "everything"])
+def test_jobs_are_those_that_snakemake_plans(tmp_path, configuration):
+    result = snakemake(copy_project(tmp_path, configuration), "-n", "all")
+    assert result.returncode == 0, result.stdout + result.stderr
+    planned = set(listed(result.stdout)) - {("all", frozenset(), None)}
+    jobs = Plan(config.load(configuration)).jobs
+    found = {
+        (job.rule, frozenset((name, str(value)) for name, value in job.wildcards.items()), job.log) for job in jobs
+    }
+    assert found == planned and len(found) == len(jobs)
+
+
+def test_a_rule_without_cost_or_limit_cannot_be_declared():
+    with pytest.raises(TypeError, match=r"cost.*minutes"):
+        Rule(outputs=("results/x.csv",), jobs=lambda experiment: iter([]), trains=False)
+
+
+def test_the_workflow_has_the_rules_that_are_declared():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    assert set(re.findall(r"^rule (\w+):|^use rule \w+ as (\w+) with:", text, re.MULTILINE)) == {
+        (name, "") if re.search(rf"^rule {name}:", text, re.MULTILINE) else ("", name) for name in RULES
+    }
+
+
+def test_the_slurm_profile_names_every_rule_that_trains():
+    profile = yaml.safe_load((ROOT / "workflow/profiles/slurm/profile.yaml").read_text())
+    assert set(profile["set-resources"]) == {name for name, rule in RULES.items() if rule.trains}
+
+
+def test_log_and_benchmark_are_named_like_the_first_file():
+    job = Job("select_snapshot", {"dataset": "d", "method": "m", "ipc": "2", "seed": 0, "subset": 1})
+    assert job.outputs == ["results/d/m/ipc2/seed0/subset1.safetensors", "results/d/m/ipc2/seed0/scores1.csv"]
+    assert job.log == "logs/d/m/ipc2/seed0/subset1.log"
+    assert job.benchmark == "results/benchmarks/d/m/ipc2/seed0/subset1.tsv"
