@@ -40,7 +40,7 @@ GPU = int(
     CONFIG.device == "cuda"
     or (CONFIG.device == "auto" and which("nvidia-smi") is not None)
 )
-PUBLISHED = os.path.relpath(ROOT / "resources/published_results.csv")
+PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
 ENVIRONMENT = "../../environment.yml"
 COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"

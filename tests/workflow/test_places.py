@@ -1,0 +1,109 @@
+"""The workflow works from where people start it: by its path, from elsewhere, as a module of another workflow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.snakemake import TINY, copy_project, run, snakemake
+from measure_resources import beside
+
+from seqmatch.planning import interpreter
+
+BARE = {"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin"}
+"""No environment is active."""
+
+MODULE = """
+import yaml
+
+module seqmatch:
+    snakefile: "{project}/workflow/Snakefile"
+    config: yaml.safe_load(open("{project}/config.yaml"))
+    prefix: "distilled"
+
+use rule * from seqmatch as seqmatch_*
+
+rule everything:
+    default_target: True
+    input: "distilled/results/table4.csv", "distilled/results/digits/data.safetensors"
+"""
+
+
+def by_path(folder, *arguments):
+    """What `snakemake`, called by its path where no environment is active, says and leaves."""
+    command = [Path(sys.executable).parent / "snakemake", "--cores", "1", *arguments]
+    return subprocess.run(command, cwd=folder, env=BARE, capture_output=True, text=True)
+
+
+def test_started_by_its_path_and_from_another_directory(tmp_path):
+    project, elsewhere = copy_project(tmp_path / "project", TINY), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    target = "results/digits/data.safetensors"
+    done = by_path(tmp_path, "-s", project / "workflow/Snakefile", "-d", elsewhere, target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (elsewhere / target).is_file() and not (project / "results").exists()
+    (elsewhere / "config.yaml").write_text(yaml.safe_dump(TINY | {"device": "tpu"}))  # its own comes first
+    done = by_path(elsewhere, "-s", project / "workflow/Snakefile", target)
+    assert done.returncode != 0 and "device = 'tpu'" in done.stdout + done.stderr
+
+
+def test_as_a_module_with_a_prefix(tmp_path):
+    project, parent = copy_project(tmp_path / "project", TINY), tmp_path / "parent"
+    parent.mkdir()
+    (parent / "Snakefile").write_text(MODULE.format(project=project))
+    run(parent)
+    assert (parent / "distilled/results/table4.csv").is_file() and not (parent / "results").exists()
+    planned = snakemake(parent, "-n", "distilled/results/overview.html", "distilled/results/table2.csv")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+
+
+def test_files_of_a_job_are_found_below_a_prefix():
+    found = beside(Path("distilled/results/benchmarks/d/x.tsv"), "results/d/x.csv")
+    assert found == Path("distilled/results/d/x.csv")
+    assert beside(Path("results/benchmarks/d/x.tsv"), "results/d/x.csv") == Path("results/d/x.csv")
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "other.yaml"])
+def test_a_key_that_stands_twice_is_named_with_its_line(tmp_path, file):
+    project = copy_project(tmp_path, TINY)
+    (project / file).write_text(yaml.safe_dump(TINY) + "seeds: [1]\n")
+    result = snakemake(project, "-n", *(["--configfile", file] if file != "config.yaml" else []))
+    assert result.returncode != 0
+    assert (
+        "seeds stands twice in one mapping" in result.stdout + result.stderr and "line" in result.stdout + result.stderr
+    )
+
+
+def test_a_given_file_inherits_nothing(tmp_path):
+    project = copy_project(tmp_path, TINY)
+    (project / "other.yaml").write_text("seeds: [1]\n")
+    result = snakemake(project, "-n", "--configfile", "other.yaml")
+    assert result.returncode != 0
+    assert "datasets: missing" in result.stdout + result.stderr and "cells: missing" in result.stdout + result.stderr
+
+
+def python(path, works):
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\nexit {0 if works else 1}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("active", "own", "first"), [(True, True, "active"), (False, True, "own"), (True, False, "active")]
+)
+def test_jobs_run_the_active_python_unless_it_lacks_what_they_need(tmp_path, monkeypatch, active, own, first):
+    monkeypatch.setenv("PATH", str(tmp_path / "active"))
+    python(tmp_path / "active/python", active)
+    monkeypatch.setattr(sys, "executable", python(tmp_path / "own/python", own))
+    interpreter.put_on_path()
+    assert os.environ["PATH"].split(os.pathsep)[0] == str(tmp_path / first)
+
+
+def test_without_any_usable_python_one_message_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", python(tmp_path / "own/python", works=False))
+    with pytest.raises(interpreter.SeqmatchError, match="uv run snakemake"):
+        interpreter.put_on_path()
