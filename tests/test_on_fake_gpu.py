@@ -39,7 +39,8 @@ from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.gradients import eager_gradients, in_chunks, loss_gradient
-from seqmatch.training.loop import Phase, Position, Stage, accuracy, instance_losses, train, train_through
+from seqmatch.training.inference import accuracy, instance_losses
+from seqmatch.training.loop import Phase, Position, Stage, train, train_through
 from seqmatch.training.sharpness import sharpness_aware
 from seqmatch.transforms import dsa
 

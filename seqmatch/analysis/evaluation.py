@@ -16,16 +16,8 @@ from seqmatch.synthetic.snapshots import Snapshots
 from seqmatch.synthetic.subset import Subset, make_curriculum
 from seqmatch.training.ensemble import Member, Record, train_ensemble
 from seqmatch.training.gradients import Gradients, eager_gradients
-from seqmatch.training.loop import (
-    Labelled,
-    NewNetwork,
-    Phase,
-    Position,
-    Stage,
-    accuracy,
-    is_finite,
-    make_phases,
-)
+from seqmatch.training.inference import accuracy, is_finite
+from seqmatch.training.loop import Labelled, NewNetwork, Phase, Position, Stage, make_phases
 
 
 def evaluate(

@@ -13,15 +13,8 @@ from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import Member, train_ensemble
 from seqmatch.training.gradients import Gradients, eager_gradients
-from seqmatch.training.loop import (
-    Labelled,
-    NewNetwork,
-    Position,
-    Stage,
-    instance_losses,
-    is_finite,
-    make_phases,
-)
+from seqmatch.training.inference import instance_losses, is_finite
+from seqmatch.training.loop import Labelled, NewNetwork, Position, Stage, make_phases
 
 
 @dataclass(frozen=True)

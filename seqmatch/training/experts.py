@@ -17,7 +17,8 @@ from seqmatch.files.store import open_tensors
 from seqmatch.files.tensors import save_tensors
 from seqmatch.training.ensemble import Member, train_ensemble
 from seqmatch.training.gradients import Gradients, eager_gradients
-from seqmatch.training.loop import Phase, Position, is_finite
+from seqmatch.training.inference import is_finite
+from seqmatch.training.loop import Phase, Position
 
 
 def record_trajectories(

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from seqmatch import config
-from seqmatch.networks import head, written
-from seqmatch.runtime.budget import chunk_size
+from seqmatch.networks import head
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
 from seqmatch.training.gradients import Gradient, Gradients, eager_gradients
@@ -150,11 +148,6 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
     return pieces
 
 
-def is_finite(network: nn.Module) -> bool:
-    """Whether every parameter is a finite number: False once training has diverged."""
-    return all(bool(parameter.isfinite().all()) for parameter in network.parameters())
-
-
 def learning_rate(initial: float, settings: config.Training, epoch: int, epochs: int) -> float:
     """Learning rate in `epoch`, from 0, of `epochs`: decayed at each fraction of them that lies behind."""
     passed = sum(epoch >= at * epochs - 1e-9 for at in settings.decay_at)  # 0.57 · 100 is 56.99…
@@ -182,24 +175,3 @@ def _sgd_step(
         nesterov=False,
         maximize=False,
     )
-
-
-def chunks(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
-    """Images (N, C, H, W) in the pieces that `network`, in evaluation mode, is fastest at."""
-    return images.split(chunk_size(len(images), written(network, images[:1]), images.device))
-
-
-@torch.inference_mode()
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1]."""
-    return float((_logits(network, images).argmax(1) == labels).double().mean())
-
-
-@torch.inference_mode()
-def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each of N normalised images: (N,), on the CPU."""
-    return F.cross_entropy(_logits(network, images), labels, reduction="none").cpu()
-
-
-def _logits(network: nn.Module, images: Tensor) -> Tensor:
-    return torch.cat([network(chunk) for chunk in chunks(network.eval(), images)])

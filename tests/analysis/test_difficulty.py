@@ -17,7 +17,8 @@ from seqmatch.files.store import load_table
 from seqmatch.files.tensors import save_tensors
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training.loop import Stage, instance_losses, make_phases, train_through
+from seqmatch.training.inference import instance_losses
+from seqmatch.training.loop import Stage, make_phases, train_through
 
 SETTINGS = config.Evaluation(epochs=6)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)

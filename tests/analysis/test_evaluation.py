@@ -11,7 +11,8 @@ from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import Snapshots
 from seqmatch.synthetic.subset import Subset, make_curriculum
-from seqmatch.training.loop import Stage, accuracy, make_phases, train_through
+from seqmatch.training.inference import accuracy
+from seqmatch.training.loop import Stage, make_phases, train_through
 
 SETTINGS = config.Evaluation(networks=2, epochs=8)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
