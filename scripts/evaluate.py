@@ -18,8 +18,9 @@ from seqmatch.files.store import load_table, provenance, save_table
 from seqmatch.networks import build
 from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import load_snapshots
-from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.loop import Stage, images_seen, make_phases
 
 

@@ -17,7 +17,8 @@ from seqmatch.files.store import provenance, save_table
 from seqmatch.networks import build
 from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.loop import images_seen, make_phases
 
 

@@ -21,8 +21,9 @@ from seqmatch.files.store import load_header, provenance, save_table
 from seqmatch.networks import build
 from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import load_snapshots
-from seqmatch.synthetic.subset import load_subset, make_curriculum, save_subset
+from seqmatch.synthetic.subset import load_subset, save_subset
 from seqmatch.training.loop import images_seen, make_phases
 
 

@@ -16,7 +16,8 @@ from seqmatch.files.store import provenance
 from seqmatch.networks import build
 from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories, save_shard
 from seqmatch.training.loop import Phase, Stage, images_seen, make_phases

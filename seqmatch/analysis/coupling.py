@@ -23,8 +23,9 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.matching.derivatives import Loss, Parameters, classification_loss, eager
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.formation import decode
-from seqmatch.synthetic.subset import Subset, make_curriculum
+from seqmatch.synthetic.subset import Subset
 from seqmatch.training.ensemble import Member, train_ensemble
 from seqmatch.training.gradients import Gradients, eager_gradients
 from seqmatch.training.loop import Labelled, NewNetwork, Position, Stage, make_phases

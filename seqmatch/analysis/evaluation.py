@@ -12,8 +12,9 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from seqmatch import config
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
-from seqmatch.synthetic.subset import Subset, make_curriculum
+from seqmatch.synthetic.subset import Subset
 from seqmatch.training.ensemble import Member, Record, train_ensemble
 from seqmatch.training.gradients import Gradients, eager_gradients
 from seqmatch.training.inference import accuracy, is_finite

@@ -23,8 +23,9 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.formation import decode
-from seqmatch.synthetic.subset import Subset, make_curriculum
+from seqmatch.synthetic.subset import Subset
 from seqmatch.training.loop import make_phases, train
 
 SETTINGS = config.Evaluation(epochs=6)

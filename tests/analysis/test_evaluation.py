@@ -9,8 +9,9 @@ from seqmatch import config
 from seqmatch.analysis.evaluation import choose_snapshot, evaluate, score_snapshots
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
-from seqmatch.synthetic.subset import Subset, make_curriculum
+from seqmatch.synthetic.subset import Subset
 from seqmatch.training.inference import accuracy
 from seqmatch.training.loop import Stage, make_phases, train_through
 

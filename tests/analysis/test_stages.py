@@ -7,7 +7,8 @@ from seqmatch.analysis.evaluation import evaluate
 from seqmatch.analysis.stages import stage_accuracies
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import Subset, subset_curriculum, union_curriculum
+from seqmatch.synthetic.curriculum import subset_curriculum, union_curriculum
+from seqmatch.synthetic.subset import Subset
 
 SETTINGS = config.Evaluation(networks=2, epochs=6)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
