@@ -210,8 +210,8 @@ def test_training_goes_on_from_any_position_bit_for_bit(norm):
     moments = [(p, copy.deepcopy((p.velocities, whole.state_dict()))) for p in train(whole, way, ["color"])]
     assert len(moments) == 6
     for position, (velocities, tensors) in moments:
-        taken_up = network(norm, "other")
-        taken_up.load_state_dict(tensors)
-        rest = list(train(taken_up, way, ["color"], position=Position(position.phase, position.epoch, velocities)))
-        assert same(whole, taken_up)
+        resumed = network(norm, "other")
+        resumed.load_state_dict(tensors)
+        rest = list(train(resumed, way, ["color"], position=Position(position.phase, position.epoch, velocities)))
+        assert same(whole, resumed)
         assert len(rest) == 5 - [p for p, _ in moments].index(position)

@@ -67,6 +67,6 @@ rule select_snapshot:
         ),
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
-        " --protocols {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"
+        " --selections {params.protocols} --network {params.network:q} --evaluation {params.evaluation:q}"
         " --networks {params.networks} --name {params.name:q} --scores {output.scores} --out {output.subset}"
         " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
