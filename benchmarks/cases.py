@@ -30,7 +30,8 @@ from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode
 from seqmatch.training.experts import Trajectories, save_shard
 from seqmatch.training.gradients import best_gradients
-from seqmatch.training.loop import Phase, Stage, accuracy, train_through
+from seqmatch.training.inference import accuracy
+from seqmatch.training.loop import Phase, Stage, train_through
 from seqmatch.transforms import dsa
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,7 +1,7 @@
 """Split the real training images of each run in hard and easy ones by k-means on their losses.
 
-The split is made once a run, on losses averaged over its networks. Writes one row a run, network, moment and kind:
-share of the images and their mean loss; and one row a run, moment and bin of images of near-equal loss, the hardest
+The split is made once per run, on losses averaged over its networks. Writes one row per run, network, moment and kind:
+share of the images and their mean loss; and one row per run, moment and bin of images of near-equal loss, the hardest
 first. A third table says how stable the split is: the adjusted Rand index of every two networks of a run, and of every
 two seeds.
 """
@@ -9,40 +9,37 @@ two seeds.
 from pathlib import Path
 
 import pandas as pd
-from shared import command, table_formats
+from shared import command, runs, table_formats
 
 from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.files.store import load_arrays, provenance, save_table
 from seqmatch.report.tables.stability import stability_sheets
 
 RANDOM_STATE = 0
-RUN = ["dataset", "method", "ipc"]
+SEEDLESS = runs.RUN[:-1]
+"""What tells runs apart, but for their seeds."""
 
 
 def main(args):
     kinds, bins, agreements, splits = [], [], [], {}
     for path in args.losses:
         record, header = load_arrays(path, ("losses", "epochs", "stages"))
-        run = {name: header["parameters"][name] for name in (*RUN, "seed")}
+        run = runs.run_of(header["parameters"])
         hard = hard_instances(record["losses"].mean(0), RANDOM_STATE)
-        kinds.append(of_run(run, difficulty_table(**record, hard=hard)))
-        bins.append(of_run(run, binned_losses(**record, hard=hard)))
+        kinds.append(runs.add_run(run, difficulty_table(**record, hard=hard)))
+        bins.append(runs.add_run(run, binned_losses(**record, hard=hard)))
         networks = {index: hard_instances(losses, RANDOM_STATE) for index, losses in enumerate(record["losses"])}
-        agreements.append(of_run(run | {"between": "networks"}, agreement_table(networks)))
-        splits.setdefault(tuple(run[name] for name in RUN), {})[run["seed"]] = hard
-    for run, seeds in splits.items():
-        agreements.append(of_run(dict(zip(RUN, run, strict=True)) | {"between": "seeds"}, agreement_table(seeds)))
+        agreements.append(runs.add_run(run | {"between": "networks"}, agreement_table(networks)))
+        splits.setdefault(tuple(run[name] for name in SEEDLESS), {})[run["seed"]] = hard
+    for names, seeds in splits.items():
+        about = dict(zip(SEEDLESS, names, strict=True)) | {"between": "seeds"}
+        agreements.append(runs.add_run(about, agreement_table(seeds)))
     header = provenance(command.parameters(args), args.losses)
     for path, tables in ((args.out, kinds), (args.bins, bins)):
         save_table(path, pd.concat(tables, ignore_index=True).round(6), header)
-    columns = [*RUN, "between", "seed", "first", "second", "adjusted_rand_index"]
+    columns = [*SEEDLESS, "between", "seed", "first", "second", "adjusted_rand_index"]
     stability = pd.concat(agreements, ignore_index=True)[columns].astype({"seed": "Int64"})
     table_formats.write(args.csv, stability, header, stability_sheets(stability))
-
-
-def of_run(run, table):
-    """The table, with columns before it that say which run it is of."""
-    return pd.DataFrame([run] * len(table), columns=list(run)).join(table)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Collect the course of distillation: matching loss, step size and validation accuracy against iterations.
 
-Losses and step sizes are means over windows of iterations (at most 50 a subset), so that the table stays small. Writes
-one row a run, subset, quantity and point.
+Losses and step sizes are means over windows of iterations (at most 50 per subset), so that the table stays small.
+Writes one row per run, subset, quantity and point.
 """
 
 from pathlib import Path
 
 import pandas as pd
-from shared import command
+from shared import command, runs
 
 from seqmatch.analysis.convergence import convergence_table
 from seqmatch.errors import SeqmatchError
@@ -20,9 +20,8 @@ def main(args):
     tables = []
     for snapshots, scores in zip(args.snapshots, args.scores, strict=True):
         arrays, header = load_arrays(snapshots, ("matching_losses", "step_size_course"))
-        about = {name: header["parameters"][name] for name in ("dataset", "method", "ipc", "seed", "subset")}
         table = convergence_table(arrays["matching_losses"], arrays["step_size_course"], load_table(scores))
-        tables.append(pd.DataFrame([about] * len(table)).join(table))
+        tables.append(runs.add_run(runs.run_of(header["parameters"], "subset"), table))
     header = provenance(command.parameters(args), [*args.snapshots, *args.scores])
     save_table(args.out, pd.concat(tables, ignore_index=True).round(8), header)
 

@@ -15,7 +15,6 @@ from shared import command, compute
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
-from seqmatch.data.dataset import load
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
@@ -23,9 +22,7 @@ from seqmatch.distillation.loop import Restarts, distill, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import provenance
 from seqmatch.networks import build
-from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
@@ -37,23 +34,20 @@ def main(args):
     section = OBJECTIVES[args.objective].section if args.objective else config.Coreset
     args.matching = command.section("--matching", section, args.matching)
     check(args)
-    device = prepare(args.gpu, args.threads)
-    header = provenance(command.parameters(args), [args.data, *args.prefix, *args.choosers, *args.experts], device.type)
     objective = OBJECTIVES.get(args.objective)
-    checkpoint = compute.open_checkpoint(args, header, [objective.module] if objective else [])
-    dataset = load(args.data)
-    prefix = [load_subset(path) for path in args.prefix]
-    with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
-        initial = make_initial(args, dataset, choosers, device)
-    if args.matching.iterations == 0:
-        snapshots = undistilled(initial)
-    else:
-        restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, dataset))
-        with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
-            step = make_step(objective)(make_problem(args, dataset, initial, prefix, trajectories, device))
-            snapshots = distill(initial, prefix, step, args.matching, checkpoint, device, restarts)
-    save_snapshots(args.out, snapshots, header)
-    checkpoint.remove()
+    inputs = [*args.prefix, *args.choosers, *args.experts]
+    with compute.job(args, inputs, [objective.module] if objective else []) as job:
+        prefix = [load_subset(path) for path in args.prefix]
+        with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
+            initial = make_initial(args, job, choosers)
+        if args.matching.iterations == 0:
+            snapshots = undistilled(initial)
+        else:
+            restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, job.dataset))
+            with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
+                step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
+                snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
+        save_snapshots(args.out, snapshots, job.header)
 
 
 def check(args):
@@ -71,17 +65,17 @@ def check(args):
         raise SeqmatchError("--choosers: missing; these settings need experts to choose or label the initial images")
 
 
-def make_initial(args, dataset, choosers, device):
+def make_initial(args, job, choosers):
     """The real images that this subset starts from."""
     matching = args.matching
-    real = dataset.split("train")
+    real = job.dataset.split("train")
     parameterisation = Parameterisation(matching.parameterisation, matching.formation)
     if matching.initial == "random":
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:
-        one = finished_expert(args, dataset, choosers, args.seed % len(choosers), device)
+        one = finished_expert(args, job, choosers, args.seed % len(choosers))
         count = args.ipc * parameterisation.held
-        order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(device)), count)
+        order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), count)
     part = Part(args.ipc, args.subset_count, args.subset)
     try:
         initial = initial_subset(real, part, matching.initial_step_size, order, parameterisation)
@@ -89,22 +83,22 @@ def make_initial(args, dataset, choosers, device):
         raise SeqmatchError(f"{args.dataset}: {error}") from None
     if not getattr(matching, "soft_labels", False):
         return initial
-    ensemble = (finished_expert(args, dataset, choosers, i, device) for i in range(len(choosers)))
-    return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(device)))
+    ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))
+    return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(job.device)))
 
 
-def make_problem(args, dataset, initial, prefix, trajectories, device):
+def make_problem(args, job, initial, prefix, trajectories):
     """What this subset is distilled against."""
     targets = [subset.decoded()[1] for subset in (*prefix, initial)]
     return Problem(
-        dataset=dataset,
+        dataset=job.dataset,
         architecture=args.network,
         matching=args.matching,
-        labels=torch.cat(targets).to(device),
+        labels=torch.cat(targets).to(job.device),
         new=len(targets[-1]),
         trajectories=trajectories,
         seed=Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset),
-        device=device,
+        device=job.device,
         compile=args.compile,
     )
 
@@ -121,9 +115,9 @@ def clamp(objective: Objective, dataset):
     return dataset.normalization.clamp if bounded else None
 
 
-def finished_expert(args, dataset, choosers, number, device):
+def finished_expert(args, job, choosers, number):
     """A fully trained expert."""
-    network = build(args.network, dataset.shape, dataset.classes, Seed("expert"), device)
+    network = build(args.network, job.dataset.shape, job.dataset.classes, Seed("expert"), job.device)
     return choosers.load(network, number, choosers.epochs)
 
 

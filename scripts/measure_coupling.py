@@ -1,52 +1,32 @@
 """Measure the coupling of a synthetic set: split it by how strongly matching moves each image, train on the halves.
 
-Writes one row a half (larger, smaller) and network: the half's images, their mean amplification, and the accuracy in
+Writes one row per half (larger, smaller) and network: the half's images, their mean amplification, and the accuracy in
 percent, on test data, of a network trained on the half alone.
 """
 
-from functools import partial
 from pathlib import Path
 
-from shared import command, compute
+from shared import command, compute, runs
 
 from seqmatch import config
 from seqmatch.analysis.coupling import measure_coupling
-from seqmatch.data.dataset import load
-from seqmatch.files.store import provenance, save_table
-from seqmatch.networks import activations, build
+from seqmatch.files.store import save_table
+from seqmatch.networks import activations
 from seqmatch.runtime.budget import chunk_size
-from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import load_subset, make_curriculum
-from seqmatch.training.loop import images_seen, make_phases
+from seqmatch.synthetic.subset import load_subset
 
 
 def main(args):
-    device = prepare(args.gpu, args.threads)
-    header = provenance(command.parameters(args), [args.data, *args.subsets], device.type)
-    checkpoint = compute.open_checkpoint(args, header)
-    dataset = load(args.data)
-    subsets = [load_subset(path).to(device) for path in args.subsets]
-    seed = Seed("coupling", args.dataset, args.method, args.ipc, args.seed)
-    seen = images_seen(make_phases(make_curriculum(subsets, args.evaluation), args.evaluation, seed))
-    table = measure_coupling(
-        subsets,
-        dataset.split("test", device),
-        partial(build, args.network, dataset.shape, dataset.classes, device=device),
-        args.evaluation,
-        args.coupling,
-        dataset.augmentation,
-        seed,
-        chunk_size(
-            sum(len(subset.decoded()[1]) for subset in subsets),
-            activations(args.network, dataset.shape, dataset.classes),
-            device,
-        ),
-        compute.gradients(args, dataset, 2 * args.coupling.networks * seen, device),
-        checkpoint,
-    )
-    save_table(args.out, compute.of_run(args, table).round({"amplification": 6, "accuracy": 4}), header)
-    checkpoint.remove()
+    with compute.job(args, args.subsets) as job:
+        subsets = [load_subset(path).to(job.device) for path in args.subsets]
+        images = sum(len(subset.decoded()[1]) for subset in subsets)
+        chunk = chunk_size(images, activations(args.network, job.dataset.shape, job.dataset.classes), job.device)
+        test = job.dataset.split("test", job.device)
+        seed = Seed("coupling", args.dataset, args.method, args.ipc, args.seed)
+        table = measure_coupling(subsets, test, compute.learner(args, job), args.coupling, chunk, seed)
+        table = runs.add_run(runs.run_of(vars(args)), table).round({"amplification": 6, "accuracy": 4})
+        save_table(args.out, table, job.header)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,55 @@
-"""Score every snapshot of a subset and take one: the first of --protocols decides.
+"""Score every snapshot of a subset and select one: the first of --selections decides.
 
 `validation`: networks are trained through the earlier subsets and each snapshot, and tested on the split held
-out of the training data. `test`: the same on test data, the paper's protocol, kept for the column that shows it.
+out of the training data. `test`: the same on test data, as is usual in the field, for the column that shows it.
 `last`: the last snapshot, which needs no scores.
 
 The subset's file holds the normalised images, labels, step size, the statistics of the normalisation, and pixels that
 a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
 """
 
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from shared import command, compute
 
 from seqmatch import config
-from seqmatch.analysis.evaluation import choose_snapshot, score_snapshots
-from seqmatch.data.dataset import SPLITS, load
-from seqmatch.files.store import load_header, provenance, save_table
-from seqmatch.networks import build
-from seqmatch.runtime.device import prepare
+from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, score_snapshots
+from seqmatch.data.dataset import SPLITS
+from seqmatch.files.store import load_header, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import load_snapshots
-from seqmatch.synthetic.subset import load_subset, make_curriculum, save_subset
-from seqmatch.training.loop import images_seen, make_phases
+from seqmatch.synthetic.subset import load_subset, save_subset
 
 
 def main(args):
-    device = prepare(args.gpu, args.threads)
-    header = provenance(command.parameters(args), [args.data, *args.prefix, args.snapshots], device.type)
-    checkpoint = compute.open_checkpoint(args, header)
-    dataset = load(args.data)
-    snapshots = load_snapshots(args.snapshots)
-    splits = {name: dataset.split(name, device) for name in args.protocols if name in SPLITS}
-    scores = pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
-    if splits:
-        prefix = [load_subset(path) for path in args.prefix]
-        *before, last = make_phases(
-            make_curriculum([*prefix, snapshots.subset(0)], args.evaluation), args.evaluation, Seed("size")
-        )
-        seen = images_seen(before) + len(snapshots.iterations) * images_seen([last])
-        gradients = compute.gradients(args, dataset, args.networks * seen, device)
-        scores = score_snapshots(
-            prefix,
-            snapshots,
-            splits,
-            partial(build, args.network, dataset.shape, dataset.classes, device=device),
-            args.networks,
-            args.evaluation,
-            dataset.augmentation,
-            Seed("score", *args.name.split("/")),
-            gradients,
-            checkpoint,
-        )
-    chosen = choose_snapshot(snapshots, scores, args.protocols[0])
+    with compute.job(args, [*args.prefix, args.snapshots]) as job:
+        snapshots = load_snapshots(args.snapshots)
+        scores = score(args, job, snapshots)
+        selection = args.selections[0]
+        index = choose_snapshot(snapshots, scores, selection)
+        iteration = int(snapshots.iterations[index])
+        save_table(args.scores, scores, job.header)
+        augmentation = args.evaluation.augmentation
+        about = {
+            "distilled": load_header(args.snapshots)["parameters"],
+            "iteration": iteration,
+            "class_names": job.dataset.class_names,
+            "augmentation": job.dataset.augmentation if augmentation is None else augmentation,
+        }
+        normalization = job.dataset.normalization
+        save_subset(args.out, snapshots.subset(index), snapshots.subset(0), normalization, job.header | about)
+    print(f"{args.out}: the snapshot after {iteration} iterations, selected by {selection}")
 
-    save_table(args.scores, scores, header)
-    about = {
-        "distilled": load_header(args.snapshots)["parameters"],
-        "iteration": int(snapshots.iterations[chosen]),
-        "class_names": dataset.class_names,
-        "augmentation": dataset.augmentation if args.evaluation.augmentation is None else args.evaluation.augmentation,
-    }
-    save_subset(args.out, snapshots.subset(chosen), snapshots.subset(0), dataset.normalization, header | about)
-    checkpoint.remove()
-    print(f"{args.out}: the snapshot after {about['iteration']} iterations, chosen by {args.protocols[0]}")
+
+def score(args, job, snapshots):
+    """The scores that --selections need."""
+    splits = {name: job.dataset.split(name, job.device) for name in args.selections if name in SPLITS}
+    if not splits:
+        return pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
+    prefix = [load_subset(path) for path in args.prefix]
+    seed = Seed("score", *args.name.split("/"))
+    return score_snapshots(prefix, snapshots, splits, compute.learner(args, job), args.networks, seed)
 
 
 if __name__ == "__main__":
@@ -73,11 +58,11 @@ if __name__ == "__main__":
     arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
     arguments.add_argument("--snapshots", type=Path, required=True, help="snapshots of this subset")
     arguments.add_argument(
-        "--protocols",
+        "--selections",
         nargs="+",
-        choices=["validation", "last", "test"],
+        choices=SELECTIONS,
         required=True,
-        help="what to score for; the first one takes the snapshot",
+        help="what to score for; the first one selects the snapshot",
     )
     command.add_section(arguments, "network", config.Network, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")

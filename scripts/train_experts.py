@@ -10,42 +10,39 @@ from pathlib import Path
 from shared import command, compute
 
 from seqmatch import config
-from seqmatch.data.dataset import load
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import provenance
-from seqmatch.networks import build
-from seqmatch.runtime.device import prepare
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import load_subset, make_curriculum
+from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories, save_shard
-from seqmatch.training.loop import Phase, Stage, images_seen, make_phases
+from seqmatch.training.loop import Phase, Stage, make_phases
 from seqmatch.training.sharpness import sharpness_aware
 
 
 def main(args):
     if args.prefix and args.evaluation is None:
         raise SeqmatchError("--prefix needs --evaluation: how networks are trained through the earlier stages")
-    device = prepare(args.gpu, args.threads)
-    header = provenance(command.parameters(args), [args.data, *args.prefix], device.type)
-    checkpoint = compute.open_checkpoint(args, header)
-    dataset = load(args.data)
-    recipe = args.recipe
-    real = Stage(*dataset.split("train", device), recipe.learning_rate)
-    subsets = [load_subset(path) for path in args.prefix]
-    earlier = [stage.to(device) for stage in make_curriculum(subsets, args.evaluation)] if subsets else []
+    with compute.job(args, args.prefix) as job:
+        members = list(make_members(args, job))
+        augmentation, gradients_for = job.dataset.augmentation, compute.gradients_for(args, job)
+        trajectories = record_trajectories(members, augmentation, gradients_for, job.checkpoint)
+        save_shard(args.out, trajectories, job.header, args.recipe.storage)
 
-    members = []
+
+def make_members(args, job):
+    """The networks of this shard, and what each learns."""
+    recipe = args.recipe
+    real = Stage(*job.dataset.split("train", job.device), recipe.learning_rate)
+    subsets = [load_subset(path) for path in args.prefix]
+    earlier = [stage.to(job.device) for stage in make_curriculum(subsets, args.evaluation)] if subsets else []
+    new_network = compute.new_network(args, job)
     first = args.shard * recipe.networks_per_shard
     for index in range(first, first + recipe.networks_per_shard):
         seed = Seed("experts", *args.name.split("/")) / index
-        before = make_phases(earlier, args.evaluation, seed / "earlier") if earlier else []
-        start = partial(build, args.network, dataset.shape, dataset.classes, seed / "initial", device)
-        members.append(Member(start, [*before, Phase(real, args.epochs, recipe, seed / "real", descent(recipe))]))
-    gradients = compute.gradients(args, dataset, sum(images_seen(member.phases) for member in members), device)
-    trajectories = record_trajectories(members, dataset.augmentation, gradients, checkpoint)
-    save_shard(args.out, trajectories, header, recipe.storage)
-    checkpoint.remove()
+        before = make_phases(earlier, args.evaluation, seed / "earlier")
+        phases = [*before, Phase(real, args.epochs, recipe, seed / "real", descent(recipe))]
+        yield Member(partial(new_network, seed / "initial"), phases)
 
 
 def descent(recipe):

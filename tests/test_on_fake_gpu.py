@@ -39,7 +39,8 @@ from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.gradients import eager_gradients, in_chunks, loss_gradient
-from seqmatch.training.loop import Phase, Position, Stage, accuracy, instance_losses, train, train_through
+from seqmatch.training.inference import accuracy, instance_losses
+from seqmatch.training.loop import Phase, Position, Stage, train, train_through
 from seqmatch.training.sharpness import sharpness_aware
 from seqmatch.transforms import dsa
 
@@ -261,7 +262,7 @@ def taken_up(device, folder, spec=TINY, after=4):
 
     checkpoint = Checkpoint(folder, "work", 0)
     with pytest.raises(KeyboardInterrupt):
-        record_trajectories(members(device, spec), EVERY, lambda full: gradient, checkpoint)
+        record_trajectories(members(device, spec), EVERY, lambda images: lambda full: gradient, checkpoint)
     return record_trajectories(members(device, spec), EVERY, checkpoint=checkpoint)
 
 
@@ -349,7 +350,7 @@ def distil_all(call, device, **matching):
             experts, choosers = [f"experts{k}.safetensors"], ["experts1.safetensors"]
         about = {"experts": experts, "choosers": choosers, "prefix": prefix, "settings": settings}
         call(device, "distill_subset", **RUN, **about, subset=k, subsets=2, out=f"snapshots{k}.safetensors")
-        about = {"prefix": prefix, "snapshots": f"snapshots{k}.safetensors", "protocols": ["validation", "test"]}
+        about = {"prefix": prefix, "snapshots": f"snapshots{k}.safetensors", "selections": ["validation", "test"]}
         about |= {"evaluation": HOW, "networks": 1, "name": "s", "scores": f"scores{k}.csv"}
         call(device, "select_snapshot", **about, out=f"subset{k}.safetensors")
 

@@ -1,24 +1,29 @@
-"""What the commands that compute with torch share: their options, their checkpoint, and their gradients."""
+"""What the commands that compute with torch share: their options, the frame of a job, and how networks learn in it."""
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import torch
 from shared import command
 
 from seqmatch import config
 from seqmatch.config import CompileMode
-from seqmatch.data.dataset import Dataset
+from seqmatch.data.dataset import Dataset, load
 from seqmatch.files.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
-from seqmatch.networks import activations
+from seqmatch.files.store import provenance
+from seqmatch.networks import activations, build
 from seqmatch.planning.code import digest
-from seqmatch.training.gradients import Gradients, best_gradients
-
-if TYPE_CHECKING:
-    import pandas as pd
+from seqmatch.runtime import device as devices
+from seqmatch.training.ensemble import GradientsFor
+from seqmatch.training.gradients import best_gradients
+from seqmatch.training.learner import Learner
+from seqmatch.training.loop import NewNetwork
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
@@ -66,10 +71,30 @@ def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") ->
     arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
 
 
-def of_run(args: argparse.Namespace, table: "pd.DataFrame") -> "pd.DataFrame":
-    """A table with columns before it that say which run it is of."""
-    about = {"dataset": args.dataset, "method": args.method, "ipc": args.ipc, "seed": args.seed}
-    return table.assign(**about)[[*about, *table.columns]]
+@dataclass(frozen=True)
+class Job:
+    """What a command that computes works with."""
+
+    device: torch.device
+    header: dict[str, Any]
+    """The provenance of what it writes."""
+    checkpoint: Checkpoint
+    dataset: Dataset
+
+
+@contextmanager
+def job(args: argparse.Namespace, inputs: Sequence[Path], modules: Iterable[str] = ()) -> Iterator[Job]:
+    """The frame of a job: its output is to be written within it, as its checkpoint is removed where it ends well.
+
+    Args:
+        inputs: what the job reads besides the data set.
+        modules: those that it loads by their names.
+    """
+    device = devices.prepare(args.gpu, args.threads)
+    header = provenance(command.parameters(args), [args.data, *inputs], device.type)
+    checkpoint = open_checkpoint(args, header, modules)
+    yield Job(device, header, checkpoint, load(args.data))
+    checkpoint.remove()
 
 
 def open_checkpoint(args: argparse.Namespace, header: dict[str, Any], modules: Iterable[str] = ()) -> Checkpoint:
@@ -87,7 +112,18 @@ def open_checkpoint(args: argparse.Namespace, header: dict[str, Any], modules: I
     return checkpoint
 
 
-def gradients(args: argparse.Namespace, dataset: Dataset, images: int, device: torch.device) -> Gradients:
-    """Those of `args.network` for training on `images` images, counted anew each epoch."""
-    written = activations(args.network, dataset.shape, dataset.classes)
-    return best_gradients(args.compile, args.network.norm, written, images, device)
+def learner(args: argparse.Namespace, job: Job) -> Learner:
+    """Networks of `args.network` that train as `args.evaluation` says."""
+    augmentation = job.dataset.augmentation
+    return Learner(new_network(args, job), args.evaluation, augmentation, gradients_for(args, job), job.checkpoint)
+
+
+def new_network(args: argparse.Namespace, job: Job) -> NewNetwork:
+    """Makes networks of `args.network` for the job's data set."""
+    return partial(build, args.network, job.dataset.shape, job.dataset.classes, device=job.device)
+
+
+def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
+    """The best gradients of `args.network` for so much training."""
+    sizes = activations(args.network, job.dataset.shape, job.dataset.classes)
+    return lambda images: best_gradients(args.compile, args.network.norm, sizes, images, job.device)

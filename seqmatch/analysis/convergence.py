@@ -1,23 +1,23 @@
-"""How a subset's distillation went: matching loss, step size and validation accuracy along its iterations. No torch."""
+"""How the distillation of a subset went: matching loss, step size and validation accuracy by iteration. No torch."""
 
 import numpy as np
 import pandas as pd
 
 WINDOWS = 50
-"""At most so many means stand for the matching losses of all iterations, and so many for the step sizes."""
+"""At most so many means per quantity stand for those of all iterations."""
 
 
 def convergence_table(matching_losses: np.ndarray, step_sizes: np.ndarray, scores: pd.DataFrame) -> pd.DataFrame:
     """The course of one subset's distillation, thinned and smoothed by means over windows of iterations.
 
-    The windows are at most `WINDOWS`, do not overlap, and are of one length, but for a shorter one at the end.
+    There are at most `WINDOWS` windows. They do not overlap, and all are of one length; the last may be shorter.
 
     Args:
-        matching_losses, step_sizes: one number an iteration.
-        scores: as `seqmatch.analysis.evaluation.score_snapshots` returns; `validation` is used, where it is there.
+        matching_losses, step_sizes: one number per iteration.
+        scores: as `seqmatch.analysis.evaluation.score_snapshots` returns; its column `validation` is used if it exists.
 
     Returns:
-        One row a quantity and point: `quantity` (matching_loss, step_size, or validation: accuracy of a snapshot in
+        One row per quantity and point: `quantity` (matching_loss, step_size, or validation: accuracy of a snapshot in
         percent, mean over networks), `iteration` (the middle of the window, or updates done before the snapshot),
         `window` (iterations that the value is the mean of), `value`.
     """

@@ -9,14 +9,14 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 BINS = 100
-"""Rows of the table of all instances, each the mean of as many of them as the others."""
+"""The table of all instances has about so many rows, each the mean over near-equally many instances."""
 
 
 def hard_instances(losses: np.ndarray, random_state: int) -> np.ndarray:
     """Split instances in two by k-means on their loss vectors; hard is the cluster with the higher final loss.
 
     Args:
-        losses: (R, N), one column an instance.
+        losses: (R, N), one column per instance.
         random_state: seeds the starts of k-means.
 
     Returns:
@@ -34,11 +34,11 @@ def agreement_table(splits: Mapping[int, np.ndarray]) -> pd.DataFrame:
     """How far splits of the same instances agree: the adjusted Rand index of every two.
 
     Args:
-        splits: boolean (N,) each, by the number of the network or seed that it is of.
+        splits: boolean (N,) each, by the number of its network or seed.
 
     Returns:
-        One row a pair: `first`, `second`, `adjusted_rand_index` (1: the same split; 0 on average where one says nothing
-        of the other).
+        One row per pair: `first`, `second`, `adjusted_rand_index` (1: the same split; 0 on average for splits that have
+        nothing to do with each other).
     """
     rows = [
         (first, second, adjusted_rand_score(splits[first], splits[second])) for first, second in combinations(splits, 2)
@@ -54,22 +54,22 @@ def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray,
         hard: boolean (N,).
 
     Returns:
-        One row a network, moment and kind: `network`, `stage`, `epoch`, `difficulty` (easy or hard),
+        One row per network, moment and kind: `network`, `stage`, `epoch`, `difficulty` (easy or hard),
         `share` (in [0, 1]), `mean_loss`.
     """
-    kinds = [(name, members) for name, members in (("easy", ~hard), ("hard", hard)) if members.any()]
+    kinds = [(name, mask) for name, mask in (("easy", ~hard), ("hard", hard)) if mask.any()]
     rows = [
         {
             "network": network,
             "stage": int(stages[moment]),
             "epoch": int(epochs[moment]),
             "difficulty": name,
-            "share": members.mean(),
-            "mean_loss": float(losses[network, moment, members].mean()),
+            "share": mask.mean(),
+            "mean_loss": float(losses[network, moment, mask].mean()),
         }
         for network in range(len(losses))
         for moment in range(losses.shape[1])
-        for name, members in kinds
+        for name, mask in kinds
     ]
     return pd.DataFrame(rows)
 
@@ -84,26 +84,26 @@ def binned_losses(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, ha
         losses, epochs, stages, hard: as `difficulty_table` takes them.
 
     Returns:
-        One row a bin and moment: `bin` (from 0, the hardest), `difficulty`, `images` (of the bin), `stage`, `epoch`,
+        One row per bin and moment: `bin` (from 0, the hardest), `difficulty`, `images` (of the bin), `stage`, `epoch`,
         `mean_loss`.
     """
     mean = losses.mean(0)
     bins = []
-    for name, members in (("hard", hard), ("easy", ~hard)):
-        instances = members.nonzero()[0]
+    for name, mask in (("hard", hard), ("easy", ~hard)):
+        instances = mask.nonzero()[0]
         instances = instances[np.argsort(-mean[-1, instances], kind="stable")]
-        count = min(len(instances), max(1, round(BINS * members.mean())))
-        bins += [(name, piece) for piece in np.array_split(instances, count)] if count else []
+        count = min(len(instances), max(1, round(BINS * mask.mean())))
+        bins += [(name, part) for part in np.array_split(instances, count)] if count else []
     rows = [
         {
             "bin": index,
             "difficulty": name,
-            "images": len(piece),
+            "images": len(part),
             "stage": int(stages[moment]),
             "epoch": int(epochs[moment]),
-            "mean_loss": float(mean[moment, piece].mean()),
+            "mean_loss": float(mean[moment, part].mean()),
         }
-        for index, (name, piece) in enumerate(bins)
+        for index, (name, part) in enumerate(bins)
         for moment in range(len(epochs))
     ]
     return pd.DataFrame(rows)

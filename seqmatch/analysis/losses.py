@@ -2,26 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.seeds import Seed
-from seqmatch.training.ensemble import Member, train_ensemble
-from seqmatch.training.gradients import Gradients, eager_gradients
-from seqmatch.training.loop import (
-    Labelled,
-    NewNetwork,
-    Position,
-    Stage,
-    instance_losses,
-    is_finite,
-    make_phases,
-)
+from seqmatch.training.inference import instance_losses, is_finite
+from seqmatch.training.learner import Learner
+from seqmatch.training.loop import Labelled, Position, Stage
 
 
 @dataclass(frozen=True)
@@ -58,26 +48,24 @@ def check_finite(network: nn.Module) -> None:
 def record_losses(
     curriculum: Sequence[Stage],
     real: Labelled,
-    new_network: NewNetwork,
-    settings: config.Evaluation,
+    learner: Learner,
     difficulty: config.Difficulty,
-    augmentation: Sequence[str],
     seed: Seed,
-    gradients: Gradients = eager_gradients,
-    checkpoint: Checkpoint | None = None,
 ) -> LossRecord:
     """Train networks through the curriculum exactly as evaluation does, recording the loss of every real instance.
+
+    Args:
+        real: the N instances.
+        difficulty: how much to record; its `networks` takes the place of `learner.settings.networks`.
+        seed: network i draws from ``seed / i``.
 
     Raises:
         SeqmatchError: the training of a network diverged.
     """
-    moments = record_moments(settings.epochs, difficulty.records)
-    when = [(1, 0)] + [
-        (stage + 1, stage * settings.epochs + epoch) for stage in range(len(curriculum)) for epoch in sorted(moments)
-    ]
-    members = [
-        Member(partial(new_network, seed / index / "initial"), make_phases(curriculum, settings, seed / index))
-        for index in range(difficulty.networks)
+    length = learner.settings.epochs
+    moments = record_moments(length, difficulty.records)
+    times = [(1, 0)] + [
+        (stage + 1, stage * length + epoch) for stage in range(len(curriculum)) for epoch in sorted(moments)
     ]
 
     def record(network: nn.Module, position: Position) -> Tensor | None:
@@ -86,6 +74,7 @@ def record_losses(
         at_start = (position.phase, position.epoch) == (0, 0)
         return instance_losses(network, *real) if at_start or position.epoch in moments else None
 
-    trained = train_ensemble(members, record, augmentation, gradients, checkpoint or NoCheckpoint(), "record losses")
-    stages, epochs = torch.tensor(when).unbind(1)
+    members = [learner.member(curriculum, seed / index) for index in range(difficulty.networks)]
+    trained = learner.train(members, record, "record losses")
+    stages, epochs = torch.tensor(times).unbind(1)
     return LossRecord(torch.stack([torch.stack(member.records) for member in trained]), epochs.clone(), stages.clone())

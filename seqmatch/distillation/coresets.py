@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seqmatch.networks import features
 from seqmatch.seeds import Seed
-from seqmatch.training.loop import chunks
+from seqmatch.training.inference import chunks
 
 Order = Callable[[Tensor, int], Tensor]
 """Indices (n,) of the images of a class, and the class, to indices in the order in which they are taken."""

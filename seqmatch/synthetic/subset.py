@@ -1,10 +1,5 @@
-"""SeqMatch itself: near-equal subsets, and the curriculum that the distilled ones make (Du et al. 2023, section 4).
+"""The near-equal subsets S_1 … S_K of a synthetic set, each distilled with those before it frozen (Du et al. 2023)."""
 
-A synthetic set is K subsets S_1 … S_K. Subset k is distilled with S_1 … S_{k−1} frozen, and networks learn
-from S_1 first, then from S_1 ∪ S_2, and so on, each stage with the step size learned for it.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization, Whitening
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
-from seqmatch.training.loop import Stage
 
 
 @dataclass(frozen=True)
@@ -51,31 +44,6 @@ class Subset:
         if self.soft_labels is not None:
             soft_labels = self.soft_labels.unflatten(0, (-1, self.parameterisation.held))[kept].flatten(0, 1)
         return replace(self, images=self.images[kept], labels=self.labels[kept], soft_labels=soft_labels)
-
-
-def union_curriculum(subsets: Sequence[Subset]) -> list[Stage]:
-    """Stage k is the union S_1 ∪ … ∪ S_k with the step size of S_k."""
-    parts = [subset.decoded() for subset in subsets]
-    return [
-        Stage(*(torch.cat(tensors) for tensors in zip(*parts[: k + 1], strict=True)), subset.step_size)
-        for k, subset in enumerate(subsets)
-    ]
-
-
-def subset_curriculum(subsets: Sequence[Subset]) -> list[Stage]:
-    """Stage k is S_k alone: the other reading of the paper's section 4.3."""
-    return [Stage(*subset.decoded(), subset.step_size) for subset in subsets]
-
-
-def make_curriculum(subsets: Sequence[Subset], settings: config.Evaluation) -> list[Stage]:
-    """The stages that networks learn from, as `settings` asks: teachers, scores, evaluation and loss records alike.
-
-    A learning rate in `settings` takes the place of the learned step sizes.
-    """
-    stages = {"union": union_curriculum, "subset": subset_curriculum}[settings.curriculum](subsets)
-    if settings.learning_rate is None:
-        return stages
-    return [replace(stage, step_size=settings.learning_rate) for stage in stages]
 
 
 def save_subset(

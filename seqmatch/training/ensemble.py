@@ -1,23 +1,38 @@
 """Networks trained one after the other: experts, teachers, evaluation, scores and loss records are one loop.
 
-They differ in what they record along the way. Records and the network in training are checkpointed, and a run that
-is taken up again ends with the same bits.
+They differ in what they record along the way. Records and the network in training are checkpointed, and a resumed run
+ends with the same bits.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.runtime.progress import Progress
-from seqmatch.training.gradients import Gradients
-from seqmatch.training.loop import Phase, Position, train
+from seqmatch.training.gradients import Gradients, eager_gradients
+from seqmatch.training.loop import Phase, Position, images_seen, train
 
 Record = Callable[[nn.Module, Position], Tensor | None]
-"""What to keep of a network at a position of its training: tensors of one shape and its own, or None for nothing."""
+"""What to record of a network at a position of its training: a tensor, always of one shape, or None for nothing.
+
+The tensor is a copy, not one that training goes on to change.
+"""
+
+GradientsFor = Callable[[int], Gradients]
+"""The images that will be trained on, counted anew each epoch, to how gradients of minibatches are computed.
+
+Compiling takes a while, and pays only for many images.
+"""
+
+
+def always_eager(images: int) -> Gradients:
+    """Nothing is compiled, however many images there are."""
+    return eager_gradients
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ def train_ensemble(
     members: Sequence[Member],
     record: Record,
     augmentation: Sequence[str],
-    gradients: Gradients,
+    gradients_for: GradientsFor,
     checkpoint: Checkpoint,
     name: str,
 ) -> list[Trained]:
@@ -49,30 +64,31 @@ def train_ensemble(
 
     Args:
         record: asked at every position that `train` yields.
-        checkpoint: where the state is kept; a state found there is taken up.
+        augmentation: that of the data, as for `train`.
+        gradients_for: asked once, for the images of all members, so that a resumed run computes as the first did.
+        checkpoint: where the state is saved; a state that is there already is resumed.
         name: of the progress.
     """
+    gradients = gradients_for(sum(images_seen(member.phases) for member in members))
     state = _State.load(checkpoint.load())
-    trained = list(state.finished)
     epochs = [sum(phase.epochs for phase in member.phases) for member in members]
-    done = sum(epochs[: len(trained)]) + state.epochs_done(members)
+    done = sum(epochs[: len(state.finished)]) + state.epochs_done(members)
     with checkpoint, Progress(total=sum(epochs), initial=done, unit="epoch", desc=name) as progress:
-        for index in range(len(trained), len(members)):
-            member, current = members[index], state if index == len(state.finished) else _State()
+        for index in range(len(state.finished), len(members)):
             progress.set_postfix(network=f"{index + 1}/{len(members)}", refresh=False)
-            network = member.start()
-            if current.position is not None:
-                network.load_state_dict(current.network)
-            records, began = list(current.records), time.perf_counter() - current.seconds
-            for position in train(network, member.phases, augmentation, gradients, current.resumed(network)):
-                found = record(network, position)
-                if found is not None:
-                    records.append(found.detach().cpu())
+            network, phases = members[index].start(), members[index].phases
+            if state.position is not None:
+                network.load_state_dict(state.network)
+            records, start = list(state.records), time.perf_counter() - state.seconds
+            for position in train(network, phases, augmentation, gradients, state.resumed(network)):
+                tensor = record(network, position)
+                if tensor is not None:
+                    records.append(tensor.detach().cpu())
                 progress.update(position.epoch > 0)
-                now = _State(tuple(trained), tuple(records), time.perf_counter() - began, position)
-                checkpoint.reached(lambda now=now, network=network: now.copied(network))
-            trained.append(Trained(tuple(records), time.perf_counter() - began))
-    return trained
+                now = _State(state.finished, tuple(records), time.perf_counter() - start, position)
+                checkpoint.reached(partial(now.copied, network))
+            state = _State((*state.finished, Trained(tuple(records), time.perf_counter() - start)))
+    return list(state.finished)
 
 
 @dataclass(frozen=True)
@@ -111,7 +127,7 @@ class _State:
     def tensors(self) -> dict[str, Tensor]:
         """All of it by name."""
         members = [*self.finished, Trained(self.records, self.seconds)]
-        records = [found for member in members for found in member.records]
+        records = [tensor for member in members for tensor in member.records]
         return {
             "counts": torch.tensor([len(member.records) for member in members]),
             "seconds": torch.tensor([member.seconds for member in members], dtype=torch.float64),
@@ -123,6 +139,7 @@ class _State:
 
     @classmethod
     def load(cls, saved: dict[str, Tensor] | None) -> "_State":
+        """The state with these tensors; without any, that in which nothing has begun."""
         if saved is None:
             return cls()
         counts, seconds = saved["counts"].tolist(), saved["seconds"].tolist()

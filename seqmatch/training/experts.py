@@ -15,27 +15,28 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.files.store import open_tensors
 from seqmatch.files.tensors import save_tensors
-from seqmatch.training.ensemble import Member, train_ensemble
-from seqmatch.training.gradients import Gradients, eager_gradients
-from seqmatch.training.loop import Phase, Position, is_finite
+from seqmatch.training.ensemble import GradientsFor, Member, always_eager, train_ensemble
+from seqmatch.training.inference import is_finite
+from seqmatch.training.loop import Phase, Position
 
 
 def record_trajectories(
     members: Sequence[Member],
     augmentation: Sequence[str],
-    gradients: Gradients = eager_gradients,
+    gradients_for: GradientsFor = always_eager,
     checkpoint: Checkpoint | None = None,
 ) -> list[Tensor]:
     """Train networks and record their P parameters through the last phase: at its start and after each epoch.
 
     Args:
         members: the last phase of each is on real data; those before it lead a teacher through earlier subsets.
+        augmentation, gradients_for, checkpoint: as `train_ensemble` takes them; without a checkpoint nothing is saved.
 
     Returns:
-        float32 (epochs + 1, P) for each, on the CPU.
+        float32 (epochs + 1, P) per member, on the CPU.
 
     Raises:
-        SeqmatchError: the training of one diverged.
+        SeqmatchError: the training of a network diverged.
     """
 
     def record(network: nn.Module, position: Position) -> Tensor | None:
@@ -46,7 +47,7 @@ def record_trajectories(
             raise SeqmatchError(_divergence(phases, position))
         return parameters_to_vector(network.parameters())
 
-    trained = train_ensemble(members, record, augmentation, gradients, checkpoint or NoCheckpoint(), "experts")
+    trained = train_ensemble(members, record, augmentation, gradients_for, checkpoint or NoCheckpoint(), "experts")
     return [torch.stack(member.records) for member in trained]
 
 
@@ -66,8 +67,8 @@ def _divergence(phases: Sequence[Phase], position: Position) -> str:
 def save_shard(path: Path, trajectories: Sequence[Tensor], header: dict[str, Any], storage: str = "float32") -> None:
     """Write the trajectories of several experts, each (epochs + 1, P).
 
-    As `float32`: one tensor (experts, epochs + 1, P). As `float16`: the starts (experts, P) in full, and the way
-    from there in half precision, whose rounding is then relative to the distance travelled.
+    As `float32`: one tensor (experts, epochs + 1, P). As `float16`: the starts (experts, P) in full, and the moves
+    away from them in half precision, whose rounding is then relative to the distance travelled.
     """
     whole = torch.stack(list(trajectories))
     if storage == "float32":
@@ -78,7 +79,7 @@ def save_shard(path: Path, trajectories: Sequence[Tensor], header: dict[str, Any
 
 
 class Trajectories:
-    """The experts in several shards, read a parameter vector at a time; a context manager."""
+    """The experts in several shards, read one parameter vector at a time; a context manager."""
 
     def __init__(self, shards: Sequence[Path]):
         """Open the files without reading them.
@@ -117,7 +118,7 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class _Shard:
-    """Slices of an open file: of whole trajectories, or of starts and the moves away from them."""
+    """What an open file holds: whole trajectories, or starts and the moves away from them."""
 
     rows: Any
     starts: Any | None

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from seqmatch import config
-from seqmatch.networks import head, written
-from seqmatch.runtime.budget import chunk_size
+from seqmatch.networks import head
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
 from seqmatch.training.gradients import Gradient, Gradients, eager_gradients
@@ -50,7 +48,7 @@ class Phase:
     descent: Callable[[Gradient], Gradient] = lambda gradient: gradient
     """From the gradient of the loss to the direction that is descended."""
     images: int | None = None
-    """Images that an epoch takes, other ones in each; by default all."""
+    """Images per epoch, other ones in each; by default all."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,9 @@ class Position:
     epoch: int = 0
     """Its epochs that are done."""
     velocities: tuple[Tensor, ...] = ()
-    """SGD's momentum, a tensor a parameter; live tensors, not copies."""
+    """SGD's momentum, one tensor per parameter; live tensors, not copies."""
     last: bool = False
-    """Whether the way ends here."""
+    """Whether training ends here."""
 
 
 def images_seen(phases: Sequence[Phase]) -> int:
@@ -87,12 +85,15 @@ def train(
     """Train `network` in place by SGD on cross-entropy, phase after phase; every batch gets its own DSA draw.
 
     Yields the position before the first epoch of each phase and after each epoch: there the caller records, or saves.
-    Given a position, with the network's tensors of that moment, the rest of the way is the same to the bit.
+    Given a position, with the network's tensors of that moment, the rest of the training is the same to the bit.
 
-    `augmentation` is that of the data, which a phase's settings may replace.
+    Whether training diverged is for the caller to check (`inference.is_finite`): an expert must not diverge; a snapshot
+    on which networks diverge is a bad snapshot.
 
-    Whether training diverged is the caller's to ask (`is_finite`): an expert must not, a snapshot that does is a bad
-    snapshot.
+    Args:
+        augmentation: DSA operations of the data, which a phase's settings may replace.
+        gradients: how the gradients of minibatches are computed.
+        position: where to resume.
     """
     resumed = position or Position(epoch=-1)
     for index in range(resumed.phase, len(phases)):
@@ -125,15 +126,15 @@ def _train_epoch(
     stage, settings = phase.stage, phase.settings
     parameters = list(network.parameters())
     operations = augmentation if settings.augmentation is None else settings.augmentation
-    taken = min(phase.images or len(stage.labels), len(stage.labels))
-    descent = phase.descent(gradients(min(settings.batch_size, taken)))
+    count = min(phase.images or len(stage.labels), len(stage.labels))
+    descent = phase.descent(gradients(min(settings.batch_size, count)))
     network.train()
     generator = (phase.seed / epoch).generator()
-    order = torch.randperm(len(stage.labels), generator=generator)[:taken].to(stage.labels.device, non_blocking=True)
+    order = torch.randperm(len(stage.labels), generator=generator)[:count].to(stage.labels.device, non_blocking=True)
     rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
     for batch in batches(order, settings.batch_size):
-        drawn = dsa.FORMS[settings.augmentation_form](operations, len(batch), generator)
-        images, labels = dsa.apply_composed(drawn, stage.images[batch]), stage.labels[batch]
+        draws = dsa.FORMS[settings.augmentation_form](operations, len(batch), generator)
+        images, labels = dsa.apply_composed(draws, stage.images[batch]), stage.labels[batch]
         if settings.cutmix:
             cut = cutmix.draw(settings.cutmix, len(batch), generator)
             images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
@@ -143,20 +144,15 @@ def _train_epoch(
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
-    """Pieces of `size` indices; a single one left over joins the piece before it, as batch norm needs two images."""
-    pieces = list(order.split(size))
-    if len(pieces) > 1 and len(pieces[-1]) == 1:
-        pieces[-2:] = [torch.cat(pieces[-2:])]
-    return pieces
-
-
-def is_finite(network: nn.Module) -> bool:
-    """Whether every parameter is a finite number: False once training has diverged."""
-    return all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+    """Minibatches of `size` indices; a last one of a single index joins that before it: batch norm needs two images."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def learning_rate(initial: float, settings: config.Training, epoch: int, epochs: int) -> float:
-    """Learning rate in `epoch`, from 0, of `epochs`: decayed at each fraction of them that lies behind."""
+    """Learning rate in `epoch`, from 0, of `epochs`: decayed once for each fraction (`decay_at`) that has passed."""
     passed = sum(epoch >= at * epochs - 1e-9 for at in settings.decay_at)  # 0.57 · 100 is 56.99…
     return initial * settings.decay_factor**passed
 
@@ -169,7 +165,7 @@ def _sgd_step(
     rate: float,
     settings: config.Training,
 ) -> None:
-    """PyTorch's own SGD in its functional form: an optimiser object would import the compiler, 5 s a process."""
+    """PyTorch's own SGD in its functional form: an optimiser object would import the compiler, 5 s per process."""
     sgd(
         parameters,
         gradients,
@@ -182,24 +178,3 @@ def _sgd_step(
         nesterov=False,
         maximize=False,
     )
-
-
-def chunks(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
-    """Images (N, C, H, W) in the pieces that `network`, in evaluation mode, is fastest at."""
-    return images.split(chunk_size(len(images), written(network, images[:1]), images.device))
-
-
-@torch.inference_mode()
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1]."""
-    return float((_logits(network, images).argmax(1) == labels).double().mean())
-
-
-@torch.inference_mode()
-def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each of N normalised images: (N,), on the CPU."""
-    return F.cross_entropy(_logits(network, images), labels, reduction="none").cpu()
-
-
-def _logits(network: nn.Module, images: Tensor) -> Tensor:
-    return torch.cat([network(chunk) for chunk in chunks(network.eval(), images)])

@@ -12,9 +12,9 @@ SMALLEST_NORM = 1e-12
 def sharpness_aware(gradient: Gradient, rho: float, alpha: float) -> Gradient:
     """The direction that GSAM descends, in place of the gradient g of the loss.
 
-    With p the gradient at θ + ρ g/‖g‖, it is p − α g⊥, where g⊥ is the part of g across p: down the perturbed loss,
-    and against the gap between it and the loss itself. α = 0 is SAM. Costs two gradients a batch; both see the same
-    augmented images.
+    With p the gradient at θ + ρ g/‖g‖, it is p − α g⊥, where g⊥ is the part of g orthogonal to p: down the perturbed
+    loss, and against the gap between it and the loss itself. α = 0 is SAM. Costs two gradients per batch; both see the
+    same augmented images.
 
     Args:
         rho: ρ > 0, the radius.

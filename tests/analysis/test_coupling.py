@@ -1,5 +1,6 @@
 """Amplifications against exact Jacobians, halves, and what is trained on them."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -23,14 +24,16 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classification_loss
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.formation import decode
-from seqmatch.synthetic.subset import Subset, make_curriculum
+from seqmatch.synthetic.subset import Subset
+from seqmatch.training.learner import Learner
 from seqmatch.training.loop import make_phases, train
 
 SETTINGS = config.Evaluation(epochs=6)
-SETTINGS_OF_TWO = SETTINGS.model_copy(update={"networks": 2})
 COUPLING = config.Coupling(networks=2, records=2, draws=3)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
+LEARNER = Learner(NEW_NETWORK, SETTINGS, ["crop"])
 
 
 def exact_jacobians(network, images, labels):
@@ -118,7 +121,7 @@ def test_the_mean_of_draws_converges_to_the_squared_norm(case):
 
 def test_amplification_is_averaged_over_networks_and_moments_of_the_images_own_stage():
     subsets = [Subset(*labelled(per_class=count, name=name), 0.05) for count, name in ((2, "a"), (1, "b"))]
-    found = amplification(subsets, NEW_NETWORK, SETTINGS_OF_TWO, COUPLING, ["crop"], Seed("s"), 3)
+    found = amplification(subsets, LEARNER, COUPLING, 3, Seed("s"))
     squares = [[], []]
     for index in range(2):
         network = NEW_NETWORK(Seed("s") / index / "initial")
@@ -138,8 +141,8 @@ def test_amplification_is_averaged_over_networks_and_moments_of_the_images_own_s
 
 def test_halves_have_every_class_and_leave_out_the_middle():
     labels = torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2])
-    amplified = torch.tensor([1.0, 3.0, 2.0, 9.0, 6.0, 7.0, 8.0, 5.0, 5.0])
-    larger, smaller = halves(amplified, labels)
+    norms = torch.tensor([1.0, 3.0, 2.0, 9.0, 6.0, 7.0, 8.0, 5.0, 5.0])
+    larger, smaller = halves(norms, labels)
     assert larger.nonzero().flatten().tolist() == [1, 3, 6, 7]
     assert smaller.nonzero().flatten().tolist() == [0, 4, 5, 8]
 
@@ -151,8 +154,8 @@ def test_a_class_of_one_image_is_refused():
 
 def test_a_half_is_learned_stage_by_stage_and_a_stage_without_images_is_left_out():
     subsets = [Subset(*labelled(per_class=1, name=name), step) for name, step in (("a", 0.1), ("b", 0.2))]
-    kept = torch.tensor([True, False, False, False, True, True])
-    first, second = restricted_curriculum(subsets, kept, SETTINGS)
+    mask = torch.tensor([True, False, False, False, True, True])
+    first, second = restricted_curriculum(subsets, mask, SETTINGS)
     assert first.labels.tolist() == [0] and second.labels.tolist() == [0, 1, 2]
     assert torch.equal(second.images[1:], subsets[1].images[1:])
     (only,) = restricted_curriculum(subsets, torch.arange(6) > 2, SETTINGS)
@@ -162,15 +165,15 @@ def test_a_half_is_learned_stage_by_stage_and_a_stage_without_images_is_left_out
 def test_the_table_holds_the_accuracies_that_evaluation_gives_the_halves():
     subsets = [Subset(*labelled(per_class=2, name=name), 0.05) for name in "ab"]
     test = normal(60, 1, 8, 8, name="t"), torch.arange(60) % 3
-    table = measure_coupling(subsets, test, NEW_NETWORK, SETTINGS, COUPLING, ["crop"], Seed("c"), 12)
+    table = measure_coupling(subsets, test, LEARNER, COUPLING, 12, Seed("c"))
     assert table["half"].tolist() == ["larger"] * 2 + ["smaller"] * 2 and (table["images"] == 6).all()
-    amplified = amplification(subsets, NEW_NETWORK, SETTINGS_OF_TWO, COUPLING, ["crop"], Seed("c") / "whole", 12)
+    norms = amplification(subsets, LEARNER, COUPLING, 12, Seed("c") / "whole")
     labels = torch.cat([subset.labels for subset in subsets])
-    kept = dict(zip(("larger", "smaller"), halves(amplified, labels), strict=True))
-    curricula = {name: restricted_curriculum(subsets, half, SETTINGS) for name, half in kept.items()}
-    expected = evaluate(curricula, test, NEW_NETWORK, SETTINGS_OF_TWO, ["crop"], Seed("c") / "halves")
+    masks = dict(zip(("larger", "smaller"), halves(norms, labels), strict=True))
+    curricula = {name: restricted_curriculum(subsets, mask, SETTINGS) for name, mask in masks.items()}
+    two = replace(LEARNER, settings=SETTINGS.model_copy(update={"networks": 2}))
+    expected = evaluate(curricula, test, two, Seed("c") / "halves")
     assert table["accuracy"].tolist() == expected["accuracy"].tolist()
     means = table.groupby("half")["amplification"].first()
-    assert (
-        means["larger"] == pytest.approx(float(amplified[kept["larger"]].mean())) and means["larger"] > means["smaller"]
-    )
+    assert means["larger"] == pytest.approx(float(norms[masks["larger"]].mean()))
+    assert means["larger"] > means["smaller"]

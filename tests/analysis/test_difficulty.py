@@ -17,7 +17,9 @@ from seqmatch.files.store import load_table
 from seqmatch.files.tensors import save_tensors
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training.loop import Stage, instance_losses, make_phases, train_through
+from seqmatch.training.inference import instance_losses
+from seqmatch.training.learner import Learner
+from seqmatch.training.loop import Stage, make_phases, train_through
 
 SETTINGS = config.Evaluation(epochs=6)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
@@ -113,9 +115,8 @@ def test_stability_is_of_networks_within_a_run_and_of_seeds_between_runs(tmp_pat
 def test_losses_are_recorded_along_exactly_the_evaluations_training():
     curriculum = [Stage(*labelled(name=name), 0.05) for name in "ab"]
     real = labelled(per_class=10, name="real")
-    record = record_losses(
-        curriculum, real, NEW_NETWORK, SETTINGS, config.Difficulty(networks=2, records=3), ["crop"], Seed("r")
-    )
+    learner = Learner(NEW_NETWORK, SETTINGS, ["crop"])
+    record = record_losses(curriculum, real, learner, config.Difficulty(networks=2, records=3), Seed("r"))
     assert record.losses.shape == (2, 7, 30)
     assert record.epochs.tolist() == [0, 2, 4, 6, 8, 10, 12]
     assert record.stages.tolist() == [1, 1, 1, 1, 2, 2, 2]
@@ -127,9 +128,10 @@ def test_losses_are_recorded_along_exactly_the_evaluations_training():
 
 
 def test_a_network_that_diverges_is_an_error_that_says_what_to_do():
-    new_network = partial(build, config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3)
+    unnormalised = config.Network(family="convnet", width=4, depth=2, norm="none")
+    learner = Learner(partial(build, unnormalised, (1, 8, 8), 3), SETTINGS)
     with pytest.raises(SeqmatchError, match="network diverged"):
-        record_losses([Stage(*labelled(), 1e30)], labelled(), new_network, SETTINGS, config.Difficulty(), [], Seed("r"))
+        record_losses([Stage(*labelled(), 1e30)], labelled(), learner, config.Difficulty(), Seed("r"))
 
 
 @pytest.mark.parametrize(("epochs", "records", "moments"), [(10, 2, {5, 10}), (3, 8, {1, 2, 3}), (7, 1, {7})])

@@ -9,12 +9,16 @@ from seqmatch import config
 from seqmatch.analysis.evaluation import choose_snapshot, evaluate, score_snapshots
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
-from seqmatch.synthetic.subset import Subset, make_curriculum
-from seqmatch.training.loop import Stage, accuracy, make_phases, train_through
+from seqmatch.synthetic.subset import Subset
+from seqmatch.training.inference import accuracy
+from seqmatch.training.learner import Learner
+from seqmatch.training.loop import Stage, make_phases, train_through
 
 SETTINGS = config.Evaluation(networks=2, epochs=8)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
+LEARNER = Learner(NEW_NETWORK, SETTINGS)
 
 
 def snapshots():
@@ -34,7 +38,7 @@ def snapshots():
 def test_scores_are_those_of_training_through_the_whole_curriculum():
     prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
     splits = {"validation": labelled(name="val"), "test": labelled(name="test")}
-    scores = score_snapshots(prefix, snapshots(), splits, NEW_NETWORK, 2, SETTINGS, ["crop"], Seed("s"))
+    scores = score_snapshots(prefix, snapshots(), splits, Learner(NEW_NETWORK, SETTINGS, ["crop"]), 2, Seed("s"))
     assert len(scores) == 6 and scores["iteration"].tolist() == [0, 5, 9] * 2
     for row in scores.itertuples():
         network = NEW_NETWORK(Seed("s") / row.network / "initial")
@@ -48,22 +52,22 @@ def test_networks_that_score_a_snapshot_share_its_images(monkeypatch):
     moved = []
     monkeypatch.setattr(Stage, "to", lambda self, device: moved.append(self) or self)
     prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
-    score_snapshots(prefix, snapshots(), {"test": labelled()}, NEW_NETWORK, 2, SETTINGS, [], Seed("s"))
-    assert len(moved) == 1 + 3  # of the earlier subset, and one a snapshot
+    score_snapshots(prefix, snapshots(), {"test": labelled()}, LEARNER, 2, Seed("s"))
+    assert len(moved) == 1 + 3  # of the earlier subset, and one per snapshot
 
 
 def test_evaluation_trains_different_networks_and_repeats_itself():
     curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
     test = (normal(60, 1, 8, 8, name="t"), torch.arange(60) % 3)
-    first, again = (evaluate({"last": curriculum}, test, NEW_NETWORK, SETTINGS, [], Seed("e")) for _ in range(2))
+    first, again = (evaluate({"last": curriculum}, test, LEARNER, Seed("e")) for _ in range(2))
     assert first["accuracy"].equals(again["accuracy"])
     assert first["accuracy"][0] != first["accuracy"][1]
     assert first["accuracy"].between(0, 100).all() and (first["seconds"] > 0).all()
 
 
-def test_choices_are_compared_on_equal_draws():
+def test_selections_are_compared_on_equal_draws():
     curricula = {name: make_curriculum([Subset(*labelled(name=name), step_size=0.05)], SETTINGS) for name in "ab"}
-    both = evaluate(curricula | {"again": curricula["a"]}, labelled(name="t"), NEW_NETWORK, SETTINGS, [], Seed("e"))
+    both = evaluate(curricula | {"again": curricula["a"]}, labelled(name="t"), LEARNER, Seed("e"))
     assert both["selection"].tolist() == ["a", "a", "b", "b", "again", "again"]
     assert both["network"].tolist() == [0, 1] * 3
     assert both["accuracy"].tolist()[:2] == both["accuracy"].tolist()[4:]
@@ -71,21 +75,21 @@ def test_choices_are_compared_on_equal_draws():
 
 def test_evaluation_learns_what_the_curriculum_teaches():
     curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
-    settings = config.Evaluation(epochs=40)
-    results = evaluate({"last": curriculum}, labelled(name="other"), NEW_NETWORK, settings, [], Seed("e"))
+    learner = Learner(NEW_NETWORK, config.Evaluation(epochs=40))
+    results = evaluate({"last": curriculum}, labelled(name="other"), learner, Seed("e"))
     assert results["accuracy"].min() > 60
 
 
-def test_a_network_that_diverges_counts_as_nothing_right_and_is_told(capsys):
+def test_a_network_that_diverges_counts_as_nothing_right_and_is_reported(capsys):
     unnormalised = config.Network(family="convnet", width=4, depth=2, norm="none")
     curriculum = make_curriculum([Subset(*labelled(), step_size=1e30)], SETTINGS)
-    new_network = partial(build, unnormalised, (1, 8, 8), 3)
-    results = evaluate({"last": curriculum}, labelled(name="t"), new_network, SETTINGS, [], Seed("e"))
+    learner = Learner(partial(build, unnormalised, (1, 8, 8), 3), SETTINGS)
+    results = evaluate({"last": curriculum}, labelled(name="t"), learner, Seed("e"))
     assert results["accuracy"].tolist() == [0.0, 0.0]
     assert "diverged" in capsys.readouterr().err
 
 
-def test_the_choice_of_a_snapshot():
+def test_a_snapshot_is_selected_by_its_mean_score_or_as_the_last():
     scores = pd.DataFrame(
         {
             "network": [0, 0, 0, 1, 1, 1],

@@ -12,8 +12,9 @@ from seqmatch.matching.derivatives import Derivatives, classification_loss, eage
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots, load_snapshots, save_snapshots
-from seqmatch.synthetic.subset import Subset, load_subset, make_curriculum, save_subset
+from seqmatch.synthetic.subset import Subset, load_subset, save_subset
 
 STATISTICS = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
 

@@ -9,7 +9,8 @@ from seqmatch.runtime.device import prepare
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
 from seqmatch.training.gradients import compiled_gradient, in_chunks, loss_gradient
-from seqmatch.training.loop import Phase, Stage, instance_losses, train_through
+from seqmatch.training.inference import instance_losses
+from seqmatch.training.loop import Phase, Stage, train_through
 from seqmatch.training.sharpness import sharpness_aware
 
 CPU = torch.device("cpu")

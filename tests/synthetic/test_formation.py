@@ -8,9 +8,10 @@ from seqmatch.data.normalization import fit_whitening
 from seqmatch.distillation.coresets import random_order
 from seqmatch.files.tensors import load_tensors
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.formation import decode, encode
 from seqmatch.synthetic.snapshots import Snapshots
-from seqmatch.synthetic.subset import Subset, initial_subset, make_curriculum, save_subset
+from seqmatch.synthetic.subset import Subset, initial_subset, save_subset
 
 SIZES = [(8, 2), (9, 2), (11, 3), (32, 3)]
 

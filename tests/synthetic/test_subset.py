@@ -4,23 +4,10 @@ import pytest
 import torch
 from helpers.tiny import labelled, normal
 
-from seqmatch import config
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import random_order
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import (
-    Subset,
-    initial_subset,
-    load_normalization,
-    load_subset,
-    make_curriculum,
-    save_subset,
-    subset_sizes,
-)
-
-
-def subsets():
-    return [Subset(*labelled(name=f"s{k}"), step_size=0.1 * (k + 1)) for k in range(3)]
+from seqmatch.synthetic.subset import Subset, initial_subset, load_normalization, load_subset, save_subset, subset_sizes
 
 
 @pytest.mark.parametrize(
@@ -61,15 +48,6 @@ def test_classes_that_are_too_small_are_refused():
         initial_subset(*labelled(per_class=4), 5, 1, 1, 0.1, random_order(Seed("i")))
 
 
-def test_stage_k_is_the_union_of_the_first_k_subsets_at_its_own_step_size():
-    parts = subsets()
-    stages = make_curriculum(parts, config.Evaluation())
-    assert [len(stage.labels) for stage in stages] == [12, 24, 36]
-    assert [stage.step_size for stage in stages] == [part.step_size for part in parts]
-    assert torch.equal(stages[1].images, torch.cat([parts[0].images, parts[1].images]))
-    assert torch.equal(stages[1].labels, torch.cat([parts[0].labels, parts[1].labels]))
-
-
 def test_some_stored_images_keep_their_own_soft_labels():
     images, labels = labelled(per_class=2, name="s")
     shares = normal(24, 3, name="shares").softmax(1)
@@ -77,17 +55,6 @@ def test_some_stored_images_keep_their_own_soft_labels():
     assert torch.equal(part.images, images[[1, 4]]) and torch.equal(part.labels, labels[[1, 4]])
     assert torch.equal(part.soft_labels, shares[[4, 5, 6, 7, 16, 17, 18, 19]]) and part.formation == 2
     assert len(part.decoded()[0]) == 8
-
-
-def test_stages_can_be_the_subsets_alone():
-    parts = subsets()
-    stages = make_curriculum(parts, config.Evaluation(curriculum="subset"))
-    assert all(torch.equal(stage.images, part.images) for stage, part in zip(stages, parts, strict=True))
-
-
-def test_a_learning_rate_replaces_the_learned_step_sizes():
-    stages = make_curriculum(subsets(), config.Evaluation(learning_rate=0.7))
-    assert [stage.step_size for stage in stages] == [0.7] * 3
 
 
 def test_a_subset_comes_back_from_its_file_with_pixels_and_statistics(tmp_path):

@@ -8,8 +8,7 @@ from seqmatch import config
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training.ensemble import Member, train_ensemble
-from seqmatch.training.gradients import eager_gradients
+from seqmatch.training.ensemble import Member, always_eager, train_ensemble
 from seqmatch.training.loop import Phase, Stage
 
 SETTINGS = config.Training(batch_size=5, momentum=0.9)
@@ -24,13 +23,13 @@ def members():
     return [Member(partial(build, SPEC, (1, 8, 8), 3, Seed(i)), phases) for i in range(3)]
 
 
-def weights(network, position):
+def parameters(network, position):
     """Recorded at every second epoch."""
     return torch.cat([p.flatten() for p in network.parameters()]) if position.epoch % 2 == 0 else None
 
 
-def train(checkpoint, record=weights):
-    return train_ensemble(members(), record, ["color"], eager_gradients, checkpoint, "test")
+def train(checkpoint, record=parameters, gradients_for=always_eager):
+    return train_ensemble(members(), record, ["color"], gradients_for, checkpoint, "test")
 
 
 def same(left, right):
@@ -56,7 +55,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(tmp_path, after):
         calls.append(position)
         if len(calls) > after:
             raise KeyboardInterrupt
-        return weights(network, position)
+        return parameters(network, position)
 
     with pytest.raises(KeyboardInterrupt):
         train(Checkpoint(tmp_path, "work", 0), stop)
@@ -64,7 +63,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(tmp_path, after):
 
     def count(network, position):
         calls.append(position)
-        return weights(network, position)
+        return parameters(network, position)
 
     resumed = train(Checkpoint(tmp_path, "work", 0), count)
     assert len(calls) == 21 - after
@@ -72,8 +71,20 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(tmp_path, after):
     assert all(member.seconds > 0 for member in resumed)
 
 
-def test_finished_work_is_taken_up_whole(tmp_path):
+def test_finished_work_is_resumed_whole(tmp_path):
     whole = train(Checkpoint(tmp_path, "work", 0))
     calls = []
     assert same(whole, train(Checkpoint(tmp_path, "work", 0), lambda *arguments: calls.append(arguments)))
     assert not calls
+
+
+def test_gradients_are_those_for_all_images_however_much_is_done_already(tmp_path):
+    counts = []
+
+    def gradients_for(images):
+        counts.append(images)
+        return always_eager(images)
+
+    for _ in ("whole", "resumed"):
+        train(Checkpoint(tmp_path, "work", 0), gradients_for=gradients_for)
+    assert counts == [3 * 12 * (3 + 2)] * 2

@@ -3,21 +3,19 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.tiny import TINY, labelled, normal
+from helpers.tiny import labelled, normal
 
 from seqmatch import config
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.training.gradients import eager_gradients, loss_gradient
+from seqmatch.training.inference import accuracy, is_finite
 from seqmatch.training.loop import (
     Phase,
     Position,
     Stage,
-    accuracy,
     batches,
     images_seen,
-    instance_losses,
-    is_finite,
     learning_rate,
     make_phases,
     train,
@@ -212,34 +210,8 @@ def test_training_goes_on_from_any_position_bit_for_bit(norm):
     moments = [(p, copy.deepcopy((p.velocities, whole.state_dict()))) for p in train(whole, way, ["color"])]
     assert len(moments) == 6
     for position, (velocities, tensors) in moments:
-        taken_up = network(norm, "other")
-        taken_up.load_state_dict(tensors)
-        rest = list(train(taken_up, way, ["color"], position=Position(position.phase, position.epoch, velocities)))
-        assert same(whole, taken_up)
+        resumed = network(norm, "other")
+        resumed.load_state_dict(tensors)
+        rest = list(train(resumed, way, ["color"], position=Position(position.phase, position.epoch, velocities)))
+        assert same(whole, resumed)
         assert len(rest) == 5 - [p for p, _ in moments].index(position)
-
-
-def test_divergence_is_noticed():
-    net = network("none")
-    assert is_finite(net)
-    learn(net, 3, stage(1e30))
-    assert not is_finite(net)
-
-
-def test_accuracy_and_losses_against_one_image_at_a_time():
-    net = build(TINY, (1, 8, 8), 3, Seed("n"))
-    images, labels = normal(130, 1, 8, 8), torch.arange(130) % 3
-    logits = torch.stack([net(image[None])[0] for image in images]).detach()
-    assert accuracy(net, images, labels) == pytest.approx(float((logits.argmax(1) == labels).double().mean()))
-    expected = logits.logsumexp(1) - logits[torch.arange(130), labels]
-    assert torch.allclose(instance_losses(net, images, labels), expected, atol=1e-5)
-
-
-def test_testing_uses_running_statistics_and_changes_none():
-    net = network("batch")
-    learn(net, 2)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    images, labels = labelled(name="test")
-    alone = [accuracy(net, images[i : i + 1], labels[i : i + 1]) for i in range(len(labels))]
-    assert accuracy(net, images, labels) == pytest.approx(sum(alone) / len(alone))
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
