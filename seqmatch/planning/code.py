@@ -71,6 +71,8 @@ PURE = {
 }
 """Functions and methods that do nothing but return a value, as messages need them."""
 
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+
 Imports = tuple[tuple[str, tuple[str, ...]], ...]
 """Modules, each with the names that are imported from it."""
 
@@ -152,19 +154,21 @@ def _read(content: bytes) -> _Code:
     return _Code(hashlib.sha256("".join(parts).encode()).digest(), tuple(_imports(nodes)))
 
 
-def _strip(node: ast.AST) -> None:
+def _strip(node: ast.AST, in_class: bool = False) -> None:
     """Take out of the statements of a tree what does nothing."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.decorator_list:
+    if isinstance(node, FUNCTION) and not node.decorator_list:
         node.returns = None
         for argument in ast.walk(node.args):
             if isinstance(argument, ast.arg):
                 argument.annotation = None
+    if isinstance(node, FUNCTION | ast.ClassDef):
+        in_class = isinstance(node, ast.ClassDef)
     for field in ("body", "orelse", "finalbody", "handlers", "cases"):
         inner = getattr(node, field, None)
         if isinstance(inner, list):
-            inner[:] = [kept for statement in inner for kept in _stripped(statement, isinstance(node, ast.ClassDef))]
+            inner[:] = [kept for statement in inner for kept in _stripped(statement, in_class)]
             for statement in inner:
-                _strip(statement)
+                _strip(statement, in_class)
 
 
 def _stripped(statement: ast.AST, in_class: bool) -> list[ast.AST]:
@@ -187,7 +191,7 @@ def _nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
     while waiting:
         node, scope = waiting.pop()
         yield node, scope
-        inner = node if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else scope
+        inner = node if isinstance(node, FUNCTION | ast.ClassDef) else scope
         waiting += [(child, inner) for child in _children(node)]
 
 
@@ -224,7 +228,9 @@ def _words(nodes: Iterable[tuple[ast.AST, ast.AST]]) -> set[ast.AST]:
                 uses[node.id].append(node)
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if _is_private(name, scope):
                 private[name].append(value)
-            case ast.FunctionDef(name=name, decorator_list=[]) if _is_private(name, scope):
+            case ast.FunctionDef(name=name, decorator_list=[]) if _is_private(name, scope) and not _changes_others(
+                node
+            ):
                 private[name] += node.body
             case ast.Global():
                 uses.update({name: [node] for name in node.names})
@@ -241,6 +247,15 @@ def _is_private(name: str, scope: ast.AST) -> bool:
     if isinstance(scope, ast.Module):
         return name.startswith("_") and not name.startswith("__")
     return not isinstance(scope, ast.ClassDef)
+
+
+def _changes_others(function: ast.FunctionDef) -> bool:
+    """Whether it writes into objects, or variables of others."""
+    return any(
+        isinstance(node, ast.Global | ast.Nonlocal)
+        or (isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load))
+        for node in ast.walk(function)
+    )
 
 
 def _said(node: ast.AST) -> list[ast.AST]:

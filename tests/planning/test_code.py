@@ -97,6 +97,7 @@ RESULTS = [
     # Annotations that a class or a decorator may read.
     ("@dataclass\nclass A:\n    x: int = 1", "@dataclass\nclass A:\n    x: float = 1"),
     ("@dataclass\nclass A:\n    x: int", "@dataclass\nclass A:\n    x: float"),
+    ("class A:\n    if a:\n        x: int = 1", "class A:\n    if a:\n        x: float = 1"),
     ("@register\ndef f(x: int): ...", "@register\ndef f(x: float): ..."),
     # Not, or not only, in messages.
     ("def f():\n    t = 'one'\n    raise E(t)\n    return t", "def f():\n    t = 'two'\n    raise E(t)\n    return t"),
@@ -111,6 +112,10 @@ RESULTS = [
     ("__all__ = ['one']", "__all__ = ['two']"),
     # Calls that may do more than word a message.
     ("print(f'{table.pop(\"one\")}')", "print(f'{table.pop(\"two\")}')"),
+    (
+        "def _t(x):\n    x.y = 'one'\n    return ''\nprint(_t(x))",
+        "def _t(x):\n    x.y = 'two'\n    return ''\nprint(_t(x))",
+    ),
     ("print(next(x), 'one')", "print(next(y), 'one')"),
     ("def f():\n    t = x.pop('one')\n    print(t)", "def f():\n    t = x.pop('two')\n    print(t)"),
 ]
