@@ -140,9 +140,7 @@ class _State:
         self._step(self.images, match.image_gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
         if hasattr(self.matching, "lr_step_size"):
             gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
-            self._step(
-                self.step_size, gradient, self.optimizer["step_size"], self.matching.lr_step_size, self.matching
-            )
+            self._step(self.step_size, gradient, self.optimizer["step_size"], self.matching.lr_step_size, self.matching)
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
         self.average.lerp_(self.images, 1 - self.matching.ema)
         self._keep()
