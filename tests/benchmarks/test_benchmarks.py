@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 import torch
-from helpers.fake_gpu import CUDA, Card
+from helpers.fake_gpu import CUDA, FakeGpu
 from helpers.tiny import TINY, normal
 from torch.func import vjp
 
@@ -41,7 +41,7 @@ TINY_CASES = [
 @pytest.mark.parametrize("way", [OURS, PLAIN])
 @pytest.mark.parametrize("device", [CPU, CUDA], ids=["cpu", "cuda"])
 def test_every_task_runs_in_both_ways(case, way, device):
-    with torch.random.fork_rng(), Card():  # the plain way draws from the global generator
+    with torch.random.fork_rng(), FakeGpu():  # the plain way draws from the global generator
         cases.TASKS[case.task](way, device, **case.sizes)()
 
 
