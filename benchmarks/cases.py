@@ -69,11 +69,11 @@ class Setup:
     pixels: int
     channels: int
     device: torch.device
-    spec: config.Network = field(init=False)
+    spec: config.Architecture = field(init=False)
 
     def __post_init__(self) -> None:
         depth = 2 if self.pixels < 14 else 3
-        object.__setattr__(self, "spec", config.Network(family="convnet", width=self.width, depth=depth))
+        object.__setattr__(self, "spec", config.Architecture(family="convnet", width=self.width, depth=depth))
 
     @property
     def shape(self) -> tuple[int, int, int]:

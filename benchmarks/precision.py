@@ -27,8 +27,8 @@ from seqmatch.training.experts import record_trajectories
 from seqmatch.training.loop import Phase, Stage
 
 EXPERTS, EPOCHS, PICKS, STEP_SIZE = 3, 16, 20, 0.05
-NETWORK = config.Network(family="convnet", width=16, depth=2)
-RECIPE = config.Experts(network="convnet", batch_size=64, learning_rate=0.05)
+NETWORK = config.Architecture(family="convnet", width=16, depth=2)
+RECIPE = config.Experts(architecture="convnet", batch_size=64, learning_rate=0.05)
 MATCHING = config.Matching(synthetic_steps=10, expert_epochs=2, max_start_epoch=14, experts_per_step=PICKS)
 
 STORAGE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

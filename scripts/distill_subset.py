@@ -92,7 +92,7 @@ def make_problem(args, job, initial, prefix, trajectories):
     targets = [subset.decoded()[1] for subset in (*prefix, initial)]
     return Problem(
         dataset=job.dataset,
-        architecture=args.network,
+        architecture=args.architecture,
         matching=args.matching,
         labels=torch.cat(targets).to(job.device),
         new=len(targets[-1]),
@@ -117,7 +117,7 @@ def clamp(objective: Objective, dataset):
 
 def finished_expert(args, job, choosers, number):
     """A fully trained expert."""
-    network = build(args.network, job.dataset.shape, job.dataset.classes, Seed("expert"), job.device)
+    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("expert"), job.device)
     return choosers.load(network, number, choosers.epochs)
 
 
@@ -135,7 +135,7 @@ if __name__ == "__main__":
     arguments.add_argument(
         "--matching", type=json.loads, required=True, metavar="JSON", help="how this subset is distilled; keys: README"
     )
-    command.add_section(arguments, "network", config.Network, help="architecture of the experts")
+    command.add_section(arguments, "architecture", config.Architecture, help="architecture of the experts")
     arguments.add_argument("--dataset", required=True, help="name of the data set")
     arguments.add_argument("--method", required=True, help="name of the method")
     arguments.add_argument("--ipc", type=int, required=True, help="images per class of the whole synthetic set")

@@ -30,7 +30,7 @@ def main(args):
         "K": len(args.subsets),
         "ipc": args.ipc,
         "matched_on": args.matched_on,
-        "architecture": args.architecture,
+        "architecture": args.architecture_name,
         "seed": args.seed,
     }
     with compute.job(args, [*args.subsets, *(path for path in (args.snapshots, args.scores) if path)]) as job:
@@ -38,7 +38,7 @@ def main(args):
             selection: [stage.to(job.device) for stage in curriculum]
             for selection, curriculum in make_curricula(args, job.dataset)
         }
-        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture)
+        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
         results = evaluate(curricula, job.dataset.split("test", job.device), compute.learner(args, job), seed)
         save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "seconds": 3}), job.header)
 
@@ -59,7 +59,7 @@ def make_curricula(args, dataset):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments, subsets="*")
-    arguments.add_argument("--architecture", required=True, help="name of the architecture")
+    arguments.add_argument("--architecture-name", required=True, help="name of the architecture")
     arguments.add_argument("--matched-on", required=True, help="name of the network the subsets were distilled with")
     arguments.add_argument("--selection", required=True, help="how the snapshot in the last subset's file was selected")
     arguments.add_argument(

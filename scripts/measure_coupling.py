@@ -21,7 +21,7 @@ def main(args):
     with compute.job(args, args.subsets) as job:
         subsets = [load_subset(path).to(job.device) for path in args.subsets]
         images = sum(len(subset.decoded()[1]) for subset in subsets)
-        chunk = chunk_size(images, activations(args.network, job.dataset.shape, job.dataset.classes), job.device)
+        chunk = chunk_size(images, activations(args.architecture, job.dataset.shape, job.dataset.classes), job.device)
         test = job.dataset.split("test", job.device)
         seed = Seed("coupling", args.dataset, args.method, args.ipc, args.seed)
         table = measure_coupling(subsets, test, compute.learner(args, job), args.coupling, chunk, seed)

@@ -25,7 +25,7 @@ def main(args):
         settings = {kind: args.evaluation.model_copy(update={"curriculum": kind}) for kind in KINDS}
         curricula = {kind: make_curriculum(subsets, settings[kind]) for kind in KINDS}
         test = job.dataset.split("test", job.device)
-        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture)
+        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
         table = stage_accuracies(curricula, test, compute.learner(args, job), seed)
         table = runs.add_run(runs.run_of(vars(args)), table).round({"accuracy": 4})
         save_table(args.out, table, job.header)
@@ -34,7 +34,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
-    arguments.add_argument("--architecture", required=True, help="name of the architecture")
+    arguments.add_argument("--architecture-name", required=True, help="name of the architecture")
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -15,11 +15,13 @@ from seqmatch.report.tables.published import published_sheets
 
 def main(args):
     published = read_published(args.published)
-    data, networks = args.published_data, args.published_networks
+    data, networks = args.published_data, args.published_architectures
     tables = [beside_methods(load_table(path), published, data) for path in args.method_tables]
-    tables += [beside_architectures(load_table(path), published, data, networks) for path in args.architecture_tables]
+    tables += [
+        beside_architectures(load_table(path), published, data, networks) for path in args.architecture_name_tables
+    ]
     table = pd.concat(tables).drop_duplicates()
-    header = provenance(command.parameters(args), [*args.method_tables, *args.architecture_tables, args.published])
+    header = provenance(command.parameters(args), [*args.method_tables, *args.architecture_name_tables, args.published])
     table_formats.write(args.csv, table, header, published_sheets(table))
 
 
@@ -30,6 +32,6 @@ if __name__ == "__main__":
         "--architecture-tables", type=Path, nargs="*", default=[], help="tables that table2.py wrote"
     )
     table_formats.add_published(arguments)
-    table_formats.add_published_networks(arguments)
+    table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -64,7 +64,7 @@ if __name__ == "__main__":
         required=True,
         help="what to score for; the first one selects the snapshot",
     )
-    command.add_section(arguments, "network", config.Network, help="architecture to train")
+    command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
     arguments.add_argument("--networks", type=int, required=True, help="networks that score each snapshot")
     arguments.add_argument("--name", required=True, help="names the random draws, parts joined by /")

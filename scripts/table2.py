@@ -16,7 +16,9 @@ from seqmatch.report.tables.architectures import architectures_sheets, architect
 
 def main(args):
     table = architectures_table(read_accuracies(args.accuracies), args.methods)
-    compared = beside_architectures(table, read_published(args.published), args.published_data, args.published_networks)
+    compared = beside_architectures(
+        table, read_published(args.published), args.published_data, args.published_architectures
+    )
     header = provenance(command.parameters(args), [*args.accuracies, args.published])
     table_formats.write(args.csv, table, header, architectures_sheets(table, compared))
 
@@ -26,6 +28,6 @@ if __name__ == "__main__":
     arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
     table_formats.add_published(arguments)
-    table_formats.add_published_networks(arguments)
+    table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)
     command.run(main, arguments)

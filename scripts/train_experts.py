@@ -57,7 +57,7 @@ if __name__ == "__main__":
     arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
     arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
     command.add_section(arguments, "recipe", config.Experts, help="how experts train on real data")
-    command.add_section(arguments, "network", config.Network, help="their architecture")
+    command.add_section(arguments, "architecture", config.Architecture, help="their architecture")
     command.add_section(
         arguments,
         "evaluation",

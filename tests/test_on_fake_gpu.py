@@ -113,7 +113,7 @@ def test_training_in_chunks():
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
 @pytest.mark.parametrize("family", ["convnet", "resnet18", "vgg11", "alexnet"])
 def test_training_of_each_network(family, norm):
-    on_both(partial(trained, spec=config.Network(family=family, width=2, depth=2, norm=norm)))
+    on_both(partial(trained, spec=config.Architecture(family=family, width=2, depth=2, norm=norm)))
 
 
 def test_sharpness_aware_training():
@@ -178,7 +178,7 @@ def shard(tmp_path_factory):
 
 
 def members(device, spec=TINY):
-    recipe = config.Experts(network="convnet", batch_size=5, momentum=0.5)
+    recipe = config.Experts(architecture="convnet", batch_size=5, momentum=0.5)
     return [
         Member(
             partial(build, spec, (1, 8, 8), 3, Seed("e", index), device),
@@ -301,7 +301,7 @@ def test_normalising_and_formation_on_the_gpu(fit):
 
 NET = TINY.model_dump_json()
 HOW = json.dumps({"epochs": 1, "networks": 1, "batch_size": 10})
-RECIPE = {"network": "convnet", "networks_per_shard": 1, "batch_size": 10}
+RECIPE = {"architecture": "convnet", "networks_per_shard": 1, "batch_size": 10}
 IMPORTS = cache(code._imports)
 """A command is usually a process, which parses the sources but once."""
 RUN = {"dataset": "d", "method": "m", "ipc": 3, "seed": 0}

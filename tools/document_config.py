@@ -22,7 +22,7 @@ GENERAL = [
     ("Top level", Config),
     ("`datasets.*`", sections.Dataset),
     ("`data`", Data),
-    ("`networks.*`", sections.Network),
+    ("`networks.*`", sections.Architecture),
     ("`experts.*`", sections.Experts),
 ]
 FURTHER = [

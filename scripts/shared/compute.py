@@ -63,7 +63,7 @@ def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") ->
     arguments.add_argument(
         "--subsets", type=Path, nargs=subsets, required=subsets == "+", default=[], help=f"the subsets in order{none}"
     )
-    command.add_section(arguments, "network", config.Network, help="architecture to train")
+    command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
     arguments.add_argument("--dataset", required=True, help="name of the data set")
     arguments.add_argument("--method", required=True, help="name of the method")
@@ -115,17 +115,17 @@ def open_checkpoint(args: argparse.Namespace, header: dict[str, Any], modules: I
 
 
 def learner(args: argparse.Namespace, job: Job) -> Learner:
-    """Networks of `args.network` that train as `args.evaluation` says."""
+    """Networks of `args.architecture` that train as `args.evaluation` says."""
     augmentation = job.dataset.augmentation
     return Learner(new_network(args, job), args.evaluation, augmentation, gradients_for(args, job), job.checkpoint)
 
 
 def new_network(args: argparse.Namespace, job: Job) -> NewNetwork:
-    """Makes networks of `args.network` for the job's data set."""
-    return partial(build, args.network, job.dataset.shape, job.dataset.classes, device=job.device)
+    """Makes networks of `args.architecture` for the job's data set."""
+    return partial(build, args.architecture, job.dataset.shape, job.dataset.classes, device=job.device)
 
 
 def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
-    """How the gradients of `args.network` are computed best, for a number of images that will be trained on."""
-    sizes = activations(args.network, job.dataset.shape, job.dataset.classes)
-    return lambda images: best_gradients(args.compile, args.network.norm, sizes, images, job.device)
+    """How the gradients of `args.architecture` are computed best, for a number of images that will be trained on."""
+    sizes = activations(args.architecture, job.dataset.shape, job.dataset.classes)
+    return lambda images: best_gradients(args.compile, args.architecture.norm, sizes, images, job.device)

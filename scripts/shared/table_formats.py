@@ -26,9 +26,13 @@ def add_published(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def add_published_networks(arguments: argparse.ArgumentParser) -> None:
+def add_published_architectures(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
-        "--published-networks", type=names, default={}, metavar="JSON", help="publications' name for each architecture"
+        "--published-architectures",
+        type=names,
+        default={},
+        metavar="JSON",
+        help="publications' name for each architecture",
     )
 
 

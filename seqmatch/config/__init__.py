@@ -5,6 +5,7 @@ from seqmatch.config.reading import read
 from seqmatch.config.resolve import Experiment, Run, load
 from seqmatch.config.sections import (
     NAME,
+    Architecture,
     CompileMode,
     CondensationMatching,
     Coreset,
@@ -16,7 +17,6 @@ from seqmatch.config.sections import (
     Experts,
     GradientMatching,
     Matching,
-    Network,
     Precision,
     Section,
     Training,
@@ -26,6 +26,7 @@ from seqmatch.config.sections import (
 
 __all__ = [
     "NAME",
+    "Architecture",
     "CompileMode",
     "CondensationMatching",
     "Config",
@@ -39,7 +40,6 @@ __all__ = [
     "Experts",
     "GradientMatching",
     "Matching",
-    "Network",
     "Precision",
     "Run",
     "Section",

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, create_model
 from seqmatch.config.methods import METHODS
 from seqmatch.config.sections import (
     DOWNLOADED,
+    Architecture,
     CompileMode,
     Count,
     Coupling,
@@ -16,7 +17,6 @@ from seqmatch.config.sections import (
     Evaluation,
     Experts,
     Name,
-    Network,
     Place,
     Section,
     Selection,
@@ -70,14 +70,14 @@ class Cell(Section):
     matching: AnyMatching = Field(AnyMatching(), description="what differs from the general `matching`")
     evaluation: Evaluation = Field(Evaluation(), description="what differs from the general `evaluation`")
     architectures: list[Name] | None = Field(
-        None, description="networks that this cell is evaluated on, instead of `cross_architecture.architectures`"
+        None, description="architectures that this cell is evaluated on, instead of `cross_architecture.architectures`"
     )
 
 
 class Data(Section):
     """Where the files of data sets are looked for before they are downloaded."""
 
-    sources: dict[Literal[*DOWNLOADED], list[Place]] = Field(
+    mirrors: dict[Literal[*DOWNLOADED], list[Place]] = Field(
         {},
         description="for a source, folders on this machine or URLs of folders that hold its published files, tried in "
         "this order before their authors' own",
@@ -98,7 +98,7 @@ class Config(Section):
     seeds: Annotated[list[Whole], Field(min_length=1)] = Field([0], description="distillation seeds")
     datasets: dict[Name, Dataset] = Field(description="data sets by name")
     data: Data = Field(Data(), description="where their files come from")
-    networks: dict[Name, Network] = Field(description="architectures by name")
+    architectures: dict[Name, Architecture] = Field(description="architectures by name")
     experts: dict[Name, Experts] = Field({}, description="recipes for expert trajectories by name")
     matching: AnyMatching = Field(AnyMatching(), description="settings of every stage, unless overridden")
     evaluation: Evaluation = Field(Evaluation(), description="settings of every evaluation, unless overridden")

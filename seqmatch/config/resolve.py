@@ -43,13 +43,13 @@ class Run:
     ipc: int | Literal["all"]
     backbone: str
     """The method that it is or varies, a key of `METHODS`."""
-    network: str
-    """The network that is matched and whose accuracy is the headline, a key of `networks`."""
+    architecture: str
+    """The architecture that is matched and whose accuracy is the headline, a key of `architectures`."""
     stages: tuple[Matching | Coreset, ...]
     """One entry per subset; empty for `whole`."""
     evaluation: Evaluation
     others: tuple[str, ...]
-    """Other networks that its synthetic sets are evaluated on; none for `whole`."""
+    """Other architectures that its synthetic sets are evaluated on; none for `whole`."""
     selections: tuple[Choice, ...]
     """How snapshots are chosen, the headline first."""
     seeds: tuple[int, ...]
@@ -202,7 +202,7 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         method=method,
         ipc=cell.ipc,
         backbone=backbone,
-        network=config.experts[stages[0].experts if stages else recipe].network,
+        architecture=config.experts[stages[0].experts if stages else recipe].architecture,
         stages=stages,
         evaluation=evaluation,
         others=()
@@ -293,8 +293,8 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
             raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
     for k, stage in enumerate(run.stages, start=1):
         recipe = config.experts[stage.experts]
-        if recipe.network != run.network:
-            raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one network")
+        if recipe.architecture != run.architecture:
+            raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")
         if stage.parameterisation == "pixels" and stage.formation != 1:
             raise SeqmatchError(
                 f"{key}.stages[{k - 1}].formation = {stage.formation}: images stored as pixels do not read it; set "
@@ -360,18 +360,18 @@ def _check_datasets(config: Config) -> None:
         if dataset.source not in NEED_PATH and dataset.path is not None:
             raise SeqmatchError(
                 f"datasets.{name}.path = {dataset.path}: {dataset.source} takes none; folders that have its files go "
-                "into `data.sources`"
+                "into `data.mirrors`"
             )
 
 
 def _check_experts(config: Config) -> None:
     for name, experts in config.experts.items():
-        _one_of(f"experts.{name}.network", experts.network, config.networks)
-        norm = config.networks[experts.network].norm
+        _one_of(f"experts.{name}.architecture", experts.architecture, config.architectures)
+        norm = config.architectures[experts.architecture].norm
         if norm not in MATCHING_NORMS:
             raise SeqmatchError(
-                f"networks.{experts.network}.norm = {norm}: trajectories are matched without running statistics; "
-                f"experts need {' or '.join(MATCHING_NORMS)}"
+                f"architectures.{experts.architecture}.norm = {norm}: trajectories are matched without running "
+                f"statistics; experts need {' or '.join(MATCHING_NORMS)}"
             )
 
 
@@ -379,9 +379,9 @@ def _check_names(config: Config) -> None:
     for index, cell in enumerate(config.cells):
         _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
         for place, name in enumerate(cell.architectures or []):
-            _one_of(f"cells[{index}].architectures[{place}]", name, config.networks)
+            _one_of(f"cells[{index}].architectures[{place}]", name, config.architectures)
     for index, name in enumerate(config.cross_architecture.architectures):
-        _one_of(f"cross_architecture.architectures[{index}]", name, config.networks)
+        _one_of(f"cross_architecture.architectures[{index}]", name, config.architectures)
 
 
 def _one_of(key: str, value: str, names: dict[str, Any]) -> None:

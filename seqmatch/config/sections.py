@@ -89,7 +89,7 @@ class Dataset(Section):
     )
 
 
-class Network(Section):
+class Architecture(Section):
     """An architecture, independent of image size and number of classes."""
 
     family: Literal["convnet", "resnet18", "vgg11", "alexnet"] = Field(description="kind of network")
@@ -136,7 +136,7 @@ class Training(Section):
 class Experts(Training):
     """Networks trained on real data whose parameters are recorded after every epoch."""
 
-    network: Name = Field(description="a key of `networks`")
+    architecture: Name = Field(description="a key of `architectures`")
     shards: Count = Field(1, description="files, and so jobs, the experts are spread over")
     networks_per_shard: Count = Field(10, description="experts in a file")
     learning_rate: Positive = Field(0.01, description="step size on real data")
@@ -158,8 +158,8 @@ class WholeData(Section):
 
     experts: Name | None = Field(
         None,
-        description="a key of `experts`, and so the network that is matched and evaluated; may be left out if there is "
-        "just one",
+        description="a key of `experts`, and so the architecture that is matched and evaluated; may be left out if "
+        "there is just one",
     )
 
 
@@ -315,7 +315,7 @@ class Selection(Section):
 class CrossArchitecture(Section):
     """Evaluation of the synthetic sets on other networks than the one they were distilled with."""
 
-    architectures: list[Name] = Field([], description="keys of `networks`; [] for no such table")
+    architectures: list[Name] = Field([], description="keys of `architectures`; [] for no such table")
     seeds: Count | None = Field(None, description="how many of `seeds`, from the first; by default all")
 
 

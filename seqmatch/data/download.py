@@ -76,7 +76,7 @@ def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
             tried.append(f"  {url}: {' '.join(str(error).split())[:300]}")
     raise SeqmatchError(
         f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}, or name a "
-        "folder or URL that has it in `data.sources`. Tried:\n" + "\n".join(tried)
+        "folder or URL that has it in `data.mirrors`. Tried:\n" + "\n".join(tried)
     )
 
 

@@ -34,7 +34,7 @@ class Problem:
     """A subset to be distilled, as far as objectives must know it."""
 
     dataset: Dataset
-    architecture: config.Network
+    architecture: config.Architecture
     matching: Any
     """The section of the objective."""
     labels: Tensor

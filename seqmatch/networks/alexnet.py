@@ -9,7 +9,7 @@ LAYERS = ((1, 5, True), (1.5, 5, True), (2, 3, False), (1.5, 3, False), (1.5, 3,
 """Width in units of `width`, kernel, and whether a 2×2 max pool follows."""
 
 
-def alexnet(spec: config.Network, channels: int, size: int, classes: int) -> nn.Sequential:
+def alexnet(spec: config.Architecture, channels: int, size: int, classes: int) -> nn.Sequential:
     """Convolutions with norm and ReLU, pooling while there is something to pool."""
     norm = norm_layer(spec.norm)
     layers: list[nn.Module] = []

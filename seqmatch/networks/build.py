@@ -17,7 +17,7 @@ FAMILIES = {"convnet": convnet, "resnet18": resnet18, "vgg11": vgg11, "alexnet":
 SMALLEST, LARGEST = 8, 128
 
 
-def structure(spec: config.Network, shape: tuple[int, int, int], classes: int) -> nn.Module:
+def structure(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network on the meta device: its layers and shapes, without any numbers.
 
     Args:
@@ -42,7 +42,7 @@ def structure(spec: config.Network, shape: tuple[int, int, int], classes: int) -
         return FAMILIES[spec.family](spec, channels, height, classes)
 
 
-def activations(spec: config.Network, shape: tuple[int, int, int], classes: int) -> list[int]:
+def activations(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> list[int]:
     """How many numbers each convolution writes for one image.
 
     Raises:
@@ -65,7 +65,7 @@ def written(network: nn.Module, image: Tensor) -> list[int]:
     return sizes
 
 
-def size(spec: config.Network, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
+def size(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
     """Operations of one image's forward pass in the first convolution and in all other layers, and parameters.
 
     Counts two operations for each multiplication of convolutions and linear layers.
@@ -82,7 +82,7 @@ def size(spec: config.Network, shape: tuple[int, int, int], classes: int) -> tup
 
 
 def build(
-    spec: config.Network,
+    spec: config.Architecture,
     shape: tuple[int, int, int],
     classes: int,
     seed: Seed,

@@ -7,7 +7,7 @@ from seqmatch.networks.layers import first_padding, norm_layer, smallest_map
 from seqmatch.networks.pooling import AveragePool
 
 
-def convnet(spec: config.Network, channels: int, size: int, classes: int) -> nn.Sequential:
+def convnet(spec: config.Architecture, channels: int, size: int, classes: int) -> nn.Sequential:
     """`depth` blocks of 3×3 convolution, norm, ReLU and 2×2 average pool, then one linear layer.
 
     A block pools as long as there is something to pool, and as long as the next norm still can work.

@@ -8,7 +8,7 @@ from seqmatch.networks.layers import norm_layer, smallest_map
 BLOCKS_PER_STAGE = 2
 
 
-def resnet18(spec: config.Network, channels: int, size: int, classes: int) -> nn.Sequential:
+def resnet18(spec: config.Architecture, channels: int, size: int, classes: int) -> nn.Sequential:
     """Four stages of two basic blocks; each stage but the first halves the map while there is something to halve."""
     from torchvision.models.resnet import BasicBlock  # here, because torchvision takes seconds to import
 

@@ -9,7 +9,7 @@ STAGES = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 """Widths of the convolutions, in units of `width`; a pool follows each group."""
 
 
-def vgg11(spec: config.Network, channels: int, size: int, classes: int) -> nn.Sequential:
+def vgg11(spec: config.Architecture, channels: int, size: int, classes: int) -> nn.Sequential:
     """Eight 3×3 convolutions with norm and ReLU, a 2×2 max pool after each of five groups while one is possible."""
     norm = norm_layer(spec.norm)
     layers: list[nn.Module] = []

@@ -60,11 +60,11 @@ def published_data(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def published_networks(experiment: Experiment) -> dict[str, str]:
+def published_architectures(experiment: Experiment) -> dict[str, str]:
     """Networks whose family publications have a name for, and that name."""
     return {
         name: PUBLISHED_NAMES[network.family].format(depth=network.depth)
-        for name, network in sorted(experiment.config.networks.items())
+        for name, network in sorted(experiment.config.architectures.items())
         if network.family in PUBLISHED_NAMES
     }
 

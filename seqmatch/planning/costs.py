@@ -19,7 +19,7 @@ from seqmatch.synthetic.division import subset_sizes
 NUMBER = 4
 """Bytes of a float32."""
 
-Measure = Callable[[config.Network, tuple[int, int, int], int], tuple[float, float, int]]
+Measure = Callable[[config.Architecture, tuple[int, int, int], int], tuple[float, float, int]]
 """A network, shape and number of classes to its operations and parameters, as `seqmatch.networks.size` counts them."""
 
 
@@ -103,7 +103,7 @@ class Scale:
 
     def _work(self, measure: Measure, dataset: str, network: str) -> Work:
         data = self.data(dataset)
-        return Work(*measure(self.experiment.config.networks[network], data.shape, data.classes))
+        return Work(*measure(self.experiment.config.architectures[network], data.shape, data.classes))
 
 
 def nothing(scale: Scale, wildcards: dict[str, Any]) -> Cost:
@@ -130,7 +130,7 @@ def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
-    stage, data, work = run.stages[k - 1], scale.data(run.dataset), scale.work(run.dataset, run.network)
+    stage, data, work = run.stages[k - 1], scale.data(run.dataset), scale.work(run.dataset, run.architecture)
     new, union = _new_and_union(scale, run, k)
     operations = 0.0
     if stage.iterations:
@@ -145,20 +145,22 @@ def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     stage, data, seen = run.stages[k - 1], scale.data(run.dataset), scale.seen(run)
     scored = "validation" in run.selections or "test" in run.selections
     trained = run.evaluation.epochs * (sum(seen[: k - 1]) + _snapshots(stage) * seen[k - 1]) * scored
-    operations = scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.network).training
+    operations = (
+        scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.architecture).training
+    )
     return Cost(operations, _stored(stage, data, _new_and_union(scale, run, k)[0]))
 
 
 def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     work, tested = scale.work(run.dataset, wildcards["architecture"]), scale.data(run.dataset).tested
-    choices = len(run.selections) if wildcards["architecture"] == run.network else 1
+    choices = len(run.selections) if wildcards["architecture"] == run.architecture else 1
     return Cost(run.evaluation.networks * choices * (scale.through(run) * work.training + tested * work.forward))
 
 
 def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, difficulty = scale.experiment.run_of(wildcards), scale.experiment.config.difficulty
-    work = scale.work(run.dataset, run.network)
+    work = scale.work(run.dataset, run.architecture)
     recorded = (difficulty.records * run.subsets + 1) * scale.data(run.dataset).train
     operations = difficulty.networks * (scale.through(run) * work.training + recorded * work.forward)
     return Cost(operations, NUMBER * difficulty.networks * recorded)
@@ -166,7 +168,7 @@ def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, section = scale.experiment.run_of(wildcards), scale.experiment.config.coupling
-    work = scale.work(run.dataset, run.network)
+    work = scale.work(run.dataset, run.architecture)
     products = section.draws * (section.records + 1) * scale.seen(run)[-1] * work.matching
     tested = 2 * scale.data(run.dataset).tested * work.forward
     return Cost(section.networks * (2 * scale.through(run) * work.training + products + tested))
@@ -174,7 +176,7 @@ def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def stages(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
-    work, seen = scale.work(run.dataset, run.network), scale.seen(run)
+    work, seen = scale.work(run.dataset, run.architecture), scale.seen(run)
     both = scale.through(run) + run.evaluation.epochs * seen[-1]  # on unions, and on each subset alone
     tested = 2 * run.subsets * scale.data(run.dataset).tested
     return Cost(run.evaluation.networks * (both * work.training + tested * work.forward))
@@ -199,7 +201,7 @@ def _trajectories(scale: Scale, dataset: str, recipe: str, epochs: int, through:
     """A shard of networks that see `through` synthetic images, then `epochs` of real ones."""
     section, data = scale.experiment.config.experts[recipe], scale.data(dataset)
     images_seen = through + epochs * data.train * (2 if section.rho else 1)
-    work = scale.work(dataset, section.network)
+    work = scale.work(dataset, section.architecture)
     width = NUMBER // 2 if section.storage == "float16" else NUMBER
     disk = section.networks_per_shard * (epochs + 1) * work.parameters * width
     return Cost(section.networks_per_shard * images_seen * work.training, disk)

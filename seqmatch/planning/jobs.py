@@ -85,7 +85,7 @@ class Plan:
 
         def own(wildcards: Wildcards) -> bool:
             run = self.experiment.run_of(wildcards)
-            return wanted(run) and wildcards["seed"] in seeds and wildcards["architecture"] == run.network
+            return wanted(run) and wildcards["seed"] in seeds and wildcards["architecture"] == run.architecture
 
         return self.outputs("evaluate", own)
 
@@ -152,7 +152,7 @@ def _evaluations(experiment: Experiment) -> Iterator[Wildcards]:
     runs = experiment.runs.values()
     for run in runs:
         for of in _of_run(run):
-            yield of | {"architecture": run.network}
+            yield of | {"architecture": run.architecture}
     for run in runs:
         for of in _of_run(run):
             if of["seed"] in experiment.cross_seeds:

@@ -11,14 +11,19 @@ OTHER_ARCHITECTURES = 2
 """The table of the paper whose numbers are not of the network that was matched."""
 
 UNLISTED = "fill from the paper"
-"""Source of SeqMatch's own published numbers, which the list of them does not hold."""
+"""Reference of SeqMatch's own published numbers, which the list of them does not hold."""
 
-THEIRS = {"accuracy_mean": "published_mean", "accuracy_std": "published_std", "network": "published_network"}
-OURS = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "network": "run_network"}
+THEIRS = {
+    "accuracy_mean": "published_mean",
+    "accuracy_std": "published_std",
+    "network": "published_architecture",
+    "source": "reference",
+}
+OURS = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "architecture": "run_architecture"}
 
 
 def read_published(path: Path) -> pd.DataFrame:
-    """The list of published numbers: one row a number, each with its source; data sets by our names of their sources.
+    """The list of published numbers: one row per number, each with its reference; data sets by our names of their sources.
 
     Raises:
         SeqmatchError: it is missing, or not such a list.
@@ -33,51 +38,52 @@ def read_published(path: Path) -> pd.DataFrame:
     return found.assign(dataset=found["dataset"].replace("tinyimagenet", "tiny-imagenet"))
 
 
-def beside_methods(table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str]) -> pd.DataFrame:
+def beside_methods(table: pd.DataFrame, published: pd.DataFrame, data: dict[str, str]) -> pd.DataFrame:
     """Published numbers of the cells that ran, and this run's in these cells, side by side.
 
     Args:
         table: Table 1 or 3 of this run.
         published: as `read_published` gives it.
-        sources: data set of the run to its source, for those that hold a published data set as it is.
+        data: data set of the run to its source, for those that hold a published data set as it is.
 
     Returns:
-        One row a published number, or a method of such a cell that has none: `dataset`, `ipc`, `method`,
-        `published_mean`, `published_std`, `published_network`, `source`, `run_mean`, `run_std`, `run_network`; missing
-        ones are empty.
+        One row per published number, or method of such a cell that has none: `dataset`, `ipc`, `method`,
+        `published_mean`, `published_std`, `published_architecture`, `reference`, `run_mean`, `run_std`,
+        `run_architecture`; missing ones are empty.
     """
     ours = table.rename(columns=OURS)
     cells = ours[["dataset", "ipc"]].drop_duplicates()
-    return _beside(ours, published[published["table"] != OTHER_ARCHITECTURES], cells, sources, [])
+    return _beside(ours, published[published["table"] != OTHER_ARCHITECTURES], cells, data, [])
 
 
 def beside_architectures(
-    table: pd.DataFrame, published: pd.DataFrame, sources: dict[str, str], networks: dict[str, str]
+    table: pd.DataFrame, published: pd.DataFrame, data: dict[str, str], architectures: dict[str, str]
 ) -> pd.DataFrame:
-    """The same for Table 2, on the published networks alone.
+    """The same for Table 2, on the published architectures alone.
 
     Args:
         table: Table 2 of this run.
-        networks: architecture of the run to the name that publications have for it.
+        architectures: architecture of the run to the name that publications have for it.
     """
-    named = table.rename(columns={"architecture": "network"})
-    ours = named[named["network"].isin(networks)].rename(columns=OURS)
-    cells = ours[["dataset", "ipc", "run_network"]].drop_duplicates()
-    cells = cells.assign(published_network=cells["run_network"].map(networks))
+    ours = table[table["architecture"].isin(architectures)].rename(columns=OURS)
+    cells = ours[["dataset", "ipc", "run_architecture"]].drop_duplicates()
+    cells = cells.assign(published_architecture=cells["run_architecture"].map(architectures))
     theirs = published[published["table"] == OTHER_ARCHITECTURES]
-    return _beside(ours, theirs, cells, sources, ["published_network", "run_network"])
+    return _beside(ours, theirs, cells, data, ["published_architecture", "run_architecture"])
 
 
 def _beside(
-    ours: pd.DataFrame, published: pd.DataFrame, cells: pd.DataFrame, sources: dict[str, str], network: list[str]
+    ours: pd.DataFrame, published: pd.DataFrame, cells: pd.DataFrame, data: dict[str, str], architecture: list[str]
 ) -> pd.DataFrame:
-    """Published numbers of `cells`, outer-joined with this run's; `network`: columns that tell networks apart."""
+    """Published numbers of `cells`, outer-joined with this run's; `architecture`: columns that tell those apart."""
     theirs = published.rename(columns=THEIRS | {"dataset": "holds"})
     theirs = theirs.assign(method=theirs["method"].str.lower())
-    holding = cells.assign(holds=[sources.get(name, "") for name in cells["dataset"]])
-    listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in network if name in theirs)])
+    holding = cells.assign(holds=[data.get(name, "") for name in cells["dataset"]])
+    listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in architecture if name in theirs)])
     run = ours[["dataset", "ipc", "method", *OURS.values()]].merge(listed[["dataset", "ipc"]].drop_duplicates())
-    both = listed.merge(run, how="outer", on=["dataset", "ipc", "method", *(name for name in network if name in run)])
+    both = listed.merge(
+        run, how="outer", on=["dataset", "ipc", "method", *(name for name in architecture if name in run)]
+    )
     unlisted = both["published_mean"].isna() & both["method"].str.startswith("seqmatch-")
-    both.loc[unlisted, "source"] = UNLISTED
-    return both[["dataset", "ipc", "method", *THEIRS.values(), "source", *OURS.values()]]
+    both.loc[unlisted, "reference"] = UNLISTED
+    return both[["dataset", "ipc", "method", *THEIRS.values(), *OURS.values()]]

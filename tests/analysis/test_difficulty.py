@@ -128,7 +128,7 @@ def test_losses_are_recorded_along_exactly_the_evaluations_training():
 
 
 def test_a_network_that_diverges_is_an_error_that_says_what_to_do():
-    unnormalised = config.Network(family="convnet", width=4, depth=2, norm="none")
+    unnormalised = config.Architecture(family="convnet", width=4, depth=2, norm="none")
     learner = Learner(partial(build, unnormalised, (1, 8, 8), 3), SETTINGS)
     with pytest.raises(SeqmatchError, match="network diverged"):
         record_losses([Stage(*labelled(), 1e30)], labelled(), learner, config.Difficulty(), Seed("r"))

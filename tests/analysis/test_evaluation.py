@@ -81,7 +81,7 @@ def test_evaluation_learns_what_the_curriculum_teaches():
 
 
 def test_a_network_that_diverges_counts_as_nothing_right_and_is_reported(capsys):
-    unnormalised = config.Network(family="convnet", width=4, depth=2, norm="none")
+    unnormalised = config.Architecture(family="convnet", width=4, depth=2, norm="none")
     curriculum = make_curriculum([Subset(*labelled(), step_size=1e30)], SETTINGS)
     learner = Learner(partial(build, unnormalised, (1, 8, 8), 3), SETTINGS)
     results = evaluate({"last": curriculum}, labelled(name="t"), learner, Seed("e"))

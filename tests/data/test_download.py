@@ -84,7 +84,7 @@ def test_without_network_the_message_says_what_to_do(tmp_path):
     with pytest.raises(SeqmatchError) as error:
         fetch([published("http://127.0.0.1:9/images.gz")], tmp_path / "data", ["/no/such/folder"])
     said = str(error.value)
-    for part in ("images.gz", GOOD, str(tmp_path / "data" / "images.gz"), "/no/such/folder", "data.sources"):
+    for part in ("images.gz", GOOD, str(tmp_path / "data" / "images.gz"), "/no/such/folder", "data.mirrors"):
         assert part in said
     assert not list((tmp_path / "data").glob("*"))
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from estimate import costs_table
 from helpers.tiny import ROOT
-from seqmatch.matching.match import Match
 
 from seqmatch import config
 from seqmatch.config import Matching
 from seqmatch.config.methods import METHODS, OBJECTIVES, Method, Objective, Passes
 from seqmatch.files.store import load_table
+from seqmatch.matching.match import Match
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.tables.methods import methods_table
 from seqmatch.report.tables.settings import settings_table
@@ -20,8 +20,8 @@ from seqmatch.runtime.interruption import Interrupted
 
 EXPERIMENT = {
     "datasets": {"digits": {"source": "digits"}},
-    "networks": {"convnet": {"family": "convnet", "width": 4, "depth": 2}},
-    "experts": {"convnet": {"network": "convnet"}},
+    "architectures": {"convnet": {"family": "convnet", "width": 4, "depth": 2}},
+    "experts": {"convnet": {"architecture": "convnet"}},
     "matching": {"iterations": 12, "snapshots": 2, "lr_images": 0.05, "initial_step_size": 0.1},
     "evaluation": {"networks": 2, "epochs": 40},
     "cells": [
@@ -97,7 +97,7 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
     costs = costs_table(experiment)
     assert (costs[costs["rule"] == "distill_subset"]["operations"] > 0).all()
 
-    section, network = experiment.config.datasets["digits"], experiment.config.networks[run.network]
+    section, network = experiment.config.datasets["digits"], experiment.config.architectures[run.architecture]
     script("prepare_dataset", dataset="digits", preparation=section, out="data.safetensors")
     about = {"dataset": "digits", "method": run.method, "ipc": 2, "seed": 0}
     subsets = []
@@ -144,8 +144,8 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
         subsets=subsets,
         network=network,
         evaluation=run.evaluation,
-        architecture=run.network,
-        matched_on=run.network,
+        architecture=run.architecture,
+        matched_on=run.architecture,
         selection=run.selections[0],
         out="accuracy.csv",
     )

@@ -39,7 +39,7 @@ SETTINGS = config.Matching(
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory):
     path = tmp_path_factory.mktemp("experts") / "shard0.safetensors"
-    recipe = config.Experts(network="convnet", batch_size=6)
+    recipe = config.Experts(architecture="convnet", batch_size=6)
     real = Stage(*labelled(per_class=20, name="real"), 0.05)
     members = [
         Member(partial(build, TINY, (1, 8, 8), 3, Seed("e", i)), [Phase(real, 3, recipe, Seed("e", i))])

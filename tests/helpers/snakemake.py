@@ -13,11 +13,13 @@ from helpers.tiny import ROOT
 TINY = {
     "seeds": [0],
     "datasets": {"digits": {"source": "digits", "augmentation": ["crop", "scale"]}},
-    "networks": {
+    "architectures": {
         "convnet": {"family": "convnet", "width": 8, "depth": 2},
         "alexnet": {"family": "alexnet", "width": 8, "norm": "batch"},
     },
-    "experts": {"convnet": {"network": "convnet", "networks_per_shard": 2, "batch_size": 64, "learning_rate": 0.05}},
+    "experts": {
+        "convnet": {"architecture": "convnet", "networks_per_shard": 2, "batch_size": 64, "learning_rate": 0.05}
+    },
     "matching": {
         "iterations": 20,
         "snapshots": 2,

@@ -9,7 +9,7 @@ from seqmatch.seeds import Seed
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TINY = config.Network(family="convnet", width=4, depth=2)
+TINY = config.Architecture(family="convnet", width=4, depth=2)
 
 
 def normal(*shape, name="x", dtype=torch.float32):

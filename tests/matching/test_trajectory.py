@@ -22,7 +22,7 @@ from seqmatch.seeds import Seed
 from seqmatch.transforms import dsa
 
 NETWORKS = [
-    config.Network(family=family, width=8, depth=depth, norm=norm)
+    config.Architecture(family=family, width=8, depth=depth, norm=norm)
     for family, depth in (("convnet", 1), ("convnet", 3), ("resnet18", 1), ("vgg11", 1), ("alexnet", 1))
     for norm in ("instance", "none")
 ]
@@ -198,7 +198,7 @@ sys.path[:0] = ["tests", "tests/matching"]
 from test_trajectory import *
 from seqmatch.runtime.progress import peak_bytes
 torch.set_num_threads(1)
-spec = config.Network(family="convnet", width=32, depth=2)
+spec = config.Architecture(family="convnet", width=32, depth=2)
 setting = problem(spec, None, torch.float32, steps=int(sys.argv[1]), size=16, images=66)
 before = peak_bytes()
 {way}(*setting, 0.01)
@@ -321,7 +321,7 @@ def test_parameters_are_kept_sparsely_only_where_they_are_many():
 @pytest.mark.parametrize("steps", [4, 8])
 def test_the_estimated_memory_of_one_graph_is_that_of_its_tensors(steps):
     """What autograd saves for the backward pass, each storage counted once."""
-    spec = config.Network(family="convnet", width=16, depth=3)
+    spec = config.Architecture(family="convnet", width=16, depth=3)
     network, *setting = problem(spec, None, torch.float32, steps=steps, size=16, images=34)
     saved = {}
 

@@ -16,7 +16,7 @@ SIZES = [8, 9, 15, 28, 32, 64, 128]
 
 
 def spec(family="convnet", width=4, **more):
-    return config.Network(family=family, width=width, **more)
+    return config.Architecture(family=family, width=width, **more)
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
@@ -54,7 +54,7 @@ def test_all_parameters_learn(family):
 
 
 def test_convnet_has_the_published_number_of_parameters():
-    network = structure(config.Network(family="convnet"), (3, 32, 32), 10)
+    network = structure(config.Architecture(family="convnet"), (3, 32, 32), 10)
     assert sum(parameter.numel() for parameter in network.parameters()) == 320_010
 
 

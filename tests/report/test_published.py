@@ -33,9 +33,9 @@ def test_published_and_own_numbers_stand_side_by_side():
     not_run = table[table["method"] == "haba"]
     assert not_run["run_mean"].isna().all() and not_run["published_mean"].notna().all()
     unlisted = table[table["method"] == "seqmatch-mtt"].iloc[0]
-    assert pd.isna(unlisted["published_mean"]) and unlisted["source"] == UNLISTED and unlisted["run_mean"] == 51.0
+    assert pd.isna(unlisted["published_mean"]) and unlisted["reference"] == UNLISTED and unlisted["run_mean"] == 51.0
     unknown = table[table["method"] == "herding"].iloc[0]
-    assert pd.isna(unknown["published_mean"]) and pd.isna(unknown["source"])
+    assert pd.isna(unknown["published_mean"]) and pd.isna(unknown["reference"])
     counted = published.query("table == 1 and dataset == 'cifar10' and ipc == '10'")
     assert len(table) == len(counted) + 2  # ours that nobody has published
 
@@ -53,7 +53,7 @@ def test_other_architectures_are_compared_on_the_same_one():
     table = beside_architectures(own, read_published(PATH), {"mine": "cifar10"}, {"mine18": "ResNet18"})
     rows = table.set_index("method")
     assert rows.loc["mtt", ["published_mean", "run_mean"]].tolist() == [61.9, 50.0]
-    assert rows.loc["mtt", ["published_network", "run_network"]].tolist() == ["ResNet18", "mine18"]
+    assert rows.loc["mtt", ["published_architecture", "run_architecture"]].tolist() == ["ResNet18", "mine18"]
     assert rows.loc["dc", "published_mean"] == 20.8 and pd.isna(rows.loc["dc", "run_mean"])
     assert set(table["method"]) == {"mtt", "ftd", "dc", "cafe", "seqmatch-mtt", "herding"}
     assert beside_architectures(own, read_published(PATH), {"mine": "cifar10"}, {"mine18": "ResNet50"}).empty

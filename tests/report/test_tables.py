@@ -214,8 +214,8 @@ def test_the_comparison_is_of_headlines_on_the_matched_network():
 def configured(**matching):
     raw = {
         "datasets": {"digits": {"source": "digits"}},
-        "networks": {"convnet": {"family": "convnet"}},
-        "experts": {"convnet": {"network": "convnet"}},
+        "architectures": {"convnet": {"family": "convnet"}},
+        "experts": {"convnet": {"architecture": "convnet"}},
         "matching": {"lr_images": 7} | matching,
         "cells": [
             {

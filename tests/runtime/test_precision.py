@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def network():
-    return build(config.Network(family="convnet", width=4, depth=2), (1, 8, 8), 3, Seed("net"))
+    return build(config.Architecture(family="convnet", width=4, depth=2), (1, 8, 8), 3, Seed("net"))
 
 
 def learned(precision, epochs=1, gradient=loss_gradient):

@@ -68,7 +68,7 @@ def test_a_job_whose_output_cannot_be_written_keeps_its_checkpoint(args):
 
 
 def test_a_table_says_first_which_run_it_is_of():
-    parameters = {"seed": 0, "ipc": "2", "dataset": "d", "method": "m", "subset": 1, "network": "convnet"}
+    parameters = {"seed": 0, "ipc": "2", "dataset": "d", "method": "m", "subset": 1, "architecture": "convnet"}
     table = runs.add_run(runs.run_of(parameters, "subset"), pd.DataFrame({"network": [0, 1], "accuracy": [50.0, 60.0]}))
     assert list(table.columns) == ["dataset", "method", "ipc", "seed", "subset", "network", "accuracy"]
     assert table["method"].tolist() == ["m", "m"] and table["network"].tolist() == [0, 1]

@@ -12,7 +12,7 @@ from seqmatch.training.ensemble import Member, always_eager, train_ensemble
 from seqmatch.training.loop import Phase, Stage
 
 SETTINGS = config.Training(batch_size=5, momentum=0.9)
-SPEC = config.Network(family="convnet", width=4, depth=2, norm="batch")
+SPEC = config.Architecture(family="convnet", width=4, depth=2, norm="batch")
 
 
 def members():

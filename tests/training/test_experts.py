@@ -12,7 +12,7 @@ from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.loop import Phase, Stage, train_through
 
-RECIPE = config.Experts(network="convnet", batch_size=4)
+RECIPE = config.Experts(architecture="convnet", batch_size=4)
 
 
 def record(name, epochs=3):
@@ -36,7 +36,7 @@ def test_a_longer_recording_begins_with_the_shorter_one():
 
 
 def test_an_expert_that_diverges_is_an_error_that_says_what_to_do():
-    network = build(config.Network(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3, Seed("n"))
+    network = build(config.Architecture(family="convnet", width=4, depth=2, norm="none"), (1, 8, 8), 3, Seed("n"))
     with pytest.raises(SeqmatchError, match=r"learning rate 1e\+30; lower experts"):
         phase = Phase(Stage(*labelled(), 1e30), 2, RECIPE, Seed("n"))
         record_trajectories([Member(lambda: network, [phase])], [])
@@ -54,7 +54,7 @@ def test_a_teacher_is_recorded_from_where_the_earlier_stages_end():
 
 
 def test_a_teacher_that_diverges_on_the_earlier_stages_is_an_error_that_says_so():
-    spec = config.Network(family="convnet", width=4, depth=2, norm="none")
+    spec = config.Architecture(family="convnet", width=4, depth=2, norm="none")
     earlier = Phase(Stage(*labelled(), 1e30), 2, config.Evaluation(), Seed("e"))
     real = Phase(Stage(*labelled(), 0.05), 2, RECIPE, Seed("real"))
     with pytest.raises(SeqmatchError, match=r"teacher diverged on the earlier subsets, at step sizes 1e\+30"):

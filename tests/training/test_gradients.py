@@ -17,7 +17,7 @@ SETTINGS = config.Training(batch_size=5, momentum=0.9, weight_decay=1e-3)
 
 
 def network(norm="instance", name="net"):
-    return build(config.Network(family="convnet", width=4, depth=2, norm=norm), (1, 8, 8), 3, Seed(name)).double()
+    return build(config.Architecture(family="convnet", width=4, depth=2, norm=norm), (1, 8, 8), 3, Seed(name)).double()
 
 
 def watched(sizes):

@@ -27,7 +27,7 @@ SETTINGS = config.Training(batch_size=5, momentum=0.9, weight_decay=1e-3, decay_
 
 
 def network(norm="instance", name="net"):
-    return build(config.Network(family="convnet", width=4, depth=2, norm=norm), (1, 8, 8), 3, Seed(name))
+    return build(config.Architecture(family="convnet", width=4, depth=2, norm=norm), (1, 8, 8), 3, Seed(name))
 
 
 def stage(step_size=0.05, name="x"):
@@ -187,7 +187,7 @@ def test_no_image_is_left_alone_in_a_batch():
     assert [len(batch) for batch in batches(torch.arange(11), 5)] == [5, 6]
     assert [len(batch) for batch in batches(torch.arange(12), 5)] == [5, 5, 2]
     assert torch.equal(torch.cat(batches(torch.arange(11), 5)), torch.arange(11))
-    tiny_maps = build(config.Network(family="vgg11", width=2, norm="batch"), (1, 8, 8), 3, Seed("n"))
+    tiny_maps = build(config.Architecture(family="vgg11", width=2, norm="batch"), (1, 8, 8), 3, Seed("n"))
     learn(tiny_maps, 1, settings=config.Training(batch_size=11))
 
 

@@ -12,8 +12,8 @@ LONGEST = 40
 
 EXPERIMENT = {
     "datasets": {"digits": {"source": "digits", "augmentation": []}},
-    "networks": {"convnet": {"family": "convnet", "width": 4, "depth": 2}},
-    "experts": {"convnet": {"network": "convnet"}},
+    "architectures": {"convnet": {"family": "convnet", "width": 4, "depth": 2}},
+    "experts": {"convnet": {"architecture": "convnet"}},
     "matching": {"iterations": 5, "snapshots": 1, "lr_images": 0.05},
     "evaluation": {"networks": 1, "epochs": 2},
     "difficulty": {"networks": 1, "records": 1},
@@ -34,7 +34,7 @@ EXAMPLES = {
         "results/digits/data.safetensors",
     ),
     "An architecture": (
-        EXPERIMENT | {"networks": {"convnet": {"family": "mlp", "width": 8, "depth": 1, "norm": "none"}}},
+        EXPERIMENT | {"architectures": {"convnet": {"family": "mlp", "width": 8, "depth": 1, "norm": "none"}}},
         f"{RUN}/accuracy/convnet.csv",
     ),
     "An objective, and the method that uses it": (

@@ -19,8 +19,10 @@ SMALL = {
     "seeds": [0],
     "data": {"sources": {"fashion-mnist": [str(FILES)]}},
     "datasets": {"fashion": {"source": "fashion-mnist", "image_size": 14, "augmentation": ["crop", "scale"]}},
-    "networks": {"convnet": {"family": "convnet", "width": 8, "depth": 3}},
-    "experts": {"convnet": {"network": "convnet", "networks_per_shard": 1, "batch_size": 256, "learning_rate": 0.05}},
+    "architectures": {"convnet": {"family": "convnet", "width": 8, "depth": 3}},
+    "experts": {
+        "convnet": {"architecture": "convnet", "networks_per_shard": 1, "batch_size": 256, "learning_rate": 0.05}
+    },
     "matching": {
         "iterations": 20,
         "snapshots": 1,

@@ -15,11 +15,11 @@ rule record_losses:
         **training("record_losses"),
     params:
         **command("record_losses"),
-        network=matched_network,
+        architecture=matched_architecture,
         evaluation=evaluation,
         more=["--difficulty", CONFIG.difficulty.model_dump_json()],
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.architecture:q}"
         " --evaluation {params.evaluation:q} {params.more:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
         + COMPUTE
@@ -36,7 +36,7 @@ use rule record_losses as measure_coupling with:
         **training("measure_coupling"),
     params:
         **command("measure_coupling"),
-        network=matched_network,
+        architecture=matched_architecture,
         evaluation=evaluation,
         more=["--coupling", CONFIG.coupling.model_dump_json()],
 
@@ -52,7 +52,7 @@ use rule record_losses as measure_stages with:
         **training("measure_stages"),
     params:
         **command("measure_stages"),
-        network=matched_network,
+        architecture=matched_architecture,
         evaluation=evaluation,
         more=name_of_architecture,
 

@@ -20,11 +20,11 @@ rule distill_subset:
         code=code_with_objective,
         objective=objective,
         matching=as_json(stage_of),
-        network=matched_network,
+        architecture=matched_architecture,
         subset_count=of_run("subsets"),
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
-        " --experts {input.experts} {params.objective} --matching {params.matching:q} --network {params.network:q}"
+        " --experts {input.experts} {params.objective} --matching {params.matching:q} --network {params.architecture:q}"
         " --dataset {wildcards.dataset} --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subset-count {params.subset_count} --out {output}"
         + COMPUTE
@@ -51,12 +51,12 @@ rule select_snapshot:
     params:
         **command("select_snapshot"),
         selections=of_run("selections"),
-        network=matched_network,
+        architecture=matched_architecture,
         evaluation=evaluation,
         networks=CONFIG.selection.networks,
         name=draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
-        " --selections {params.selections} --network {params.network:q} --evaluation {params.evaluation:q}"
+        " --selections {params.selections} --network {params.architecture:q} --evaluation {params.evaluation:q}"
         " --networks {params.networks} --name {params.name:q} --scores {output.table} --out {output.subset}"
         + COMPUTE

@@ -17,15 +17,15 @@ rule evaluate:
         **training("evaluate"),
     params:
         **command("evaluate"),
-        network=named("networks", "architecture"),
+        architecture=named("architectures", "architecture"),
         evaluation=evaluation,
-        matched_on=of_run("network"),
+        matched_on=of_run("architecture"),
         selection=headline,
         also=other_selections,
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.network:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.architecture:q}"
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
-        " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture {wildcards.architecture}"
+        " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
         " --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
         + COMPUTE

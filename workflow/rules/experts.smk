@@ -16,13 +16,13 @@ rule train_experts:
     params:
         **command("train_experts"),
         recipe=named("experts", "recipe"),
-        network=as_json(network_of_recipe),
+        architecture=as_json(architecture_of_recipe),
         epochs=recorded_epochs,
         through=[],
         name=recipe_draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
-        " --network {params.network:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
+        " --network {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
         " --name {params.name:q} --out {output}" + COMPUTE
 
 
@@ -41,7 +41,7 @@ use rule train_experts as train_teachers with:
     params:
         **command("train_experts"),
         recipe=as_json(recipe_of_stage),
-        network=matched_network,
+        architecture=matched_architecture,
         epochs=teacher_epochs,
         through=through_earlier_stages,
         name=draws,

@@ -49,7 +49,9 @@ def named(section, wildcard):
 
 
 evaluation = as_json(of_run("evaluation"))
-matched_network = as_json(lambda wildcards: CONFIG.networks[run_of(wildcards).network])
+matched_architecture = as_json(
+    lambda wildcards: CONFIG.architectures[run_of(wildcards).architecture]
+)
 
 
 @cache
@@ -121,7 +123,7 @@ def recipe_files(wildcards, stage):
 def other_selections(wildcards):
     """Selections of the last snapshot that are evaluated besides the headline's: on the matched network alone."""
     run = run_of(wildcards)
-    return run.selections[1:] if wildcards.architecture == run.network else ()
+    return run.selections[1:] if wildcards.architecture == run.architecture else ()
 
 
 def of_last_subset(number):
@@ -172,7 +174,7 @@ def code_of_objective(objective, stage):
 
 def mirrors(wildcards):
     return [
-        f"--mirror={mirror}" for mirror in CONFIG.data.sources.get(wildcards.source, [])
+        f"--mirror={mirror}" for mirror in CONFIG.data.mirrors.get(wildcards.source, [])
     ]
 
 
@@ -197,8 +199,8 @@ def recorded_epochs(wildcards):
     return epochs
 
 
-def network_of_recipe(wildcards):
-    return defined("networks", defined("experts", wildcards.recipe).network)
+def architecture_of_recipe(wildcards):
+    return defined("architectures", defined("experts", wildcards.recipe).architecture)
 
 
 def recipe_of_stage(wildcards):
@@ -238,7 +240,7 @@ def headline(wildcards):
 
 
 def name_of_architecture(wildcards):
-    return ["--architecture", run_of(wildcards).network]
+    return ["--architecture-name", run_of(wildcards).architecture]
 
 
 def measured(wildcards):

@@ -9,7 +9,7 @@ COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, EXPERIMENT), CONFI
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
-PUBLISHED_NETWORKS = json.dumps(contents.published_networks(EXPERIMENT))
+PUBLISHED_ARCHITECTURES = json.dumps(contents.published_architectures(EXPERIMENT))
 
 
 rule table1:
@@ -69,10 +69,10 @@ rule table2:
         **command("table2"),
         methods=METHODS,
         published_data=PUBLISHED_DATA,
-        networks=PUBLISHED_NETWORKS,
+        architectures=PUBLISHED_ARCHITECTURES,
     shell:
         "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
-        " --published-data {params.published_data:q} --published-networks {params.networks:q} --csv {output.csv} > {log} 2>&1"
+        " --published-data {params.published_data:q} --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
 
 
 rule table4:
@@ -112,11 +112,11 @@ rule published:
     params:
         **command("published"),
         published_data=PUBLISHED_DATA,
-        networks=PUBLISHED_NETWORKS,
+        architectures=PUBLISHED_ARCHITECTURES,
     shell:
         "python {params.script:q} --method-tables {input.methods} --architecture-tables {input.architectures}"
         " --published {input.published:q} --published-data {params.published_data:q}"
-        " --published-networks {params.networks:q} --csv {output.csv} > {log} 2>&1"
+        " --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
 
 
 rule comparison:

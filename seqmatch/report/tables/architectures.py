@@ -57,7 +57,7 @@ def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sh
         {
             "method": cell_names(listed) + ": " + listed["method"],
             "row": cell_names(listed) + ": " + listed["method"] + ", published",
-            "column": listed["run_network"],
+            "column": listed["run_architecture"],
             "text": means_stds(listed, "published"),
         }
     )

@@ -17,7 +17,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         order: method names, top to bottom.
 
     Returns:
-        One row a method in a cell: `dataset`, `ipc`, `method`, `K`, `network`, `selection` (what chose the
+        One row a method in a cell: `dataset`, `ipc`, `method`, `K`, `architecture`, `selection` (what chose the
         headline's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, and mean and std of `last` (the last snapshot)
@@ -33,7 +33,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
             "ipc": ipc,
             "method": method,
             "K": int(cell["K"].iloc[0]),
-            "network": cell["architecture"].iloc[0],
+            "architecture": cell["architecture"].iloc[0],
             "selection": chosen["selection"].iloc[0],
             **spread("accuracy", chosen),
             "std_within_seeds": seeds.var(ddof=1).mean() ** 0.5,
@@ -69,7 +69,7 @@ def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
             "text": [f"{entry} ({networks})" for entry, networks in zip(text, table["networks"], strict=True)],
         }
     )
-    listed = compared[compared["published_mean"].notna() | (compared["source"] == UNLISTED)]
+    listed = compared[compared["published_mean"].notna() | (compared["reference"] == UNLISTED)]
     theirs = pd.DataFrame(
         {
             "method": listed["method"],
@@ -91,7 +91,7 @@ def _note(compared: pd.DataFrame) -> str:
             "Rows of published numbers are never part of a mean, nor in bold; each number's source stands in "
             "published.csv. Most authors choose on test data."
         )
-    missing = compared.loc[compared["source"] == UNLISTED, "method"].unique()
+    missing = compared.loc[compared["reference"] == UNLISTED, "method"].unique()
     if len(missing):
         notes.append(f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(missing)}.")
     return " ".join(notes)

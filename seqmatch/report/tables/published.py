@@ -19,10 +19,10 @@ def published_sheets(compared: pd.DataFrame) -> list[Sheet]:
             "cell": cell_names(compared),
             "method": compared["method"],
             "published": means_stds(compared, "published"),
-            "on": compared["published_network"].fillna(""),
-            "source": compared["source"].fillna(""),
+            "on": compared["published_architecture"].fillna(""),
+            "reference": compared["reference"].fillna(""),
             "this run": means_stds(compared, "run"),
-            "with": compared["run_network"].fillna(""),
+            "with": compared["run_architecture"].fillna(""),
         }
     )
     note = (

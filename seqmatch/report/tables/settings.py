@@ -9,7 +9,7 @@ from seqmatch.config.experiment import AnyMatching
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Table 4: hyperparameters"
-STAGE = ["dataset", "ipc", "method", "backbone", "network", "stage"]
+STAGE = ["dataset", "ipc", "method", "backbone", "architecture", "stage"]
 
 UNSET = {"synthetic_batch": "all", "learning_rate": "each stage's", "augmentation": "the data's"}
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
@@ -17,7 +17,7 @@ set's augmentation."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a stage: `dataset`, `ipc`, `method`, `backbone`, `network`, `stage` (0 for `whole`), then its settings.
+    """One row a stage: `dataset`, `ipc`, `method`, `backbone`, `architecture`, `stage` (0 for `whole`), then its settings.
 
     Those that do not matter to what the stage matches are empty; those of the evaluation begin with `evaluation_`.
     """
@@ -27,7 +27,7 @@ def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
         evaluation = {f"evaluation_{name}": text for name, text in _texts(run.evaluation)}
         for k in range(1, run.subsets + 1) or [0]:
             settings = _relevant(run, k) if k else {}
-            rows.append(about | {"network": run.network, "stage": k} | settings | evaluation)
+            rows.append(about | {"architecture": run.architecture, "stage": k} | settings | evaluation)
     table = pd.DataFrame(rows)
     evaluated = [column for column in table if column.startswith("evaluation_")]
     order = {name: index for index, name in enumerate(["objective", *AnyMatching.model_fields])}
