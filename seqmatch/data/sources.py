@@ -1,5 +1,6 @@
 """Where images come from: each source's reader, and the files that it needs fetched."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,28 +12,24 @@ from seqmatch.data import tiny_imagenet, torchvision_sets
 from seqmatch.data.download import PublishedFile
 from seqmatch.data.folders import read_imagefolder, read_imagenet_subset
 from seqmatch.data.images import RawImages, resized
+from seqmatch.errors import SeqmatchError, allowed
+
+Reader = Callable[[config.Dataset, Path | None], RawImages]
+"""A data set of the configuration, and the folder of its source's published files where it has any, to its images."""
 
 
-def read(settings: config.Dataset, folder: Path | None = None) -> RawImages:
-    """The images of `settings.source`, of `settings.image_size`.
+def read(dataset: config.Dataset, folder: Path | None = None) -> RawImages:
+    """The images of `dataset.source`, of `dataset.image_size`.
 
     Args:
         folder: where its published files lie, for a source that has any.
 
     Raises:
-        SeqmatchError: names the file or folder at fault.
+        SeqmatchError: names the file or folder at fault, or the source if there is no such one.
     """
-    if settings.source == "imagefolder":
-        return read_imagefolder(settings)
-    if settings.source in IMAGENET_SUBSETS:
-        return read_imagenet_subset(settings)
-    if settings.source == "digits":
-        raw = digits()
-    elif settings.source == "tiny-imagenet":
-        raw = tiny_imagenet.read_tiny_imagenet(folder)
-    else:
-        raw = torchvision_sets.read_torchvision(settings.source, folder)
-    return resized(raw, settings.image_size)
+    if dataset.source not in READERS:
+        raise SeqmatchError(f"unknown source {dataset.source}; {allowed(dataset.source, READERS)}")
+    return READERS[dataset.source](dataset, folder)
 
 
 def published_files(source: str) -> list[PublishedFile]:
@@ -49,3 +46,17 @@ def digits() -> RawImages:
         labels=torch.from_numpy(bunch.target).long(),
         class_names=tuple(str(name) for name in bunch.target_names),
     )
+
+
+def _fetched(source: str) -> Reader:
+    return lambda dataset, folder: resized(torchvision_sets.read_torchvision(source, folder), dataset.image_size)
+
+
+READERS: dict[str, Reader] = {
+    "digits": lambda dataset, folder: resized(digits(), dataset.image_size),
+    "imagefolder": lambda dataset, folder: read_imagefolder(dataset),
+    "tiny-imagenet": lambda dataset, folder: resized(tiny_imagenet.read_tiny_imagenet(folder), dataset.image_size),
+    **{source: _fetched(source) for source in torchvision_sets.NAMES},
+    **dict.fromkeys(IMAGENET_SUBSETS, lambda dataset, folder: read_imagenet_subset(dataset)),
+}
+"""By the name that `datasets.*.source` gives."""

@@ -130,18 +130,17 @@ class _State:
         return state
 
     def update(self, match: Match) -> None:
-        """One step of the optimiser on S_k and its step size; the gradient is that of the stored images alone."""
+        """One step of the optimiser on S_k, and on its step size where that is learned.
+
+        Args:
+            match: its gradient is that of the stored images alone.
+        """
         previous = float(self.step_size)
         self.course.append((match.loss, previous))
-        step_size_gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
         self._step(self.images, match.image_gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
-        self._step(
-            self.step_size,
-            step_size_gradient,
-            self.optimizer["step_size"],
-            self.matching.lr_step_size,
-            self.matching,
-        )
+        if hasattr(self.matching, "lr_step_size"):
+            gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
+            self._step(self.step_size, gradient, self.optimizer["step_size"], self.matching.lr_step_size, self.matching)
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
         self.average.lerp_(self.images, 1 - self.matching.ema)
         self._keep()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch import config
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.networks.alexnet import alexnet
 from seqmatch.networks.convnet import convnet
 from seqmatch.networks.resnet import resnet18
@@ -25,7 +25,7 @@ def structure(spec: config.Network, shape: tuple[int, int, int], classes: int) -
         classes: outputs, at least 2.
 
     Raises:
-        SeqmatchError: no such network can work on such images.
+        SeqmatchError: there is no such family, or no such network can work on such images.
     """
     channels, height, width = shape
     if height != width or not SMALLEST <= height <= LARGEST:
@@ -36,6 +36,8 @@ def structure(spec: config.Network, shape: tuple[int, int, int], classes: int) -
         raise SeqmatchError(f"images of {channels} channels: networks take grey (1) or colour (3) ones")
     if classes < 2:
         raise SeqmatchError(f"{classes} classes: a classifier needs at least 2")
+    if spec.family not in FAMILIES:
+        raise SeqmatchError(f"unknown family of networks {spec.family}; {allowed(spec.family, FAMILIES)}")
     with torch.device("meta"):
         return FAMILIES[spec.family](spec, channels, height, classes)
 

@@ -31,6 +31,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = "seqmatch"
@@ -99,9 +100,7 @@ def code_of(script: Path, modules: Iterable[str] = ()) -> list[Path]:
     root = script.parent.parent
     found = {script}
     for name in modules:
-        path = _file(root, name)
-        if path is None:
-            raise ModuleNotFoundError(f"{name}: there is no such module in {root}")
+        path = _file(root, name) or _elsewhere(name)
         if not _is_left_out(name):
             found.add(path)
     waiting = [*found]
@@ -124,6 +123,14 @@ def _file(root: Path, name: str) -> Path | None:
     inside = f"{path}/".startswith(f"{PACKAGE}/")
     candidates = [f"{root}/{path}.py", f"{root}/{path}/__init__.py"] if inside else [f"{root}/scripts/{path}.py"]
     return next((Path(file) for file in candidates if os.path.isfile(file)), None)  # 4 times as fast as `Path.is_file`
+
+
+def _elsewhere(name: str) -> Path:
+    """The file of a module that is not of the project, such as an objective of a user's own."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{name}: there is no such module")
+    return Path(spec.origin)
 
 
 def _imported(root: Path, path: Path) -> Iterator[str]:

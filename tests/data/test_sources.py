@@ -21,6 +21,7 @@ from seqmatch.config import catalog
 from seqmatch.data import archives, sources, tiny_imagenet
 from seqmatch.data.sources import published_files, read
 from seqmatch.errors import SeqmatchError
+from seqmatch.planning import sizes
 
 
 def md5(content):
@@ -377,6 +378,6 @@ def test_image_size_works_on_every_source():
 
 
 def test_an_image_folder_is_counted_before_it_is_read(tmp_path):
-    found = catalog.size_of(settings("imagefolder", path=str(image_folder(tmp_path)), image_size=24))
+    found = sizes.size_of(settings("imagefolder", path=str(image_folder(tmp_path)), image_size=24))
     assert (found.train, found.classes, found.shape) == (12, 2, (3, 24, 24))
-    assert catalog.pixels_of(settings("imagefolder", path="nowhere")) == 0
+    assert sizes.pixels_of(settings("imagefolder", path="nowhere")) == 0

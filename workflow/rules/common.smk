@@ -11,6 +11,7 @@ from snakemake.logging import logger
 sys.path.insert(0, str(ROOT))
 
 from seqmatch import config as vocabulary
+from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, interpreter
 from seqmatch.planning.code import digest

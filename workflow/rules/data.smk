@@ -32,6 +32,7 @@ rule prepare_dataset:
         **limits("prepare_dataset", 1500, 1),
     params:
         **command("prepare_dataset"),
+        known=known_of_source,
         preparation=named("datasets", "dataset"),
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"

@@ -176,6 +176,12 @@ def mirrors(wildcards):
     ]
 
 
+def known_of_source(wildcards):
+    """What the catalog tells of a source: readers look it up."""
+    source = defined("datasets", wildcards.dataset).source
+    return str(SOURCES.get(source)) + str(IMAGENET_SUBSETS.get(source))
+
+
 def files_of_source(wildcards):
     """The list of files that a data set is read from, if they are fetched."""
     source = defined("datasets", wildcards.dataset).source
