@@ -1,8 +1,8 @@
 """Time seqmatch against a plain version of itself: `uv run python -m benchmarks` (`--quick`: under 3 minutes).
 
-Every measurement is a process of its own; the ways of a case take turns, so that a machine's moods hit all alike.
+Every measurement is a process of its own; the ways of a case take turns, so that noise affects all equally.
 Ctrl-C ends it early, with a report of what is complete.
-Writes cases.csv (one row a case and way), curves.csv, about.json and performance.png to the folder --out, and
+Writes cases.csv (one row per case and way), curves.csv, about.json and performance.png to the folder --out, and
 prints the table.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.report import Measurement, write
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="small sizes, one process each")
-    arguments.add_argument("--repeats", type=int, help="processes a case and way (default 3; quick: 1)")
+    arguments.add_argument("--repeats", type=int, help="processes per case and way (default 3; quick: 1)")
     arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
     arguments.add_argument("--gpu", type=int, default=0, choices=[0, 1], help="1: on a GPU")
     arguments.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains this; no curves")

@@ -119,7 +119,7 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
     bars.margins(x=0.12)
     bars.set_xlabel("times faster")
     bars.legend(fontsize=8, loc="lower right")
-    for axes, column, label in ((time, "seconds", "seconds an iteration"), (memory, "peak MB", "peak memory in MB")):
+    for axes, column, label in ((time, "seconds", "seconds per iteration"), (memory, "peak MB", "peak memory in MB")):
         for name, part in points.groupby("against", sort=False) if len(points) else ():
             axes.plot(part["value"], part[column], marker="o", label=LEGEND[str(name)])
         axes.set_xscale("log")
@@ -136,4 +136,4 @@ def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-LEGEND = {"T": "synthetic steps (T)", "B": "images a step (B)", "experts": "experts a step"}
+LEGEND = {"T": "synthetic steps (T)", "B": "images per step (B)", "experts": "experts per step"}

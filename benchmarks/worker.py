@@ -10,6 +10,7 @@ import torch
 from benchmarks.cases import PLAIN, TASKS
 from seqmatch.runtime import device as devices
 from seqmatch.runtime.precision import set_full_precision
+from seqmatch.runtime.progress import peak_bytes
 
 
 def main(task: str, sizes: dict, way: str, loops: int, threads: int, gpus: int) -> dict:
@@ -35,11 +36,13 @@ def _seconds(work, device: torch.device) -> float:
 
 
 def _peak_megabytes(device: torch.device) -> float:
-    """Of the process or its largest child on a CPU, of the allocator on a GPU."""
+    """Of the process or its largest child on a CPU, of the allocator on a GPU.
+
+    Linux counts a child's from what this process used when it started the child.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    kibibytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return kibibytes * 1024 / 1e6
+    return max(peak_bytes(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024) / 1e6
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Split the real training images of each run in hard and easy ones by k-means on their losses.
+"""Split the real training images of each run into hard and easy ones by k-means on their losses.
 
 The split is made once per run, on losses averaged over its networks. Writes one row per run, network, moment and kind:
 share of the images and their mean loss; and one row per run, moment and bin of images of near-equal loss, the hardest

@@ -44,7 +44,7 @@ def main(args):
 
 
 def make_curricula(args, dataset):
-    """What networks learn from, by the selection of the last snapshot; that of the subset's file first."""
+    """What networks learn from, by the selection of the last subset's snapshot; that in the subset's file first."""
     if not args.subsets:
         yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)]
         return

@@ -1,4 +1,4 @@
-"""Every computing loop on a pretended GPU (`helpers/fake_gpu.py`): placed as on a real one, with the CPU's numbers."""
+"""Every computing loop on a fake GPU (`helpers/fake_gpu.py`): placed as on a real one, with the CPU's numbers."""
 
 import json
 import runpy
@@ -9,10 +9,11 @@ from functools import cache, partial
 
 import pytest
 import torch
-from helpers.fake_gpu import CUDA, Card, OnCard, WrongDevice, fetched
+from helpers.fake_gpu import CUDA, FakeGpu, OnGpu, WrongDevice, fetched
 from helpers.tiny import ROOT, TINY, labelled, normal
 
 import seqmatch.runtime.device
+from benchmarks.plain import flat_parameters
 from seqmatch import config
 from seqmatch.analysis.coupling import random_direction
 from seqmatch.data.dataset import Dataset, save
@@ -27,7 +28,7 @@ from seqmatch.distillation.trajectory import picks, trajectory_step
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.store import load_table
 from seqmatch.files.tensors import load_tensors
-from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
+from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.dispatch import best_match
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
 from seqmatch.networks import build, structure
@@ -63,9 +64,9 @@ SETTINGS = config.Matching(
 
 
 def on_both(work):
-    """What `work` returns for the CPU, after making sure that the card gives the same bits."""
+    """What `work` returns for the CPU, after making sure that the GPU gives the same bits."""
     expected = work(CPU)
-    with Card():
+    with FakeGpu():
         found = work(CUDA)
     torch.testing.assert_close(fetched(found), expected, rtol=0, atol=0)
     return expected
@@ -120,13 +121,12 @@ def test_sharpness_aware_training():
 
 
 NETWORK = structure(TINY, (1, 8, 8), 3)
+STUDENT = classifier(NETWORK)
 
 
 def student(device, soft=False, steps=4):
     """A start, a target, images, minibatches and a step size to match."""
-    start, target = (
-        [p.detach() for p in build(TINY, (1, 8, 8), 3, Seed(name), device).parameters()] for name in ("start", "target")
-    )
+    start, target = (flat_parameters(build(TINY, (1, 8, 8), 3, Seed(name), device)) for name in ("start", "target"))
     shown, batches = stage(device, soft), []
     for index in range(steps):
         drawn = dsa.draw(EVERY, 5, Seed("d", index).generator())
@@ -138,19 +138,19 @@ def student(device, soft=False, steps=4):
 
 
 def unrolled(*problem):
-    return vars(match_unrolled(classification_loss(NETWORK), *problem))
+    return vars(match_unrolled(STUDENT, *problem))
 
 
 def adjoint(*problem):
-    return vars(match_adjoint(Derivatives(eager(classification_loss(NETWORK)), 2), 2, *problem))
+    return vars(match_adjoint(Derivatives(STUDENT.shapes, eager(STUDENT.loss), 2), 2, *problem))
 
 
 def forward_over_reverse(*problem):
     """The adjoint by the functions that are compiled, uncompiled."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqmatch.matching.derivatives.compile_function", lambda function, instead: function)
-        kernel = compiled(classification_loss(NETWORK), 2, fall_back=True)
-    return vars(match_adjoint(Derivatives(kernel, 2), 2, *problem))
+        kernel = compiled(STUDENT.loss, 2, fall_back=True)
+    return vars(match_adjoint(Derivatives(STUDENT.shapes, kernel, 2), 2, *problem))
 
 
 WAYS = [unrolled, adjoint, forward_over_reverse]
@@ -201,7 +201,7 @@ def distilled(device, shard, folder, settings=SETTINGS, seconds=1e9, wrap=lambda
     with Trajectories([shard]) as experts:
         step = {
             "trajectory": lambda: trajectory_step(
-                experts, NETWORK, partial(match_unrolled, classification_loss(NETWORK)), labels, 4, *about
+                experts, NETWORK, partial(match_unrolled, STUDENT), labels, 4, *about
             ),
             "distribution": lambda: distribution_step(real, fresh, labels, *about),
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
@@ -224,8 +224,8 @@ def test_the_form_of_adam_that_a_gpu_is_given(shard, tmp_path, monkeypatch):
     """PyTorch updates lists of tensors at once there; its count of steps stays on the CPU."""
     settings = SETTINGS.model_copy(update={"optimizer": "adam"})
     expected = distilled(CPU, shard, tmp_path, settings)
-    monkeypatch.setattr(sys.modules["torch.optim.optimizer"], "_foreach_supported_types", [OnCard])
-    with Card():
+    monkeypatch.setattr(sys.modules["torch.optim.optimizer"], "_foreach_supported_types", [OnGpu])
+    with FakeGpu():
         found = distilled(CUDA, shard, tmp_path, settings)
     torch.testing.assert_close(found, expected)
 
@@ -241,9 +241,9 @@ def interrupted(step):
     return call
 
 
-def test_distillation_is_taken_up_on_the_card(shard, tmp_path):
+def test_distillation_is_taken_up_on_the_gpu(shard, tmp_path):
     whole = distilled(CPU, shard, tmp_path)
-    with Card():
+    with FakeGpu():
         with pytest.raises(KeyboardInterrupt):
             distilled(CUDA, shard, tmp_path, seconds=0, wrap=interrupted)
         assert any(path.is_file() for path in (tmp_path / "cuda").iterdir())
@@ -267,10 +267,10 @@ def taken_up(device, folder, spec=TINY, after=4):
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_training_is_taken_up_on_the_card(tmp_path, norm):
+def test_training_is_taken_up_on_the_gpu(tmp_path, norm):
     spec = TINY.model_copy(update={"norm": norm})
     whole = record_trajectories(members(CPU, spec), EVERY)
-    with Card():
+    with FakeGpu():
         resumed = taken_up(CUDA, tmp_path, spec)
     torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
 
@@ -286,7 +286,7 @@ def test_what_networks_say_of_images():
 
 
 @pytest.mark.parametrize("fit", [fit_standardization, partial(fit_whitening, regularization=0.1)])
-def test_normalising_and_formation_on_the_card(fit):
+def test_normalising_and_formation_on_the_gpu(fit):
     raw = (normal(20, 3, 8, 8) * 40 + 120).clamp(0, 255).to(torch.uint8)
     normalization = fit(raw)
 
@@ -297,7 +297,7 @@ def test_normalising_and_formation_on_the_card(fit):
     on_both(changed)
 
 
-# The commands, as rules call them: who moves what to the card is theirs to say.
+# The commands, as rules call them: who moves what to the GPU is theirs to say.
 
 NET = TINY.model_dump_json()
 HOW = json.dumps({"epochs": 1, "networks": 1, "batch_size": 10})
@@ -321,9 +321,9 @@ def command(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", arguments)
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
-        with Card() as card:
+        with FakeGpu() as gpu:
             runpy.run_path(str(path), run_name="__main__")
-        assert bool(card.waits) == (device == CUDA)
+        assert bool(gpu.waits) == (device == CUDA)
 
     images, labels = labelled(per_class=36)
     every = torch.arange(len(labels))
@@ -384,7 +384,7 @@ def results(folder):
     ],
     ids=lambda matching: matching["objective"],
 )
-def test_the_commands_compute_on_the_card_what_they_compute_without(command, tmp_path, matching):
+def test_the_commands_compute_on_the_gpu_what_they_compute_without(command, tmp_path, matching):
     for device in (CPU, CUDA):
         distil_all(command, device, **matching)
         if "initial" in matching:  # what comes after is the same for all
@@ -394,11 +394,11 @@ def test_the_commands_compute_on_the_card_what_they_compute_without(command, tmp
     torch.testing.assert_close(results(tmp_path / "cuda"), expected, rtol=0, atol=0)
 
 
-# What the pretence is good for: it notices what a GPU would refuse, and what would keep it waiting.
+# What the fake GPU is good for: it notices what a GPU would refuse, and what would keep it waiting.
 
 
 def train_with(left):
-    """A training step on the card, with one thing left on the CPU."""
+    """A training step on the GPU, with one thing left on the CPU."""
     network, shown = build(TINY, (1, 8, 8), 3, Seed("n"), CPU if left == "network" else CUDA), stage(CUDA)
     shown = replace(shown, **{left: getattr(stage(CPU), left)} if left in ("images", "labels") else {})
     position = None
@@ -410,7 +410,7 @@ def train_with(left):
 
 @pytest.mark.parametrize("left", ["images", "labels", "network", "velocities"])
 def test_a_tensor_that_training_leaves_on_the_cpu_is_noticed(left):
-    with Card():
+    with FakeGpu():
         train_with("nothing")
         with pytest.raises(WrongDevice):
             train_with(left)
@@ -420,7 +420,7 @@ def test_a_tensor_that_training_leaves_on_the_cpu_is_noticed(left):
 def test_a_draw_that_is_not_moved_is_noticed(operation, monkeypatch):
     monkeypatch.setattr(dsa.Draw, "to", lambda self, images: self)
     trained(CPU, operations=[operation])
-    with Card(), pytest.raises(WrongDevice):
+    with FakeGpu(), pytest.raises(WrongDevice):
         trained(CUDA, operations=[operation])
 
 
@@ -432,12 +432,12 @@ def test_a_tensor_that_matching_leaves_on_the_cpu_is_noticed(match, left, monkey
             monkeypatch.setattr(
                 f"seqmatch.matching.{module}.even_weights", lambda labels, like: torch.ones(len(labels))
             )
-    with Card():
+    with FakeGpu():
         start, target, images, batches, step_size = student(CUDA)
-        start, target = (
-            [p.cpu() for p in x] if left == name else x for x, name in ((start, "start"), (target, "target"))
+        start, target, images = (
+            tensor.cpu() if left == name else tensor
+            for tensor, name in ((start, "start"), (target, "target"), (images, "images"))
         )
-        images = images.cpu() if left == "images" else images
         batches = [(view, labels.cpu() if left == "labels" else labels) for view, labels in batches]
         with pytest.raises(WrongDevice):
             match(start, target, images, batches, step_size)
@@ -446,19 +446,19 @@ def test_a_tensor_that_matching_leaves_on_the_cpu_is_noticed(match, left, monkey
 @pytest.mark.parametrize("objective", ["trajectory", "distribution", "gradient", "condensation"])
 def test_synthetic_images_that_are_on_the_cpu_are_noticed(shard, tmp_path, objective):
     settings = SETTINGS.model_copy(update={"objective": objective})
-    with Card(), pytest.raises(WrongDevice):
+    with FakeGpu(), pytest.raises(WrongDevice):
         distilled(CUDA, shard, tmp_path, settings, wrap=lambda step: lambda images, *rest: step(images.cpu(), *rest))
 
 
 def test_velocities_that_a_resumed_training_does_not_move_are_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(ensemble._State, "resumed", lambda self, network: self.position)
-    with Card(), pytest.raises(WrongDevice):
+    with FakeGpu(), pytest.raises(WrongDevice):
         taken_up(CUDA, tmp_path)
 
 
-def test_the_card_refuses_what_cuda_refuses():
+def test_the_gpu_refuses_what_cuda_refuses():
     number, row = torch.tensor(2.0), torch.ones(3)
-    with Card():
+    with FakeGpu():
         there = row.to(CUDA)
         assert (there * number).device == CUDA and there[torch.tensor([1, 2])].device == CUDA
         for wrong in (
@@ -475,8 +475,8 @@ def test_the_card_refuses_what_cuda_refuses():
                 wrong()
 
 
-def test_nothing_stays_of_the_card():
-    with Card():
+def test_nothing_stays_of_the_gpu():
+    with FakeGpu():
         there = torch.ones(2, device=CUDA)
     assert type(torch.ones(2)) is torch.Tensor
     with pytest.raises(RuntimeError, match="not there any more"):
@@ -484,13 +484,13 @@ def test_nothing_stays_of_the_card():
 
 
 def waited(work):
-    """Which functions wait for the card in `work`, and how often."""
-    with Card() as card:
+    """Which functions wait for the GPU in `work`, and how often."""
+    with FakeGpu() as gpu:
         work()
-    return Counter(card.waits)
+    return Counter(gpu.waits)
 
 
-def test_the_steps_of_training_do_not_wait_for_the_card():
+def test_the_steps_of_training_do_not_wait_for_the_gpu():
     every = partial(trained, CUDA, operations=EVERY, augmentation_form="composed", cutmix=1.0)
     assert waited(partial(every, epochs=4)) == waited(partial(every, epochs=1))
     flat = partial(trained, CUDA, descent=partial(sharpness_aware, rho=0.1, alpha=0.2), gradients=pairs)
@@ -498,34 +498,34 @@ def test_the_steps_of_training_do_not_wait_for_the_card():
 
 
 @pytest.mark.parametrize("match", WAYS)
-def test_the_steps_of_a_student_do_not_wait_for_the_card(match):
-    with Card() as card:
+def test_the_steps_of_a_student_do_not_wait_for_the_gpu(match):
+    with FakeGpu() as gpu:
         few, many = student(CUDA, steps=2), student(CUDA, steps=5)
         stops = []
         for problem in (few, many):
-            card.waits.clear()
+            gpu.waits.clear()
             match(*problem)
-            stops.append(list(card.waits))
+            stops.append(list(gpu.waits))
     assert stops[0] == stops[1]
 
 
-def test_directions_of_coupling_do_not_wait_for_the_card():
-    with Card() as card:
+def test_directions_of_coupling_do_not_wait_for_the_gpu():
+    with FakeGpu() as gpu:
         theta = list(build(TINY, (1, 8, 8), 3, Seed("n"), CUDA).parameters())
-        card.waits.clear()
-        assert all(part.device == CUDA for part in random_direction(theta, Seed("v"))) and not card.waits
+        gpu.waits.clear()
+        assert all(part.device == CUDA for part in random_direction(theta, Seed("v"))) and not gpu.waits
 
 
-def test_picking_what_a_student_learns_does_not_wait_for_the_card():
-    with Card() as card:
+def test_picking_what_a_student_learns_does_not_wait_for_the_gpu():
+    with FakeGpu() as gpu:
         labels = torch.arange(12).to(CUDA)
-        card.waits.clear()
+        gpu.waits.clear()
         assert len(list(picks(Seed("p"), 2, SETTINGS, labels, 4, EVERY))) == 1
-        assert not card.waits
+        assert not gpu.waits
 
 
 @pytest.mark.parametrize("objective", ["gradient", "condensation"])
-def test_between_two_matches_a_network_learns_without_waiting_for_the_card(shard, tmp_path, objective):
+def test_between_two_matches_a_network_learns_without_waiting_for_the_gpu(shard, tmp_path, objective):
     def learning(**much):
         settings = SETTINGS.model_copy(update={"objective": objective} | much)
         return waited(lambda: distilled(CUDA, shard, tmp_path, settings))
@@ -534,6 +534,6 @@ def test_between_two_matches_a_network_learns_without_waiting_for_the_card(shard
 
 
 @pytest.mark.parametrize("objective", ["distribution", "gradient", "condensation"])
-def test_choosing_real_images_does_not_wait_for_the_card(shard, tmp_path, objective):
+def test_choosing_real_images_does_not_wait_for_the_gpu(shard, tmp_path, objective):
     settings = SETTINGS.model_copy(update={"objective": objective})
-    assert not waited(lambda: distilled(CUDA, shard, tmp_path, settings))["objectives.step.some"]
+    assert not waited(lambda: distilled(CUDA, shard, tmp_path, settings))["distillation.step.some"]

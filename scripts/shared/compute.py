@@ -1,4 +1,4 @@
-"""What the commands that compute with torch share: their options, the frame of a job, and how networks learn in it."""
+"""What the commands that compute with torch share: options, the frame of a job, and how networks learn in it."""
 
 import argparse
 import sys
@@ -84,7 +84,9 @@ class Job:
 
 @contextmanager
 def job(args: argparse.Namespace, inputs: Sequence[Path], modules: Iterable[str] = ()) -> Iterator[Job]:
-    """The frame of a job: its output is to be written within it, as its checkpoint is removed where it ends well.
+    """Everything around a job: device, provenance, checkpoint and data set.
+
+    The output has to be written inside: a block that ends without an error removes the checkpoint.
 
     Args:
         inputs: what the job reads besides the data set.
@@ -124,6 +126,6 @@ def new_network(args: argparse.Namespace, job: Job) -> NewNetwork:
 
 
 def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
-    """The best gradients of `args.network` for so much training."""
+    """How the gradients of `args.network` are computed best, for a number of images that will be trained on."""
     sizes = activations(args.network, job.dataset.shape, job.dataset.classes)
     return lambda images: best_gradients(args.compile, args.network.norm, sizes, images, job.device)

@@ -8,7 +8,7 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.distribution import match_distribution
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
 from seqmatch.training.loop import Labelled, NewNetwork
 from seqmatch.transforms import dsa

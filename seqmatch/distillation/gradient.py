@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seqmatch import config
 from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Stage, train_through
 from seqmatch.transforms import dsa

@@ -12,7 +12,7 @@ from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
-from seqmatch.matching.match import Match, is_finite
+from seqmatch.matching.match import Match, is_finite, pull_back
 from seqmatch.runtime.progress import Progress
 from seqmatch.synthetic.snapshots import Snapshots, snapshot_iterations
 from seqmatch.synthetic.subset import Subset
@@ -65,9 +65,7 @@ def distill(
                     f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, step size "
                     f"{float(state.step_size):.6g}; lower lr_images, lr_step_size or initial_step_size"
                 )
-            # By a scalar: PyTorch imports its compiler for torch.func.vjp, and sympy for gradients of tensors: seconds.
-            along = (images * match.image_gradient[-len(images) :]).sum()
-            (image_gradient,) = torch.autograd.grad(along, stored)
+            image_gradient = pull_back(images, match.image_gradient[-len(images) :], stored)
             state.update(replace(match, image_gradient=image_gradient))
             if not state.images.isfinite().all():
                 raise SeqmatchError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seqmatch import config, networks
 from seqmatch.data.dataset import Dataset
 from seqmatch.matching.dispatch import classes_at_once
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories
 from seqmatch.training.loop import Labelled

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqmatch import config
 from seqmatch.distillation.step import Problem, Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.dispatch import best_match
-from seqmatch.matching.trajectory import Match, MatchTrajectory, Minibatch, View, unflatten
+from seqmatch.matching.match import Match
+from seqmatch.matching.trajectory import MatchTrajectory, Minibatch, View
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories
 from seqmatch.transforms import dsa
@@ -27,10 +28,10 @@ class Pick:
 
 def make_step(problem: Problem) -> Step:
     """Match by the way that suits the size of the problem; a student's batch is as large as S_k unless set."""
-    matching, network = problem.matching, problem.structure()
+    matching = problem.matching
     batch = matching.synthetic_batch or problem.new
     match_trajectory = best_match(
-        network,
+        problem.structure(),
         problem.compile,
         problem.activations,
         batch,
@@ -40,7 +41,6 @@ def make_step(problem: Problem) -> Step:
     )
     return trajectory_step(
         problem.trajectories,
-        network,
         match_trajectory,
         problem.labels,
         batch,
@@ -52,7 +52,6 @@ def make_step(problem: Problem) -> Step:
 
 def trajectory_step(
     trajectories: Trajectories,
-    network: nn.Module,
     match_trajectory: MatchTrajectory,
     labels: Tensor,
     batch_size: int,
@@ -63,7 +62,6 @@ def trajectory_step(
     """Match parts of expert trajectories (MTT, Cazenavette et al. 2022), `matching.experts_per_step` per iteration.
 
     Args:
-        network: architecture of the experts; only its shapes matter.
         match_trajectory: how to match.
         labels: of all synthetic images, on their device.
         batch_size: images per student step.
@@ -77,7 +75,7 @@ def trajectory_step(
         matches = []
         for pick in picks(seed / iteration, len(trajectories), matching, labels, batch_size, augmentation):
             start, target = (
-                unflatten(trajectories.parameters(pick.expert, epoch).to(images.device), network)
+                trajectories.parameters(pick.expert, epoch).to(images.device)
                 for epoch in (pick.start_epoch, pick.start_epoch + matching.expert_epochs)
             )
             matches.append(match_trajectory(start, target, images, pick.batches, step_size))

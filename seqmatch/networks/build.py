@@ -94,7 +94,7 @@ def build(
         SeqmatchError: as `structure`.
     """
     network = structure(spec, shape, classes)
-    for module in network.modules():  # not Module.to_empty, which imports sympy: seconds a process
+    for module in network.modules():  # not Module.to_empty, which imports sympy: seconds per process
         for name, parameter in module.named_parameters(recurse=False):
             module.register_parameter(name, nn.Parameter(torch.empty(parameter.shape)))
         for name, buffer in module.named_buffers(recurse=False):

@@ -10,7 +10,7 @@ MNIST_SIZE = 28
 
 
 class InstanceNorm(nn.GroupNorm):
-    """Group norm of one channel a group, affine: mean and variance of each map (H, W) of each image.
+    """Group norm of one channel per group, affine: mean and variance of each map (H, W) of each image.
 
     Running eagerly, PyTorch's one operator is fastest. Compiled, the statistics are written out: so they fuse, and
     their derivatives with them. Either way they are of single precision at least.
@@ -30,7 +30,7 @@ class InstanceNorm(nn.GroupNorm):
 
 
 def norm_layer(norm: str) -> Callable[[int], nn.Module]:
-    """Channels to a layer: instance norm (one channel a group, affine), batch norm, or nothing."""
+    """Channels to a layer: instance norm (one channel per group, affine), batch norm, or nothing."""
     return {
         "instance": InstanceNorm,
         "batch": nn.BatchNorm2d,

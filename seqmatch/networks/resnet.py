@@ -5,7 +5,7 @@ from torch import nn
 from seqmatch import config
 from seqmatch.networks.layers import norm_layer, smallest_map
 
-BLOCKS_A_STAGE = 2
+BLOCKS_PER_STAGE = 2
 
 
 def resnet18(spec: config.Network, channels: int, size: int, classes: int) -> nn.Sequential:
@@ -24,6 +24,6 @@ def resnet18(spec: config.Network, channels: int, size: int, classes: int) -> nn
         if stride == 2 or width != planes:
             shortcut = nn.Sequential(nn.Conv2d(width, planes, 1, stride, bias=False), norm(planes))
         layers.append(BasicBlock(width, planes, stride, shortcut, norm_layer=norm))
-        layers += [BasicBlock(planes, planes, norm_layer=norm) for _ in range(BLOCKS_A_STAGE - 1)]
+        layers += [BasicBlock(planes, planes, norm_layer=norm) for _ in range(BLOCKS_PER_STAGE - 1)]
         width = planes
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))

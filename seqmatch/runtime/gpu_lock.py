@@ -1,4 +1,4 @@
-"""One GPU for each process on a machine: a lock file a card, freed by the system however the process ends."""
+"""One GPU for each process on a machine: a lock file per GPU, freed by the system however the process ends."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ _held: list[int] = []
 
 
 def visible(count: int) -> list[str]:
-    """Names of the `count` cards that PyTorch sees, as CUDA_VISIBLE_DEVICES has them, or their numbers."""
+    """Names of the `count` GPUs that PyTorch sees, as CUDA_VISIBLE_DEVICES has them, or their numbers."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return [name.strip() for name in listed[:count]] if listed != [""] else [str(index) for index in range(count)]
 
 
-def claim(cards: Sequence[str], folder: Path | None = None) -> int:
-    """Index of a card in `cards` that no other process holds, and hold it; waits while all are held.
+def claim(gpus: Sequence[str], folder: Path | None = None) -> int:
+    """Index of a GPU in `gpus` that no other process holds, and hold it; waits while all are held.
 
     Args:
         folder: of the lock files; by default one of this user's in the machine's temporary folder.
@@ -30,12 +30,12 @@ def claim(cards: Sequence[str], folder: Path | None = None) -> int:
     """
     import fcntl  # here, for systems without it that have no use for this
 
-    folder = folder or Path(tempfile.gettempdir()) / f"seqmatch-cards-{os.getuid()}"
+    folder = folder or Path(tempfile.gettempdir()) / f"seqmatch-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     waiting = False
     while True:
-        for index, card in enumerate(cards):
-            path = folder / f"{card.replace('/', '-')}.lock"
+        for index, gpu in enumerate(gpus):
+            path = folder / f"{gpu.replace('/', '-')}.lock"
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,6 +45,6 @@ def claim(cards: Sequence[str], folder: Path | None = None) -> int:
                 _held.append(lock)
                 return index
         if not waiting:
-            print(f"waiting for a free GPU among {', '.join(cards)}", file=sys.stderr, flush=True)
+            print(f"waiting for a free GPU among {', '.join(gpus)}", file=sys.stderr, flush=True)
             waiting = True
         time.sleep(SECONDS_BETWEEN_TRIES)

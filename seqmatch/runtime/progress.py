@@ -1,7 +1,9 @@
-"""Progress of long work: a bar on a terminal; in a log a line now and then, also while a single step takes long."""
+"""Progress of long work: a bar on a terminal; in a log one line now and then, also while a single step takes long."""
 
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from threading import Event, Thread
 
 from tqdm import tqdm
@@ -59,9 +61,20 @@ class Progress(tqdm):
 
 def peak_memory() -> str:
     """The most memory that this process has used, in words; empty where the system does not say."""
+    peak = peak_bytes()
+    return "" if peak is None else f"peak {peak / 2**30:.2f} GiB"
+
+
+def peak_bytes() -> int | None:
+    """The same as a number, or None.
+
+    From Linux's own count where there is one: that of `getrusage` begins with the memory of the parent process.
+    """
+    status = Path("/proc/self/status")
+    if counted := re.search(r"VmHWM:\s+(\d+) kB", status.read_text() if status.exists() else ""):
+        return int(counted[1]) * 1024
     try:
         import resource
     except ImportError:  # not a Unix
-        return ""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f"peak {peak / 2**30:.2f} GiB"
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -20,18 +20,18 @@ from seqmatch.training.loop import Phase, Position, images_seen, train
 Record = Callable[[nn.Module, Position], Tensor | None]
 """What to record of a network at a position of its training: a tensor, always of one shape, or None for nothing.
 
-The tensor is a copy, not one that training goes on to change.
+The tensor must be a copy: training changes parameters in place.
 """
 
 GradientsFor = Callable[[int], Gradients]
-"""The images that will be trained on, counted anew each epoch, to how gradients of minibatches are computed.
+"""From the number of images that will be trained on, counted anew each epoch, to how gradients are computed.
 
-Compiling takes a while, and pays only for many images.
+Compiling takes a while, so it pays only for many images.
 """
 
 
 def always_eager(images: int) -> Gradients:
-    """Nothing is compiled, however many images there are."""
+    """Without the compiler, however many images there are."""
     return eager_gradients
 
 
@@ -65,9 +65,9 @@ def train_ensemble(
     Args:
         record: asked at every position that `train` yields.
         augmentation: that of the data, as for `train`.
-        gradients_for: asked once, for the images of all members, so that a resumed run computes as the first did.
+        gradients_for: called once, with the images of all members, finished ones too: a resumed run chooses the same.
         checkpoint: where the state is saved; a state that is there already is resumed.
-        name: of the progress.
+        name: shown with the progress.
     """
     gradients = gradients_for(sum(images_seen(member.phases) for member in members))
     state = _State.load(checkpoint.load())

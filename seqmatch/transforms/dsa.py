@@ -116,7 +116,7 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
     "scale": (scale, 2),
     "rotate": (rotate, 1),
 }
-"""Each operation and how many uniform numbers a sample of it takes."""
+"""Each operation, and how many uniform numbers it takes per sample."""
 
 GEOMETRIC = ("crop", "scale", "rotate")
 """Operations that move pixels; a mirror image apart."""

@@ -13,10 +13,10 @@ def test_long_courses_are_means_over_windows():
     iterations = 7 * WINDOWS
     losses = np.arange(iterations, dtype=float)
     table = convergence_table(losses, 2 * losses, pd.DataFrame({"iteration": []}))
-    found = quantity(table, "matching_loss")
-    assert len(found) == WINDOWS and (found["window"] == 7).all()
-    assert found["value"].tolist() == losses.reshape(WINDOWS, 7).mean(1).tolist() == found["iteration"].tolist()
-    assert quantity(table, "step_size")["value"].tolist() == (2 * found["value"]).tolist()
+    means = quantity(table, "matching_loss")
+    assert len(means) == WINDOWS and (means["window"] == 7).all()
+    assert means["value"].tolist() == losses.reshape(WINDOWS, 7).mean(1).tolist() == means["iteration"].tolist()
+    assert quantity(table, "step_size")["value"].tolist() == (2 * means["value"]).tolist()
     assert set(table["quantity"]) == {"matching_loss", "step_size"}
 
 

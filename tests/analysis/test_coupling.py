@@ -83,7 +83,7 @@ def test_a_stored_image_amplifies_as_the_images_that_it_holds(case, soft):
     theta = list(network.parameters())
     direction = random_direction(theta, Seed("v"))
     loss = stored_loss(classification_loss(network), 2)
-    found = squared_amplification(loss, theta, subset.images, stored_labels(subset), [direction], 4)
+    estimates = squared_amplification(loss, theta, subset.images, stored_labels(subset), [direction], 4)
     for index in range(6):
         stored = images[[index]].clone().requires_grad_()
         targets = subset.decoded()[1][4 * index : 4 * index + 4]
@@ -91,7 +91,7 @@ def test_a_stored_image_amplifies_as_the_images_that_it_holds(case, soft):
         gradients = torch.autograd.grad(value, theta, create_graph=True)
         slope = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True))
         exact = torch.autograd.grad(slope, stored)[0].square().sum()
-        torch.testing.assert_close(found[index], exact, rtol=1e-9, atol=0)
+        torch.testing.assert_close(estimates[index], exact, rtol=1e-9, atol=0)
 
 
 def test_unit_directions_add_up_to_the_squared_norm(case):
@@ -113,30 +113,30 @@ def test_the_mean_of_draws_converges_to_the_squared_norm(case):
     exact = jacobians.square().sum((1, 2))
     gram = jacobians @ jacobians.mT  # Var ‖Aᵀv‖² = 2 ‖AAᵀ‖_F²
     for draws in (50, 800):
-        found = estimate(case, (random_direction(theta, Seed("v") / i) for i in range(draws)), 6)
+        mean = estimate(case, (random_direction(theta, Seed("v") / i) for i in range(draws)), 6)
         error = (2 * gram.square().sum((1, 2)) / draws).sqrt()
-        assert ((found - exact).abs() < 3 * error).all()
+        assert ((mean - exact).abs() < 3 * error).all()
     assert (error < 0.15 * exact).all()
 
 
 def test_amplification_is_averaged_over_networks_and_moments_of_the_images_own_stage():
     subsets = [Subset(*labelled(per_class=count, name=name), 0.05) for count, name in ((2, "a"), (1, "b"))]
-    found = amplification(subsets, LEARNER, COUPLING, 3, Seed("s"))
+    norms = amplification(subsets, LEARNER, COUPLING, 3, Seed("s"))
     squares = [[], []]
     for index in range(2):
         network = NEW_NETWORK(Seed("s") / index / "initial")
         phases = make_phases(make_curriculum(subsets, SETTINGS), SETTINGS, Seed("s") / index)
         for position in train(network, phases, ["crop"]):
             if position.epoch in (0, 3, 6):
-                theta, own = list(network.parameters()), subsets[position.phase]
+                theta, subset = list(network.parameters()), subsets[position.phase]
                 here = Seed("s") / "directions" / position.phase / position.epoch
                 directions = [random_direction(theta, here / draw) for draw in range(3)]
                 loss = classification_loss(network)
                 squares[position.phase].append(
-                    squared_amplification(loss, theta, own.images, own.labels, directions, 3)
+                    squared_amplification(loss, theta, subset.images, subset.labels, directions, 3)
                 )
     expected = torch.cat([torch.stack(of_stage).mean(0).sqrt() for of_stage in squares])
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(norms, expected)
 
 
 def test_halves_have_every_class_and_leave_out_the_middle():

@@ -1,4 +1,4 @@
-"""A real SLURM cluster of one machine with two pretended GPUs, for as long as a test needs it.
+"""A real SLURM cluster of one machine with two fake GPUs, for as long as a test needs it.
 
 Its configuration lies in /etc/slurm, because jobs of Snakemake's plugin look nowhere else. Everything else (munge's key
 and socket, states, logs) lies in a temporary folder, and everything listens on this machine's own address.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
-CARDS = CONFIGURATION.with_name("gres.conf")
+GPUS = CONFIGURATION.with_name("gres.conf")
 OURS = "# A test cluster of seqmatch's tests/cluster.py, removed when its test ends.\n"
 FOLDERS = f"{tempfile.gettempdir()}/seqmatch-slurm-"
 MARK = "SEQMATCH_TEST_CLUSTER"  # in the environment of all that belongs to the cluster
@@ -57,7 +57,7 @@ def obstacle() -> str | None:
         return "a SLURM cluster is started by root alone"
     if missing := [program for program in PROGRAMS if shutil.which(program, path=_path()) is None]:
         return f"SLURM's and munge's programs are needed; missing: {', '.join(missing)}"
-    if foreign := [path for path in (CONFIGURATION, CARDS) if path.exists() and not path.read_text().startswith(OURS)]:
+    if foreign := [path for path in (CONFIGURATION, GPUS) if path.exists() and not path.read_text().startswith(OURS)]:
         return f"{foreign[0]} belongs to a cluster of this machine, which is left alone"
     return None
 
@@ -81,7 +81,7 @@ def cluster() -> Iterator[dict[str, str]]:
                 yield {MARK: "1"}
             finally:
                 _end_all()
-                for path in (CONFIGURATION, CARDS):
+                for path in (CONFIGURATION, GPUS):
                     path.unlink(missing_ok=True)
 
 
@@ -131,7 +131,7 @@ def _configure(folder: Path) -> None:
     CONFIGURATION.parent.mkdir(exist_ok=True)
     host = socket.gethostname().split(".")[0]
     CONFIGURATION.write_text(OURS + SLURM_CONF.format(host=host, folder=folder, ports=_free_ports(2)))
-    CARDS.write_text(OURS + GRES_CONF)
+    GPUS.write_text(OURS + GRES_CONF)
 
 
 def _free_ports(count: int) -> list[int]:

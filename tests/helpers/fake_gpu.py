@@ -1,9 +1,9 @@
-"""A pretended GPU: tensors that say they are on a card, and hold their numbers in main memory.
+"""A fake GPU: tensors that say they are on a GPU, and hold their numbers in main memory.
 
-While a `Card` is active, what is placed on `CUDA` behaves as on a GPU where it matters for a program's correctness:
-operators that meet tensors of both places fail, but for those that CUDA allows; so do draws on the card from a CPU
-generator. The numbers are those of the CPU's own kernels, so a run on the card has to equal a run without it.
-A real card's own kernels (cuDNN's algorithms, atomic sums) are not imitated.
+While a `FakeGpu` is active, what is placed on `CUDA` behaves as on a GPU where it matters for a program's correctness:
+operators that meet tensors of both places fail, but for those that CUDA allows; so do draws on the GPU from a CPU
+generator. The numbers are those of the CPU's own kernels, so a run on the GPU has to equal a run without it.
+A real GPU's own kernels (cuDNN's algorithms, atomic sums) are not imitated.
 
 PyTorch's fake tensors cannot do this: without a driver its autograd fails on tensors of CUDA. To autograd these are
 tensors of its `meta` device; to Python, and so to the library, of CUDA.
@@ -40,8 +40,8 @@ class WrongDevice(RuntimeError):
     """An operator met tensors of both places."""
 
 
-class OnCard(Tensor):
-    """A tensor on the pretended card."""
+class OnGpu(Tensor):
+    """A tensor on the fake GPU."""
 
     @staticmethod
     def __new__(cls, numbers: Tensor):
@@ -61,24 +61,24 @@ class OnCard(Tensor):
 
     @data.setter
     def data(self, other):
-        if not isinstance(other, OnCard):
-            raise WrongDevice("data of the CPU for a tensor on the card")
+        if not isinstance(other, OnGpu):
+            raise WrongDevice("data of the CPU for a tensor on the GPU")
         self.numbers = other.numbers
 
     def __repr__(self):
-        return f"OnCard({self.numbers})"
+        return f"OnGpu({self.numbers})"
 
     @classmethod
     def __torch_dispatch__(cls, operator, types, args=(), kwargs=None):
-        raise RuntimeError(f"{operator} on the card, which is not there any more")
+        raise RuntimeError(f"{operator} on the GPU, which is not there any more")
 
 
-class Card:
-    """Active as a context manager; knows where the program waited for the card."""
+class FakeGpu:
+    """Active as a context manager; knows where the program waited for the GPU."""
 
     def __init__(self):
         self.waits: list[str] = []
-        """Functions of the library that stopped until the card had done all it was told to, one name a time."""
+        """Functions of the library that stopped until the GPU had done all it was told to, one name each time."""
         self._modes = ExitStack()
 
     def __enter__(self):
@@ -92,7 +92,7 @@ class Card:
 
 
 class _Places(TorchFunctionMode):
-    """Calls of Python for the card: under them, CUDA is `meta`."""
+    """Calls of Python for the GPU: under them, CUDA is `meta`."""
 
     templates = False
     """Whether the call is for real tensors of `meta`, which have no numbers."""
@@ -101,9 +101,9 @@ class _Places(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is torch.device:
             return function(*args, **kwargs)
-        if function is Tensor.new_tensor and isinstance(args[0], OnCard):
+        if function is Tensor.new_tensor and isinstance(args[0], OnGpu):
             return torch.tensor(args[1], dtype=args[0].dtype).to(META)
-        if function is torch.tensor and _is_card(kwargs.get("device")):
+        if function is torch.tensor and _is_gpu(kwargs.get("device")):
             return torch.tensor(*args, **kwargs | {"device": "cpu"}).to(META)
         before, self.templates = self.templates, kwargs.get("device") == META
         try:
@@ -112,16 +112,16 @@ class _Places(TorchFunctionMode):
             self.templates = before
 
 
-def _is_card(place) -> bool:
+def _is_gpu(place) -> bool:
     return isinstance(place, torch.device | str) and str(place).startswith("cuda")
 
 
 def _beneath(place):
-    return META if _is_card(place) else place
+    return META if _is_gpu(place) else place
 
 
 class _Kernels(TorchDispatchMode):
-    """Operators on the card: where their tensors are is checked, then the CPU computes."""
+    """Operators on the GPU: where their tensors are is checked, then the CPU computes."""
 
     def __init__(self, waits: list[str], places: _Places):
         super().__init__()
@@ -132,7 +132,7 @@ class _Kernels(TorchDispatchMode):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         place = kwargs.get("device")
         template = self.places.templates if not tensors else any(tensor.is_meta for tensor in tensors)
-        if not any(isinstance(tensor, OnCard) for tensor in tensors) and (place != META or template):
+        if not any(isinstance(tensor, OnGpu) for tensor in tensors) and (place != META or template):
             return operator(*args, **kwargs)
         if operator is aten._efficientzerotensor.default:  # the CPU's kernels take none
             operator = aten.zeros.default
@@ -147,7 +147,7 @@ class _Kernels(TorchDispatchMode):
             result = operator(*fetched(args), **fetched(kwargs | ({} if place is None else {"device": "cpu"})))
             if place not in (None, META):
                 return result
-            return tree_map_only(Tensor, lambda one: known[id(one)] if id(one) in known else OnCard(one), result)
+            return tree_map_only(Tensor, lambda one: known[id(one)] if id(one) in known else OnGpu(one), result)
 
 
 def check(operator, args, kwargs):
@@ -157,7 +157,7 @@ def check(operator, args, kwargs):
         WrongDevice: it is refused.
     """
     if kwargs.get("generator") is not None:
-        raise WrongDevice(f"{operator} on the card draws from a generator of the CPU")
+        raise WrongDevice(f"{operator} on the GPU draws from a generator of the CPU")
     if operator in COPIES:
         return
     arguments = operator._schema.arguments
@@ -167,31 +167,31 @@ def check(operator, args, kwargs):
             continue
         written = argument.alias_info is not None and argument.alias_info.is_write
         for tensor in tree_leaves(given.get(argument.name)):
-            if not isinstance(tensor, Tensor) or isinstance(tensor, OnCard):
+            if not isinstance(tensor, Tensor) or isinstance(tensor, OnGpu):
                 continue
             if tensor.ndim or written or torch.Tag.pointwise not in operator.tags:
                 raise WrongDevice(
-                    f"{operator}: its {argument.name} {tuple(tensor.shape)} is on {tensor.device}, the rest on the card"
+                    f"{operator}: its {argument.name} {tuple(tensor.shape)} is on {tensor.device}, the rest on the GPU"
                 )
 
 
 def waits(operator, args, kwargs) -> bool:
-    """Whether the program stops here until the card has done all it was told to."""
+    """Whether the program stops here until the GPU has done all it was told to."""
     if operator in COPIES:
         if operator is aten.copy_.default:
-            source, arrives, blocks = args[1], isinstance(args[0], OnCard), args[2:] != (True,)
+            source, arrives, blocks = args[1], isinstance(args[0], OnGpu), args[2:] != (True,)
         else:
             source, arrives, blocks = args[0], kwargs.get("device") in (None, META), not kwargs.get("non_blocking")
-        leaves = isinstance(source, OnCard)
+        leaves = isinstance(source, OnGpu)
         return leaves != arrives and (leaves or blocks)
     if operator in TAKES_CPU_INDICES:
-        return any(index.dtype == torch.bool or not isinstance(index, OnCard) for index in args[1] if index is not None)
+        return any(index.dtype == torch.bool or not isinstance(index, OnGpu) for index in args[1] if index is not None)
     return operator in ASKS
 
 
 def fetched(value):
-    """The same with the numbers of tensors on the card in their place."""
-    return tree_map(lambda leaf: leaf.numbers if isinstance(leaf, OnCard) else leaf, value)
+    """The same with the numbers of tensors on the GPU in their place."""
+    return tree_map(lambda leaf: leaf.numbers if isinstance(leaf, OnGpu) else leaf, value)
 
 
 def _caller() -> str:

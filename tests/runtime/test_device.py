@@ -23,7 +23,7 @@ time.sleep(60)
 
 @pytest.fixture
 def hold(tmp_path):
-    """Start a process that claims one of two cards."""
+    """Start a process that claims one of two GPUs."""
     processes = []
 
     def start():
@@ -39,7 +39,7 @@ def hold(tmp_path):
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGTERM])
-def test_each_process_has_a_card_of_its_own_until_it_dies(hold, death):
+def test_each_process_has_a_gpu_of_its_own_until_it_dies(hold, death):
     first, second = hold(), hold()
     taken = [process.stdout.readline().strip() for process in (first, second)]
     assert sorted(taken) == ["0", "1"]
@@ -50,7 +50,7 @@ def test_each_process_has_a_card_of_its_own_until_it_dies(hold, death):
     assert third.stdout.readline().strip() == taken[1]
 
 
-def test_cards_are_named_as_the_environment_names_them(monkeypatch):
+def test_gpus_are_named_as_the_environment_names_them(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert gpu_lock.visible(2) == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-1a/2")
@@ -59,8 +59,8 @@ def test_cards_are_named_as_the_environment_names_them(monkeypatch):
 
 
 @pytest.fixture
-def pretended(monkeypatch, tmp_path):
-    """Two cards that are not there; returns which one was set."""
+def fake_gpus(monkeypatch, tmp_path):
+    """Two GPUs that are not there; returns which one was set."""
     chosen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -72,14 +72,14 @@ def pretended(monkeypatch, tmp_path):
         os.close(gpu_lock._held.pop())
 
 
-def test_a_process_with_a_gpu_computes_on_a_card_that_is_free(pretended):
+def test_a_process_with_a_gpu_computes_on_one_that_is_free(fake_gpus):
     devices = [prepare(1, torch.get_num_threads()) for _ in range(2)]
-    assert [str(device) for device in devices] == ["cuda:0", "cuda:1"] and pretended == [0, 1]
+    assert [str(device) for device in devices] == ["cuda:0", "cuda:1"] and fake_gpus == [0, 1]
 
 
-def test_in_a_slurm_job_the_card_is_that_of_the_job(pretended, monkeypatch):
+def test_in_a_slurm_job_the_gpu_is_that_of_the_job(fake_gpus, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert str(prepare(1, torch.get_num_threads())) == "cuda" and not pretended
+    assert str(prepare(1, torch.get_num_threads())) == "cuda" and not fake_gpus
 
 
 def test_a_gpu_that_is_demanded_and_missing_is_an_error_that_says_what_to_do(monkeypatch):

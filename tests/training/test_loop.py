@@ -81,8 +81,8 @@ def test_cut_and_mixed_batches_are_learned_by_their_shares_of_classes():
             loss = F.cross_entropy(logits, labels)
             if cut is not None and not torch.equal(both, images):
                 other = labels[cut.partners]
-                kept = ((targets[labels != other] * F.one_hot(labels, 3)[labels != other]).sum(1)).mean()
-                loss = kept * loss + (1 - kept) * F.cross_entropy(logits, other)
+                share = ((targets[labels != other] * F.one_hot(labels, 3)[labels != other]).sum(1)).mean()
+                loss = share * loss + (1 - share) * F.cross_entropy(logits, other)
                 mixed += 1
             loss.backward()
             optimizer.step()
@@ -105,9 +105,9 @@ def test_the_composed_form_draws_as_many_operations_as_there_are():
     learn(ours, 1, settings=config.Training(batch_size=12, augmentation_form="composed"), operations=operations)
     generator = (Seed("t") / 0).generator()
     order = torch.randperm(12, generator=generator)
-    drawn = dsa.draw_composed(operations, 12, generator)
-    assert len(drawn) == 3
-    gradients = loss_gradient(theirs, dsa.apply_composed(drawn, data.images[order]), data.labels[order])
+    draws = dsa.draw_composed(operations, 12, generator)
+    assert len(draws) == 3
+    gradients = loss_gradient(theirs, dsa.apply_composed(draws, data.images[order]), data.labels[order])
     for left, right, gradient in zip(ours.parameters(), theirs.parameters(), gradients, strict=True):
         assert torch.allclose(left, right - 0.05 * gradient, atol=1e-7)
 
@@ -194,24 +194,24 @@ def test_no_image_is_left_alone_in_a_batch():
 def test_a_curriculum_is_its_stages_in_turn():
     together, apart = network(), network()
     stages = [stage(0.05, "one"), stage(0.02, "two")]
-    way = make_phases(stages, config.Evaluation(epochs=2), Seed("t"))
-    positions = list(train(together, way, ["crop"]))
+    phases = make_phases(stages, config.Evaluation(epochs=2), Seed("t"))
+    positions = list(train(together, phases, ["crop"]))
     for index, part in enumerate(stages):
         train_through(apart, [Phase(part, 2, config.Evaluation(epochs=2), Seed("t") / index)], ["crop"])
     assert same(together, apart)
-    found = [(position.phase, position.epoch, position.last) for position in positions]
-    assert found == [(k, e, (k, e) == (1, 2)) for k in (0, 1) for e in (0, 1, 2)]
+    moments = [(position.phase, position.epoch, position.last) for position in positions]
+    assert moments == [(k, e, (k, e) == (1, 2)) for k in (0, 1) for e in (0, 1, 2)]
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_training_goes_on_from_any_position_bit_for_bit(norm):
-    way = [Phase(stage(0.05, name), 2, SETTINGS, Seed("t") / name) for name in ("one", "two")]
+    phases = [Phase(stage(0.05, name), 2, SETTINGS, Seed("t") / name) for name in ("one", "two")]
     whole = network(norm)
-    moments = [(p, copy.deepcopy((p.velocities, whole.state_dict()))) for p in train(whole, way, ["color"])]
+    moments = [(p, copy.deepcopy((p.velocities, whole.state_dict()))) for p in train(whole, phases, ["color"])]
     assert len(moments) == 6
     for position, (velocities, tensors) in moments:
         resumed = network(norm, "other")
         resumed.load_state_dict(tensors)
-        rest = list(train(resumed, way, ["color"], position=Position(position.phase, position.epoch, velocities)))
+        rest = list(train(resumed, phases, ["color"], position=Position(position.phase, position.epoch, velocities)))
         assert same(whole, resumed)
         assert len(rest) == 5 - [p for p, _ in moments].index(position)

@@ -59,5 +59,5 @@ def test_it_climbs_before_it_descends():
 def test_a_gradient_of_zero_stays_finite():
     network = build(TINY, (1, 8, 8), 3, Seed("n"))
     zeros = [torch.zeros_like(parameter) for parameter in network.parameters()]
-    found = sharpness_aware(lambda *_: zeros, 0.05, 0.3)(network, *labelled())
-    assert all(torch.equal(part, zero) for part, zero in zip(found, zeros, strict=True))
+    direction = sharpness_aware(lambda *_: zeros, 0.05, 0.3)(network, *labelled())
+    assert all(torch.equal(part, zero) for part, zero in zip(direction, zeros, strict=True))
