@@ -10,6 +10,7 @@ from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import Measure, absolute, match_gradient, squared
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
+from seqmatch.training.classes import by_class
 from seqmatch.training.experts import Trajectories
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Position, Stage, train
 from seqmatch.transforms import dsa
@@ -59,11 +60,9 @@ def condensation_step(
         together: classes to a batch, by default all.
     """
     images, real_labels = real
-    classes = labels.unique(sorted=True)
-    members = [(real_labels == label).nonzero().squeeze(1) for label in classes]
-    own = [(labels == label).nonzero().squeeze(1) for label in classes]
-    count = min(matching.real_batch, *map(len, members))
-    taken = min(matching.synthetic_batch or len(labels), *map(len, own))
+    real_index, synthetic_index = ([*by_class(each).values()] for each in (real_labels, labels))
+    real_count = min(matching.real_batch, *map(len, real_index))
+    synthetic_count = min(matching.synthetic_batch or len(labels), *map(len, synthetic_index))
     learner = matching.learner
     if learner.augmentation is None:
         learner = learner.model_copy(update={"augmentation": [name for name in augmentation if name != "cutout"]})
@@ -81,15 +80,15 @@ def condensation_step(
             network, course = begin(seed / iteration, step_size)
         next(course)  # the network as it begins, then after each pass over real images
         generator = (seed / iteration / "match").generator()
-        chosen = torch.stack([some(index, count, generator) for index in members])
-        shown = torch.stack([some(index, taken, generator) for index in own])
+        real_batch = torch.stack([some(index, real_count, generator) for index in real_index])
+        synthetic_batch = torch.stack([some(index, synthetic_count, generator) for index in synthetic_index])
         drawn = dsa.draw_composed(augmentation, 1, generator)
-        seen = dsa.apply_composed(drawn, images[chosen.flatten()]).unflatten(0, chosen.shape)
+        real_images = dsa.apply_composed(drawn, images[real_batch.flatten()]).unflatten(0, real_batch.shape)
         return match_gradient(
             network,
-            seen,
+            real_images,
             synthetic,
-            shown,
+            synthetic_batch,
             lambda synthetic: dsa.apply_composed(drawn, synthetic),
             MEASURES[matching.distance],
             together,

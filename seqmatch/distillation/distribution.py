@@ -10,6 +10,7 @@ from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.distribution import match_distribution
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
+from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled, NewNetwork
 from seqmatch.transforms import dsa
 
@@ -39,16 +40,16 @@ def distribution_step(
         labels: of all synthetic images.
     """
     images, real_labels = real
-    members = [(real_labels == label).nonzero().squeeze(1) for label in labels.unique(sorted=True)]
+    real_index = by_class(real_labels).values()
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
         generator = (seed / iteration).generator()
-        chosen = torch.cat([some(index, matching.real_batch, generator) for index in members])
+        real_batch = torch.cat([some(index, matching.real_batch, generator) for index in real_index])
         drawn = dsa.draw(augmentation, 1, generator)
         return match_distribution(
             new_network(seed / iteration / "network"),
-            dsa.apply(drawn, images[chosen]),
-            real_labels[chosen],
+            dsa.apply(drawn, images[real_batch]),
+            real_labels[real_batch],
             synthetic,
             labels,
             lambda synthetic: dsa.apply(drawn, synthetic),

@@ -10,6 +10,7 @@ from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
+from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Stage, train_through
 from seqmatch.transforms import dsa
 
@@ -43,10 +44,9 @@ def gradient_step(
         together: classes to a batch, by default all.
     """
     images, real_labels = real
-    classes = labels.unique(sorted=True)
-    members = [(real_labels == label).nonzero().squeeze(1) for label in classes]
-    count = min(matching.real_batch, *map(len, members))
-    own = torch.stack([(labels == label).nonzero().squeeze(1) for label in classes])
+    real_index = [*by_class(real_labels).values()]
+    real_count = min(matching.real_batch, *map(len, real_index))
+    synthetic_batch = torch.stack([*by_class(labels).values()])
     network: nn.Module | None = None
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
@@ -59,11 +59,17 @@ def gradient_step(
             )
             train_through(network, [learned], augmentation)
         generator = (seed / iteration / "match").generator()
-        chosen = torch.stack([some(index, count, generator) for index in members])
+        real_batch = torch.stack([some(index, real_count, generator) for index in real_index])
         drawn = dsa.draw(augmentation, 1, generator)
-        seen = dsa.apply(drawn, images[chosen.flatten()]).unflatten(0, chosen.shape)
+        real_images = dsa.apply(drawn, images[real_batch.flatten()]).unflatten(0, real_batch.shape)
         return match_gradient(
-            network, seen, synthetic, own, lambda synthetic: dsa.apply(drawn, synthetic), DIRECTIONS, together
+            network,
+            real_images,
+            synthetic,
+            synthetic_batch,
+            lambda synthetic: dsa.apply(drawn, synthetic),
+            DIRECTIONS,
+            together,
         )
 
     return step

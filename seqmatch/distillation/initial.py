@@ -8,6 +8,7 @@ from seqmatch.distillation.coresets import Order
 from seqmatch.synthetic.division import subset_sizes
 from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
 from seqmatch.synthetic.subset import Subset
+from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled
 
 
@@ -47,8 +48,7 @@ def initial_subset(
     sizes = [held * size for size in subset_sizes(part.ipc, part.subsets)]
     first = sum(sizes[: part.number - 1])
     chosen = []
-    for label in labels.unique(sorted=True).tolist():
-        members = (labels == label).nonzero().squeeze(1)
+    for label, members in by_class(labels).items():
         if len(members) < sum(sizes):
             mixed = f" × {held} mixed in each" if held > 1 else ""
             raise ValueError(f"class {label} has {len(members)} training images, fewer than ipc {part.ipc}{mixed}")
