@@ -25,9 +25,10 @@ from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.trajectory import picks
 from seqmatch.matching.dispatch import best_match, classes_at_once
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
-from seqmatch.matching.trajectory import unflatten
+from seqmatch.matching.match import pull_back
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode
+from seqmatch.training.classes import by_class
 from seqmatch.training.experts import Trajectories, save_shard
 from seqmatch.training.gradients import best_gradients
 from seqmatch.training.loop import Phase, Stage, accuracy, train_through
@@ -102,12 +103,11 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
     start, end = (plain.flat_parameters(setup.network(name)) for name in ("start", "end"))
     target = start + 0.05 * (end - start)
     if way != OURS:
-        return lambda: [plain.match(network, start, target, images, labels, B, T, 0.01) for _ in range(experts)]
+        return lambda: [plain.match(network, (start, target), (images, labels), B, T, 0.01) for _ in range(experts)]
     settings = config.Matching(synthetic_steps=T, experts_per_step=experts)
     match_trajectory = best_match(network, compile, setup.activations, B, T, experts, device)
-    ends = unflatten(start, network), unflatten(target, network)
     return lambda: [
-        match_trajectory(*ends, images, pick.batches, 0.01)
+        match_trajectory(start, target, images, pick.batches, 0.01)
         for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
     ]
 
@@ -141,17 +141,17 @@ def condensation(way: str, device: torch.device, real: int, ipc: int, learned: i
         def work() -> None:
             decoded = decode(stored.requires_grad_(), factor=2)
             match = step(decoded.detach(), 0.01, next(numbers))
-            torch.autograd.grad((decoded * match.image_gradient).sum(), stored)
+            pull_back(decoded, match.image_gradient, stored)
 
         return work
     network = setup.network()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     loader = plain.loader(images, labels, 64)
-    by_class = [(labels == label).nonzero().squeeze(1) for label in range(CLASSES)]
-    grouped = torch.stack([stored[own == label] for label in range(CLASSES)])
+    members = by_class(labels).values()
+    grouped = torch.stack([stored[index] for index in by_class(own).values()])
 
     def plainly() -> None:
-        chosen = torch.stack([images[index[torch.randperm(len(index))[:real]]] for index in by_class])
+        chosen = torch.stack([images[index[torch.randperm(len(index))[:real]]] for index in members])
         plain.match_convolutions(network, plain.augment(chosen.flatten(0, 1)).view_as(chosen), grouped)
         plain.cut_and_mix(network, loader, optimizer, learned)
 
@@ -355,7 +355,7 @@ Curve = tuple[str, str, list[Case]]
 
 
 def curves(quick: bool) -> list[Curve]:
-    """Our own cost against the number of synthetic steps, the minibatch and the experts a step."""
+    """Our own cost against the number of synthetic steps, the minibatch and the experts per step."""
     base, mode = (SMALL, "never") if quick else (CIFAR, "always")
     growing = {
         "T": [10, 40] if quick else [10, 20, 40, 80],

@@ -1,6 +1,6 @@
 """Operators that a student step of matching calls, eager and compiled: `uv run python -m benchmarks.launches`.
 
-On a GPU each call launches a kernel or more, microseconds apart; a step whose arithmetic takes less waits for them.
+On a GPU each call launches one kernel or more, microseconds apart; a step whose arithmetic takes less waits for them.
 Counted on the CPU, without the views that compute nothing; a GPU's operators differ a little.
 """
 

@@ -24,7 +24,7 @@ def flat_parameters(network: nn.Module) -> Tensor:
 
 
 def forward(network: nn.Module, flat: Tensor, images: Tensor) -> Tensor:
-    """Logits of a network whose parameters are the pieces of `flat`."""
+    """Logits of a network whose parameters are the parts of `flat`."""
     parameters, position = {}, 0
     for name, parameter in network.named_parameters():
         parameters[name] = flat[position : position + parameter.numel()].view(parameter.shape)
@@ -34,15 +34,21 @@ def forward(network: nn.Module, flat: Tensor, images: Tensor) -> Tensor:
 
 def match(
     network: nn.Module,
-    start: Tensor,
-    target: Tensor,
-    images: Tensor,
-    labels: Tensor,
+    ends: tuple[Tensor, Tensor],
+    labelled: tuple[Tensor, Tensor],
     batch: int,
     steps: int,
     rate: float,
 ) -> tuple[float, Tensor, float]:
-    """One distillation iteration: the matching loss, its gradient for the images and for the step size."""
+    """One distillation iteration: the matching loss, its gradient for the images and for the step size.
+
+    Args:
+        ends: start and target, both (P,).
+        labelled: synthetic images and their labels.
+        batch: images per step.
+        rate: the step size.
+    """
+    (start, target), (images, labels) = ends, labelled
     images = images.clone().requires_grad_()
     step_size = torch.tensor(rate, requires_grad=True)
     student = start.clone().requires_grad_()

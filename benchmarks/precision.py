@@ -1,6 +1,6 @@
 """What rounding experts to half precision does to matching: `uv run python -m benchmarks.precision`.
 
-Experts on scikit-learn's digits are stored in several ways; the same pieces of trajectories are then matched from
+Experts on scikit-learn's digits are stored in several ways; the same parts of trajectories are then matched from
 each, and the matching loss and its gradient for the images are compared with those from full precision.
 """
 
@@ -16,8 +16,9 @@ from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.trajectory import picks
-from seqmatch.matching.derivatives import classification_loss
-from seqmatch.matching.trajectory import Match, match_unrolled, unflatten
+from seqmatch.matching.derivatives import classifier
+from seqmatch.matching.match import Match
+from seqmatch.matching.trajectory import match_unrolled
 from seqmatch.runtime.device import prepare as prepare_device
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.subset import initial_subset
@@ -52,16 +53,15 @@ def main() -> None:
     ]
     experts = record_trajectories(members, data.augmentation)
     subset = initial_subset(real, labels, 2, 1, 1, STEP_SIZE, random_order(Seed("precision", "images")))
-    structure = networks.structure(NETWORK, data.shape, data.classes)
-    loss = classification_loss(structure)
+    student = classifier(networks.structure(NETWORK, data.shape, data.classes))
 
     def matches(stored: Callable[[Tensor, Tensor], Tensor]) -> list[Match]:
         found = []
         for pick in picks(Seed("picks"), EXPERTS, MATCHING, subset.labels, len(subset.labels), data.augmentation):
             path = experts[pick.expert]
             epochs = (pick.start_epoch, pick.start_epoch + MATCHING.expert_epochs)
-            ends = [unflatten(stored(path[0], path[epoch]), structure) for epoch in epochs]
-            found.append(match_unrolled(loss, *ends, subset.images, pick.batches, STEP_SIZE))
+            ends = [stored(path[0], path[epoch]) for epoch in epochs]
+            found.append(match_unrolled(student, *ends, subset.images, pick.batches, STEP_SIZE))
         return found
 
     exact = matches(lambda start, now: now)

@@ -13,6 +13,7 @@ from helpers.fake_gpu import CUDA, FakeGpu, OnGpu, WrongDevice, fetched
 from helpers.tiny import ROOT, TINY, labelled, normal
 
 import seqmatch.runtime.device
+from benchmarks.plain import flat_parameters
 from seqmatch import config
 from seqmatch.analysis.coupling import random_direction
 from seqmatch.data.dataset import Dataset, save
@@ -27,7 +28,7 @@ from seqmatch.distillation.trajectory import picks, trajectory_step
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.store import load_table
 from seqmatch.files.tensors import load_tensors
-from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
+from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.dispatch import best_match
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
 from seqmatch.networks import build, structure
@@ -119,13 +120,12 @@ def test_sharpness_aware_training():
 
 
 NETWORK = structure(TINY, (1, 8, 8), 3)
+STUDENT = classifier(NETWORK)
 
 
 def student(device, soft=False, steps=4):
     """A start, a target, images, minibatches and a step size to match."""
-    start, target = (
-        [p.detach() for p in build(TINY, (1, 8, 8), 3, Seed(name), device).parameters()] for name in ("start", "target")
-    )
+    start, target = (flat_parameters(build(TINY, (1, 8, 8), 3, Seed(name), device)) for name in ("start", "target"))
     shown, batches = stage(device, soft), []
     for index in range(steps):
         drawn = dsa.draw(EVERY, 5, Seed("d", index).generator())
@@ -137,19 +137,19 @@ def student(device, soft=False, steps=4):
 
 
 def unrolled(*problem):
-    return vars(match_unrolled(classification_loss(NETWORK), *problem))
+    return vars(match_unrolled(STUDENT, *problem))
 
 
 def adjoint(*problem):
-    return vars(match_adjoint(Derivatives(eager(classification_loss(NETWORK)), 2), 2, *problem))
+    return vars(match_adjoint(Derivatives(STUDENT.shapes, eager(STUDENT.loss), 2), 2, *problem))
 
 
 def forward_over_reverse(*problem):
     """The adjoint by the functions that are compiled, uncompiled."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqmatch.matching.derivatives.compile_function", lambda function, instead: function)
-        kernel = compiled(classification_loss(NETWORK), 2, fall_back=True)
-    return vars(match_adjoint(Derivatives(kernel, 2), 2, *problem))
+        kernel = compiled(STUDENT.loss, 2, fall_back=True)
+    return vars(match_adjoint(Derivatives(STUDENT.shapes, kernel, 2), 2, *problem))
 
 
 WAYS = [unrolled, adjoint, forward_over_reverse]
@@ -200,7 +200,7 @@ def distilled(device, shard, folder, settings=SETTINGS, seconds=1e9, wrap=lambda
     with Trajectories([shard]) as experts:
         step = {
             "trajectory": lambda: trajectory_step(
-                experts, NETWORK, partial(match_unrolled, classification_loss(NETWORK)), labels, 4, *about
+                experts, NETWORK, partial(match_unrolled, STUDENT), labels, 4, *about
             ),
             "distribution": lambda: distribution_step(real, fresh, labels, *about),
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
@@ -433,10 +433,10 @@ def test_a_tensor_that_matching_leaves_on_the_cpu_is_noticed(match, left, monkey
             )
     with FakeGpu():
         start, target, images, batches, step_size = student(CUDA)
-        start, target = (
-            [p.cpu() for p in x] if left == name else x for x, name in ((start, "start"), (target, "target"))
+        start, target, images = (
+            tensor.cpu() if left == name else tensor
+            for tensor, name in ((start, "start"), (target, "target"), (images, "images"))
         )
-        images = images.cpu() if left == "images" else images
         batches = [(view, labels.cpu() if left == "labels" else labels) for view, labels in batches]
         with pytest.raises(WrongDevice):
             match(start, target, images, batches, step_size)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
-from seqmatch.distillation.step import Step, is_finite, some
+from seqmatch.distillation.step import Step, some
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.distribution import match_distribution
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match, is_finite
 from seqmatch.seeds import Seed
 from seqmatch.training.loop import Labelled, NewNetwork
 from seqmatch.transforms import dsa

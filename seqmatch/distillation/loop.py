@@ -12,7 +12,7 @@ from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match, pull_back
 from seqmatch.runtime.progress import Progress
 from seqmatch.synthetic.formation import decode
 from seqmatch.synthetic.snapshots import Snapshots, snapshot_iterations
@@ -53,9 +53,7 @@ def distill(
             stored = state.images.detach().requires_grad_()
             images = decode(stored, initial.formation)
             match = step(torch.cat([*frozen, images.detach()]), float(state.step_size), state.done)
-            # By a scalar: PyTorch imports its compiler for torch.func.vjp, and sympy for gradients of tensors: seconds.
-            along = (images * match.image_gradient[-len(images) :]).sum()
-            (image_gradient,) = torch.autograd.grad(along, stored)
+            image_gradient = pull_back(images, match.image_gradient[-len(images) :], stored)
             state.update(replace(match, image_gradient=image_gradient))
             if not state.images.isfinite().all():
                 raise SeqmatchError(

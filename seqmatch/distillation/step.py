@@ -3,13 +3,12 @@
 Each objective makes a `Step`; iteration i of it draws from ``seed / i``, so that a resumed run is the same run.
 """
 
-import math
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 
 
 class Step(Protocol):
@@ -21,12 +20,3 @@ class Step(Protocol):
 def some(index: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """At most `count` of them, at random."""
     return index[torch.randperm(len(index), generator=generator)[:count].to(index.device, non_blocking=True)]
-
-
-def is_finite(match: Match) -> bool:
-    """Whether a match can be used."""
-    return (
-        math.isfinite(match.loss)
-        and math.isfinite(match.step_size_gradient)
-        and bool(match.image_gradient.isfinite().all())
-    )

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch import config
-from seqmatch.distillation.step import Step, is_finite
+from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
-from seqmatch.matching.trajectory import Match, MatchTrajectory, Minibatch, View, unflatten
+from seqmatch.matching.match import Match, is_finite
+from seqmatch.matching.trajectory import MatchTrajectory, Minibatch, View
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.experts import Trajectories
@@ -52,7 +53,7 @@ def trajectory_step(
         matches = []
         for pick in picks(seed / iteration, len(trajectories), settings, labels, batch_size, augmentation):
             start, target = (
-                unflatten(trajectories.parameters(pick.expert, epoch).to(images.device), network)
+                trajectories.parameters(pick.expert, epoch).to(images.device)
                 for epoch in (pick.start_epoch, pick.start_epoch + settings.expert_epochs)
             )
             match = match_trajectory(start, target, images, pick.batches, step_size)

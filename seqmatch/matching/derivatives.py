@@ -8,6 +8,7 @@ backwards in two functions that PyTorch's compiler fuses. Both are exact; they r
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -18,13 +19,22 @@ from seqmatch.networks import channels_last
 from seqmatch.runtime.compilation import compile_function
 
 Parameters = Sequence[Tensor]
-"""One tensor a parameter of a network."""
+"""One tensor per parameter of a network."""
 
 Loss = Callable[[Parameters, Tensor, Tensor, Tensor], Tensor]
 """Parameters, images (n, C, H, W), labels (n,) and weights (n,) to the weighted sum of the n losses, a scalar."""
 
 Slope = tuple[Tensor, Parameters, Tensor]
 """s = ⟨∇_θ ℓ, direction⟩, a scalar; ∂s/∂θ; ∂s/∂images."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """What learns from synthetic images."""
+
+    loss: Loss
+    shapes: Sequence[torch.Size]
+    """Of its parameters, in the order in which a vector θ (P,) holds them."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +47,31 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Derivatives:
-    """The derivatives of the mean loss of a batch, computed `chunk` images at a time."""
+    """The derivatives of a student's mean loss of a batch at parameters θ (P,), computed `chunk` images at a time."""
 
+    shapes: Sequence[torch.Size]
+    """As those of a `Student`."""
     kernel: Kernel
     chunk: int
 
-    def gradient(self, theta: Parameters, images: Tensor, labels: Tensor) -> Parameters:
-        """∇_θ of the mean loss of images (B, C, H, W)."""
-        pieces = self._chunks(images, labels)
-        return _total(self.kernel.gradient(theta, *piece) for piece in pieces)
+    def gradient(self, theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """∇_θ (P,) of the mean loss of images (B, C, H, W)."""
+        parameters = shaped(theta, self.shapes)
+        chunks = self._chunks(images, labels)
+        return reduce(torch.add, (flat(self.kernel.gradient(parameters, *chunk)) for chunk in chunks))
 
-    def slope(self, theta: Parameters, images: Tensor, labels: Tensor, direction: Parameters) -> Slope:
-        """The derivative of the mean loss along `direction`, and its gradients for θ and the images."""
-        pieces = self._chunks(images, labels)
+    def slope(self, theta: Tensor, images: Tensor, labels: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The derivative of the mean loss along `direction` (P,), and its gradients for θ, (P,), and the images."""
+        parameters, along = shaped(theta, self.shapes), shaped(direction, self.shapes)
         by_images = []
 
-        def scalar_and_by_theta(piece: tuple[Tensor, Tensor, Tensor]) -> Parameters:
-            value, by_theta, by_piece = self.kernel.slope(theta, *piece, direction)
-            by_images.append(by_piece)
-            return [value, *by_theta]
+        def by_theta_and_value(chunk: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+            value, by_theta, by_chunk = self.kernel.slope(parameters, *chunk, along)
+            by_images.append(by_chunk)
+            return flat([*by_theta, value])
 
-        value, *by_theta = _total(map(scalar_and_by_theta, pieces))
-        return value, by_theta, torch.cat(by_images)
+        total = reduce(torch.add, map(by_theta_and_value, self._chunks(images, labels)))
+        return total[-1], total[:-1], torch.cat(by_images)
 
     def _chunks(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         split = (tensor.split(self.chunk) for tensor in (images, labels, even_weights(labels, images)))
@@ -68,6 +81,17 @@ class Derivatives:
 def even_weights(labels: Tensor, like: Tensor) -> Tensor:
     """The weights (n,) that make a mean of n losses, of the type of `like` and where it is."""
     return like.new_full((len(labels),), 1 / len(labels))
+
+
+def flat(tensors: Parameters) -> Tensor:
+    """All numbers in one vector (P,)."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def shaped(vector: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """Views of a vector (P,)."""
+    parts = vector.split([shape.numel() for shape in shapes])
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def classification_loss(network: nn.Module) -> Loss:
@@ -81,6 +105,11 @@ def classification_loss(network: nn.Module) -> Loss:
     return loss
 
 
+def classifier(network: nn.Module) -> Student:
+    """A student with the structure of `network` and its cross-entropy."""
+    return Student(classification_loss(network), [parameter.shape for parameter in network.parameters()])
+
+
 def eager(loss: Loss) -> Kernel:
     """Derivatives of a loss, twice differentiable almost everywhere, by double backward."""
 
@@ -92,7 +121,7 @@ def eager(loss: Loss) -> Kernel:
         leaves = [parameter.detach().requires_grad_() for parameter in theta]
         pixels = images.detach().requires_grad_()
         first = torch.autograd.grad(loss(leaves, pixels, labels, weights), leaves, create_graph=True)
-        # By a scalar: for gradients of tensors PyTorch imports sympy, a second a process.
+        # As the gradient of a scalar, see `pull_back`.
         value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
         *by_theta, by_pixels = torch.autograd.grad(value, [*leaves, pixels], materialize_grads=True)
         return value.detach(), by_theta, by_pixels
@@ -127,17 +156,17 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
         (by_theta, by_images), value = grad_and_value(along, argnums=(0, 1))(theta, images)
         return value, by_theta, by_images
 
-    instead = eager(loss) if fall_back else Kernel(None, None)
-    fused = Kernel(compile_function(gradient, instead.gradient), compile_function(slope, instead.slope))
+    plain = eager(loss)
+    fused = Kernel(
+        compile_function(gradient, plain.gradient if fall_back else None),
+        compile_function(slope, plain.slope if fall_back else None),
+    )
 
     def full_slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
         value, by_theta, by_images = fused.slope(list(theta), *_filled(images, labels, weights, chunk), list(direction))
         return value, by_theta, by_images[: len(images)]
 
-    return Kernel(
-        lambda theta, *piece: fused.gradient(list(theta), *_filled(*piece, chunk)),
-        full_slope,
-    )
+    return Kernel(lambda theta, *batch: fused.gradient(list(theta), *_filled(*batch, chunk)), full_slope)
 
 
 def _filled(images: Tensor, labels: Tensor, weights: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -147,11 +176,3 @@ def _filled(images: Tensor, labels: Tensor, weights: Tensor, size: int) -> tuple
         return images, labels, weights
     again = torch.arange(size, device=images.device) % len(images)
     return images[again], labels[again], torch.cat([weights, weights.new_zeros(missing)])
-
-
-def _total(pieces: Iterator[Parameters]) -> Parameters:
-    """Sums over the pieces, tensor by tensor."""
-    total = list(next(pieces))
-    for piece in pieces:
-        total = [left + right for left, right in zip(total, piece, strict=True)]
-    return total

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 from seqmatch.networks import features
 
 

@@ -1,14 +1,15 @@
 """Gradient matching: what a network would learn from real and from synthetic images of a class.
 
 For each class, the gradient of the mean cross-entropy on real images is compared with that on synthetic ones; the
-loss sums their distances over classes c and weights l. DC (Zhao et al. 2021) takes all weights, biases and norms left
-out, and the distance of directions, with rows o (output channels, or classes of the last layer),
+loss sums their distances over classes c and parameters l. DC (Zhao et al. 2021) takes the weights of
+convolutions and linear layers, not biases and norms, and the distance of directions, with rows o (output channels, or
+classes of the last layer),
 
     Σ_o (1 − cos(g_real[c, l, o], g_syn[c, l, o])).
 
 IDC (Kim et al. 2022) takes convolutions alone, and Σ (g_real − g_syn)² or Σ |g_real − g_syn|.
 
-Several classes are one batch: each has a copy of the weights of its own, over which `torch.func.vmap` maps the network.
+Several classes are one batch: each has parameters of its own, a copy, over which `torch.func.vmap` maps the network.
 """
 
 from collections.abc import Callable
@@ -19,13 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 
 SMALLEST_NORM = 1e-6
 """Of a product of norms, so that a gradient of zero has a distance of one."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""The gradients of one weight for each class, (classes, rows, …), on real and on synthetic images, to a scalar."""
+"""The gradients of one parameter for each class, (classes, rows, …), on real and on synthetic images, to a scalar."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ def match_gradient(
     """The match of synthetic images; nothing depends on a step size.
 
     Args:
-        network: a pure function of its parameters (no running statistics), with one output a class.
+        network: a pure function of its parameters (no running statistics), with one output per class.
         real: augmented real images (classes, B, C, H, W).
         images: synthetic images (n, C, H, W).
         members: indices into `images` of each class, (classes, m).
         view: augments the synthetic ones, as the real ones were.
-        together: classes to a batch, by default all: fewer take less memory.
+        together: classes per batch, by default all: fewer take less memory.
     """
     size = together or len(members)
     labels = torch.arange(len(members), device=images.device)
@@ -77,12 +78,12 @@ def match_gradient(
 
 
 def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensions: tuple[int, ...]) -> list[Tensor]:
-    """Gradients of weights for each class on its own: images (classes, m, C, H, W), a tensor (classes, …) a weight.
+    """Gradients for each class on its own: images (classes, m, C, H, W) to one tensor (classes, …) per parameter.
 
     Differentiable with respect to images that require a gradient. Not within `torch.no_grad`.
 
     Args:
-        dimensions: of the weights that are asked for.
+        dimensions: of the parameters that are asked for.
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     own = {

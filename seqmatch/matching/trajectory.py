@@ -13,14 +13,14 @@ Its memory is the graph of one chunk of one minibatch, and parameter vectors. Bo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from seqmatch.matching.derivatives import Derivatives, Loss, Parameters, even_weights
+from seqmatch.matching.derivatives import Derivatives, Student, even_weights, flat, shaped
+from seqmatch.matching.match import Match, pull_back
 
 View = Callable[[Tensor], Tensor]
 """All synthetic images to one augmented minibatch: pure and differentiable."""
@@ -28,50 +28,27 @@ View = Callable[[Tensor], Tensor]
 Minibatch = tuple[View, Tensor]
 """How a student step takes its images, and their labels."""
 
-
-@dataclass(frozen=True)
-class Match:
-    """The matching loss and its gradients."""
-
-    loss: float
-    image_gradient: Tensor
-    """Like the images."""
-    step_size_gradient: float
-
-
-MatchTrajectory = Callable[[Parameters, Parameters, Tensor, Sequence[Minibatch], float], Match]
-"""The match of a start θ*_t and a target θ*_{t+m}, one tensor a parameter, by all synthetic images (n, C, H, W), the
+MatchTrajectory = Callable[[Tensor, Tensor, Tensor, Sequence[Minibatch], float], Match]
+"""The match of a start θ*_t and a target θ*_{t+m}, float vectors (P,), by all synthetic images (n, C, H, W), the
 student's N minibatches, and the step size α > 0."""
 
 
-def unflatten(vector: Tensor, network: nn.Module) -> list[Tensor]:
-    """Views of a vector (P,) in the shapes of `network.parameters()`."""
-    return _pieces(vector, list(network.parameters()))
-
-
 def match_unrolled(
-    loss: Loss,
-    start: Parameters,
-    target: Parameters,
-    images: Tensor,
-    batches: Sequence[Minibatch],
-    step_size: float,
+    student: Student, start: Tensor, target: Tensor, images: Tensor, batches: Sequence[Minibatch], step_size: float
 ) -> Match:
     """The match, by one graph through all steps.
 
     Args:
-        loss: the student's.
         start, target, images, batches, step_size: as `MatchTrajectory` says.
     """
     pixels = images.detach().requires_grad_()
     alpha = images.new_tensor(step_size).requires_grad_()
-    begin, goal = _flat(start), _flat(target)
-    theta = begin.requires_grad_()
+    theta = start.detach().requires_grad_()
     for view, labels in batches:
-        pieces = _pieces(theta, start)
-        value = loss(pieces, view(pixels), labels, even_weights(labels, theta))
-        theta = theta - alpha * _flat(torch.autograd.grad(value, pieces, create_graph=True))
-    matching_loss = (theta - goal).square().sum() / (begin.detach() - goal).square().sum()
+        parameters = shaped(theta, student.shapes)
+        loss = student.loss(parameters, view(pixels), labels, even_weights(labels, theta))
+        theta = theta - alpha * flat(torch.autograd.grad(loss, parameters, create_graph=True))
+    matching_loss = (theta - target).square().sum() / (start - target).square().sum()
     image_gradient, step_size_gradient = torch.autograd.grad(matching_loss, [pixels, alpha])
     return Match(matching_loss.item(), image_gradient, step_size_gradient.item())
 
@@ -79,13 +56,13 @@ def match_unrolled(
 def match_adjoint(
     derivatives: Derivatives,
     stride: int,
-    start: Parameters,
-    target: Parameters,
+    start: Tensor,
+    target: Tensor,
     images: Tensor,
     batches: Sequence[Minibatch],
     step_size: float,
 ) -> Match:
-    """The match, by one graph a step.
+    """The match, by one graph per step.
 
     Args:
         derivatives: those of the student's loss ℓ.
@@ -94,54 +71,35 @@ def match_adjoint(
         start, target, images, batches, step_size: as `MatchTrajectory` says.
     """
 
-    def step(theta: Parameters, batch: Minibatch) -> Parameters:
+    def step(theta: Tensor, batch: Minibatch) -> Tensor:
         view, labels = batch
-        return _moved(theta, -step_size, derivatives.gradient(theta, view(images), labels))
+        return theta.sub(derivatives.gradient(theta, view(images), labels), alpha=step_size)
 
     segments = [batches[first : first + stride] for first in range(0, len(batches), stride)]
-    theta, vector = start, _flat(start)
-    kept = vector.new_empty(len(segments), len(vector))  # in one piece: among the graphs' tensors they leave holes
+    kept = start.new_empty(len(segments), len(start))  # one tensor: many among those of the graphs would leave holes
+    theta = start
     for segment, row in zip(segments, kept, strict=True):
-        row.copy_(_flat(theta))
+        row.copy_(theta)
         theta = reduce(step, segment, theta)
 
-    distance = _moved(theta, -1, target)
-    scale = _squared_norm(_moved(start, -1, target))
-    matching_loss = _squared_norm(distance) / scale
-    cotangent = [(2 / scale) * d for d in distance]
+    scale = _squared_norm(start - target, derivatives.shapes)
+    matching_loss = _squared_norm(theta - target, derivatives.shapes) / scale
+    cotangent = (2 / scale) * (theta - target)
 
     image_gradient = torch.zeros_like(images)
     step_size_gradient = images.new_zeros(())
     for segment, row in zip(reversed(segments), reversed(kept.unbind()), strict=True):
-        thetas = list(accumulate(segment[:-1], step, initial=_pieces(row, start)))
+        thetas = list(accumulate(segment[:-1], step, initial=row))
         for view, labels in reversed(segment):
             pixels = images.detach().requires_grad_()
             batch = view(pixels)
             slope, by_theta, by_batch = derivatives.slope(thetas.pop(), batch.detach(), labels, cotangent)
-            # By a scalar: for gradients of tensors PyTorch imports sympy, a second a process.
-            (by_pixels,) = torch.autograd.grad((batch * by_batch).sum(), pixels)
-            image_gradient.sub_(by_pixels, alpha=step_size)
+            image_gradient.sub_(pull_back(batch, by_batch, pixels), alpha=step_size)
             step_size_gradient -= slope
-            cotangent = _moved(cotangent, -step_size, by_theta)
+            cotangent = cotangent.sub(by_theta, alpha=step_size)
     return Match(matching_loss.item(), image_gradient, step_size_gradient.item())
 
 
-def _moved(start: Parameters, by: float, direction: Parameters) -> Parameters:
-    """start + by · direction."""
-    return [torch.add(p, q, alpha=by) for p, q in zip(start, direction, strict=True)]
-
-
-def _squared_norm(tensors: Parameters) -> Tensor:
-    return torch.stack([tensor.square().sum() for tensor in tensors]).sum()
-
-
-def _flat(tensors: Parameters) -> Tensor:
-    """All numbers in one vector (P,)."""
-    return torch.cat([tensor.flatten() for tensor in tensors])
-
-
-def _pieces(vector: Tensor, like: Parameters) -> list[Tensor]:
-    """Views of a vector (P,) in the shapes of `like`."""
-    shapes = [tensor.shape for tensor in like]
-    pieces = vector.split([shape.numel() for shape in shapes])
-    return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+def _squared_norm(vector: Tensor, shapes: Sequence[torch.Size]) -> Tensor:
+    """Summed within each parameter first."""
+    return torch.stack([part.square().sum() for part in shaped(vector, shapes)]).sum()

@@ -7,15 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WORTHWHILE = 2**16
-"""Numbers to pool below which PyTorch's pooling is faster: the gain is then less than a call of Python."""
+from seqmatch.runtime import budget
 
 
 class AveragePool(nn.Module):
     """2×2 average pool of maps (B, C, H, W); an odd last row or column is left out."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if torch.compiler.is_compiling() or maps.device.type != "cpu" or maps.numel() < WORTHWHILE:
+        if torch.compiler.is_compiling() or maps.device.type != "cpu" or maps.numel() < budget.POOLING_NUMBERS:
             return F.avg_pool2d(maps, 2)
         return pool(maps)
 

@@ -1,22 +1,103 @@
-"""How many images are computed at a time: as many as the device's fast memory likes."""
+"""What a device can hold and how fast it is, in constants: to tune for another machine, edit here alone.
+
+Those of the CPU were measured on two cores of an AMD EPYC (docs/performance.md). Those of GPUs are guesses: nothing was
+measured on one. No constant depends on a clock, so that a resumed run makes the same choices.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
-NUMBER_BYTES = 4
+from seqmatch.errors import SeqmatchError
 
-CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**29}
-"""What the widest convolution may write for a chunk; measured for the CPU, whose caches should hold it."""
+NUMBER_BYTES = 4
+"""Bytes of a float32."""
+
+POOLING_NUMBERS = 2**16
+"""Numbers from which our pooling is faster on a CPU than PyTorch's: below, it gains less than a call of Python costs.
+Measured. GPUs always use PyTorch's."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The constants of one type of device. "Numbers" are float32, and those that convolutions write."""
+
+    chunk_bytes: int
+    """Bytes that the widest convolution may write for one chunk. CPU: measured, what its caches hold. GPU: guessed."""
+    graph_bytes: int
+    """Bytes of one graph through all student steps; a larger one is replaced by the adjoint. Chosen: small beside the
+    memory of such devices."""
+    class_bytes: int
+    """Bytes of the gradients of the classes that are matched as one batch. CPU: measured, above it calls cost little.
+    GPU: guessed."""
+    kept_bytes: int
+    """Bytes of the parameter vectors θ_i that the adjoint keeps, before it computes some twice. CPU: chosen, so that
+    memory hardly grows with the student steps (docs/performance.md). GPU: guessed."""
+    saved_per_step: float
+    """Seconds that compiling saves per student step of the adjoint, in calls. CPU: measured, none. GPU: guessed, 5 µs
+    for each call that is saved (`python -m benchmarks.launches`)."""
+    saved_per_matched_number: float
+    """Seconds that compiling saves per number and student step of the adjoint. CPU: measured. GPU: guessed from the
+    speed of its memory."""
+    saved_per_trained_number: float
+    """Seconds that compiling saves per number and image of training. CPU: measured, in chunks. GPU: guessed."""
+    saved_over_one_graph: float = 1 / 3
+    """Share of the seconds above that compiling the adjoint saves where one graph, eager, is the other choice. CPU:
+    measured. GPU: guessed to be the same."""
+    compiling_seconds: float = 30.0
+    """Seconds that compiling costs per process. CPU: measured, 5 to 20 with a warm cache on disk, 20 to 60 with a cold
+    one. GPU: guessed to be the same."""
+    graph_numbers: int = 6
+    """Numbers in that one graph per number that a convolution writes. Measured: what autograd keeps, on any device."""
+    class_numbers: int = 5
+    """Numbers in the graph of the gradients of classes per number that a convolution writes. Measured likewise."""
+
+
+BUDGETS = {
+    "cpu": Budget(
+        chunk_bytes=2**22,
+        graph_bytes=2**29,
+        class_bytes=2**26,
+        kept_bytes=5 * 2**23,
+        saved_per_step=0.0,
+        saved_per_matched_number=1.5e-8,
+        saved_per_trained_number=1.5e-9,
+    ),
+    "cuda": Budget(
+        chunk_bytes=2**29,
+        graph_bytes=2**33,
+        class_bytes=2**33,
+        kept_bytes=2**31,
+        saved_per_step=2e-3,
+        saved_per_matched_number=3e-11,
+        saved_per_trained_number=1e-11,
+    ),
+}
+"""By `torch.device.type`."""
+
+
+def budget_of(device: torch.device) -> Budget:
+    """The constants of the device's type.
+
+    Raises:
+        SeqmatchError: there are none.
+    """
+    if device.type not in BUDGETS:
+        raise SeqmatchError(
+            f"seqmatch computes on {' or '.join(BUDGETS)}, not on {device.type}; "
+            "for another type of device add its constants to seqmatch/runtime/budget.py"
+        )
+    return BUDGETS[device.type]
 
 
 def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:
-    """Images to a chunk: the cut of `batch` images that fills its pieces best, and of these the coarsest.
+    """Images per chunk: as many as fit in memory, or down to half as many where the last chunk then lacks fewer images.
 
     Args:
         activations: numbers that each convolution writes for one image.
     """
-    largest = max(CHUNK_BYTES[device.type] // (NUMBER_BYTES * max(activations)), 1)
+    largest = max(budget_of(device).chunk_bytes // (NUMBER_BYTES * max(activations)), 1)
     fewest = -(-batch // largest)
-    sizes = [-(-batch // pieces) for pieces in range(fewest, 2 * fewest)]
+    sizes = [-(-batch // chunks) for chunks in range(fewest, 2 * fewest)]
     return min(sizes, key=lambda size: -batch % size)

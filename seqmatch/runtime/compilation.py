@@ -1,6 +1,6 @@
 """When PyTorch's compiler pays, and how a function is given to it.
 
-Compiling costs tens of seconds a process (less once its cache on disk is warm) and fuses everything between the
+Compiling costs tens of seconds per process (less once its cache on disk is warm) and fuses everything between the
 convolutions. Short work therefore runs eagerly, one operator after the other. The choice depends on the size of
 the work alone, never on a clock, so that a resumed run makes the same choice.
 """
@@ -14,17 +14,15 @@ import torch
 
 from seqmatch.config import CompileMode
 from seqmatch.errors import SeqmatchError
+from seqmatch.runtime.budget import budget_of
 
 SHAPES = 64
 """Each stage may have its own, and each precision."""
 
-COMPILING_SECONDS = 30.0
-"""What compiling costs a process, roughly: less with a warm cache, up to twice as much with a cold one."""
 
-
-def pays(mode: CompileMode, seconds_saved: float) -> bool:
+def pays(mode: CompileMode, seconds_saved: float, device: torch.device) -> bool:
     """Whether to compile work that would thereby end `seconds_saved` earlier, by a rough estimate."""
-    return mode == "always" or (mode == "auto" and seconds_saved > COMPILING_SECONDS)
+    return mode == "always" or (mode == "auto" and seconds_saved > budget_of(device).compiling_seconds)
 
 
 def compile_function(function: Callable, instead: Callable | None = None) -> Callable:
@@ -36,12 +34,13 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
     Raises:
         SeqmatchError: on the first call, if compiling fails and there is nothing to call instead.
     """
-    chosen: list[Callable] = []
+    chosen: Callable | None = None
 
     @functools.wraps(function)
     def call(*arguments):
-        if chosen:
-            return chosen[0](*arguments)
+        nonlocal chosen
+        if chosen is not None:
+            return chosen(*arguments)
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes beside a single job
         torch.compiler.config.recompile_limit = SHAPES
         compiled = torch.compile(function, dynamic=False, fullgraph=True)
@@ -55,9 +54,9 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
                     "install one, or set compile: never"
                 ) from error
             print(f"warning: running without the compiler, which failed: {reason}", file=sys.stderr, flush=True)
-            chosen.append(instead)
+            chosen = instead
             return instead(*arguments)
-        chosen.append(compiled)
+        chosen = compiled
         return result
 
     return call

@@ -10,13 +10,10 @@ from torch.func import functional_call
 from seqmatch import config
 from seqmatch.networks import channels_last
 from seqmatch.runtime import compilation
-from seqmatch.runtime.budget import chunk_size
-
-SAVED_PER_ACTIVATION = {"cpu": 1.5e-9, "cuda": 1e-11}
-"""Seconds that compiling saves; measured for the CPU, in chunks (docs/performance.md), guessed for GPUs."""
+from seqmatch.runtime.budget import budget_of, chunk_size
 
 Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
-"""A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor a
+"""A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor per
 parameter."""
 
 Gradients = Callable[[int], Gradient]
@@ -65,15 +62,15 @@ def only_for(size: int, gradient: Gradient) -> Gradient:
 
 
 def in_chunks(size: int, gradient: Gradient) -> Gradient:
-    """The mean of the gradients of pieces: the same for a network that sees each image alone (no batch norm)."""
+    """The mean of the gradients of chunks: the same for a network that sees each image alone (no batch norm)."""
 
     def mean(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
         if len(labels) <= size:
             return gradient(network, images, labels)
         total = [torch.zeros_like(parameter) for parameter in network.parameters()]
-        for piece, own in zip(images.split(size), labels.split(size), strict=True):
-            for part, found in zip(total, gradient(network, piece, own), strict=True):
-                part.add_(found, alpha=len(own) / len(labels))
+        for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
+            for part, found in zip(total, gradient(network, chunk, chunk_labels), strict=True):
+                part.add_(found, alpha=len(chunk) / len(images))
         return total
 
     return mean
@@ -89,8 +86,9 @@ def best_gradients(
         activations: numbers that each of its convolutions writes for one image.
         images: how many will be trained on, counted anew each epoch.
     """
-    saved = images * sum(activations) * SAVED_PER_ACTIVATION[device.type]
-    gradient = compiled_gradient(fall_back=mode == "auto") if compilation.pays(mode, saved) else loss_gradient
+    saved = images * sum(activations) * budget_of(device).saved_per_trained_number
+    compiling = compilation.pays(mode, saved, device)
+    gradient = compiled_gradient(fall_back=mode == "auto") if compiling else loss_gradient
 
     def whole(full: int) -> Gradient:
         return only_for(full, gradient)

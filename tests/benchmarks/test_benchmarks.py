@@ -7,16 +7,16 @@ import pytest
 import torch
 from helpers.fake_gpu import CUDA, FakeGpu
 from helpers.tiny import TINY, normal
-from torch.func import vjp
 
 from benchmarks import cases, launches, plain
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
 from benchmarks.report import Measurement, write
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import MEASURES
-from seqmatch.matching.derivatives import classification_loss
+from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
-from seqmatch.matching.trajectory import match_unrolled, unflatten
+from seqmatch.matching.match import pull_back
+from seqmatch.matching.trajectory import match_unrolled
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode
@@ -51,15 +51,8 @@ def test_the_plain_match_is_the_same_match(monkeypatch):
     start, target = plain.flat_parameters(network), plain.flat_parameters(other)
     images, labels, rate = normal(6, 1, 8, 8, dtype=torch.float64), torch.arange(6) % 3, 2**-5
     with torch.random.fork_rng():
-        loss, by_images, by_rate = plain.match(network, start, target, images, labels, 6, 3, rate)
-    ours = match_unrolled(
-        classification_loss(network),
-        unflatten(start, network),
-        unflatten(target, network),
-        images,
-        [(lambda x: x, labels)] * 3,
-        rate,
-    )
+        loss, by_images, by_rate = plain.match(network, (start, target), (images, labels), 6, 3, rate)
+    ours = match_unrolled(classifier(network), start, target, images, [(lambda x: x, labels)] * 3, rate)
     assert ours.loss == pytest.approx(loss, rel=1e-10)
     assert ours.step_size_gradient == pytest.approx(by_rate, rel=1e-5)  # the plain step size is a float32
     assert torch.allclose(ours.image_gradient, by_images, rtol=1e-8, atol=1e-12)
@@ -78,11 +71,13 @@ def test_the_plain_condensation_is_the_same():
     network = build(TINY, (1, 8, 8), 3, Seed("n")).double()
     real, stored = normal(3, 4, 1, 8, 8, name="r").double(), normal(3, 2, 1, 8, 8).double()
     loss, gradient = plain.match_convolutions(network, real, stored)
-    decoded, pull_back = vjp(lambda images: decode(images, 2), stored.flatten(0, 1))
+    leaf = stored.flatten(0, 1).requires_grad_()
+    decoded = decode(leaf, 2)
     members = torch.arange(24).view(3, 8)
     ours = match_gradient(network, real, decoded, members, lambda x: x, MEASURES["squared"])
     assert ours.loss == pytest.approx(loss, rel=1e-9)
-    assert torch.allclose(pull_back(ours.image_gradient)[0], gradient.flatten(0, 1), rtol=1e-8, atol=1e-12)
+    by_stored = pull_back(decoded, ours.image_gradient, leaf)
+    assert torch.allclose(by_stored, gradient.flatten(0, 1), rtol=1e-8, atol=1e-12)
 
 
 def test_the_plain_whitening_is_the_same_whitening():

@@ -15,7 +15,7 @@ from seqmatch.distillation.optimizers import sgd_step
 from seqmatch.files.checkpoint import NoCheckpoint
 from seqmatch.matching.dispatch import classes_at_once
 from seqmatch.matching.gradient import match_gradient
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode

@@ -14,7 +14,7 @@ from seqmatch.distillation.trajectory import minibatches, student_batch, traject
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.matching.dispatch import best_match
-from seqmatch.matching.trajectory import Match
+from seqmatch.matching.match import Match
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import load_snapshots, save_snapshots, snapshot_iterations

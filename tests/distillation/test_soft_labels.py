@@ -3,12 +3,12 @@ from functools import partial
 import pytest
 import torch
 from helpers.tiny import TINY, labelled, normal
-from torch.func import functional_call
 
+from benchmarks.plain import flat_parameters, forward
 from seqmatch import config
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.soft_labels import mean_prediction
-from seqmatch.matching.derivatives import Derivatives, classification_loss, eager
+from seqmatch.matching.derivatives import Derivatives, classifier, eager
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
@@ -56,24 +56,20 @@ def test_soft_labels_are_kept_and_learned_from(tmp_path):
 def test_students_learn_soft_labels_in_the_exact_gradient(way):
     """One step written out in float64: its gradient is linear in the shares of classes."""
     network = build(TINY, (1, 8, 8), 3, Seed("s")).double()
-    loss = classification_loss(network)
-    start = [parameter.detach() for parameter in network.parameters()]
-    target = [parameter + 0.1 * normal(*parameter.shape, name="t").double() for parameter in start]
+    student, start = classifier(network), flat_parameters(network)
+    target = start + 0.1 * normal(len(start), name="t").double()
     images, shares = normal(4, 1, 8, 8).double(), normal(4, 3, name="l").double().softmax(1)
     match_by = {
-        "graph": partial(match_unrolled, loss),
-        "adjoint": partial(match_adjoint, Derivatives(eager(loss), 3), 1),
+        "graph": partial(match_unrolled, student),
+        "adjoint": partial(match_adjoint, Derivatives(student.shapes, eager(student.loss), 3), 1),
     }
     match = match_by[way](start, target, images, [(lambda x: x, shares)], 0.05)
 
     leaf = images.clone().requires_grad_()
-    theta = [parameter.clone().requires_grad_() for parameter in start]
-    names = [name for name, _ in network.named_parameters()]
-    logits = functional_call(network, dict(zip(names, theta, strict=True)), (leaf,))
-    value = -(shares * logits.log_softmax(1)).sum(1).mean()
-    gradient = torch.autograd.grad(value, theta, create_graph=True)
-    end = sum(((p - 0.05 * g - q) ** 2).sum() for p, g, q in zip(theta, gradient, target, strict=True))
-    expected = end / sum(((p - q) ** 2).sum() for p, q in zip(start, target, strict=True))
+    theta = start.clone().requires_grad_()
+    value = -(shares * forward(network, theta, leaf).log_softmax(1)).sum(1).mean()
+    (gradient,) = torch.autograd.grad(value, theta, create_graph=True)
+    expected = ((theta - 0.05 * gradient - target) ** 2).sum() / ((start - target) ** 2).sum()
     assert match.loss == pytest.approx(expected.item(), rel=1e-12)
     (by_images,) = torch.autograd.grad(expected, leaf)
     assert (match.image_gradient - by_images).abs().max() < 1e-9 * by_images.abs().max()

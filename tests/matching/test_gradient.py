@@ -6,7 +6,8 @@ from helpers.tiny import TINY, labelled, normal
 from seqmatch import config
 from seqmatch.distillation.gradient import gradient_step
 from seqmatch.matching.gradient import DIRECTIONS, class_gradients, cosine, match_gradient
-from seqmatch.networks import build, pooling
+from seqmatch.networks import build
+from seqmatch.runtime import budget
 from seqmatch.seeds import Seed
 from seqmatch.transforms import dsa
 
@@ -50,7 +51,7 @@ def test_loss_and_gradient_against_class_by_class(problem):
 def test_it_is_the_same_with_the_pooling_of_large_maps(problem, monkeypatch):
     network, real, images, members = problem
     expected = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS)
-    monkeypatch.setattr(pooling, "WORTHWHILE", 0)
+    monkeypatch.setattr(budget, "POOLING_NUMBERS", 0)
     found = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS)
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
     assert (found.image_gradient - expected.image_gradient).abs().max() < 1e-12
@@ -77,7 +78,7 @@ def test_equal_images_match_perfectly(problem):
     assert abs(match_gradient(network, images[members], images, members, lambda x: x, DIRECTIONS).loss) < 1e-9
 
 
-def test_a_gradient_of_zero_has_a_distance_of_one_a_row():
+def test_a_gradient_of_zero_has_a_distance_of_one_per_row():
     zero, other = torch.zeros(2, 3, 4), normal(2, 3, 4).requires_grad_()
     found = cosine(zero, other)
     assert found.item() == 6

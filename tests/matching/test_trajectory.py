@@ -8,14 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.tiny import TINY, normal
-from torch.func import functional_call
+from torch import nn
 
+from benchmarks.plain import flat_parameters, forward
 from seqmatch import config
 from seqmatch.matching import dispatch
-from seqmatch.matching.derivatives import Derivatives, classification_loss, compiled, eager
+from seqmatch.matching.derivatives import Derivatives, Student, classifier, compiled, eager, flat, shaped
 from seqmatch.matching.dispatch import best_match, stride
-from seqmatch.matching.trajectory import match_adjoint, match_unrolled, unflatten
+from seqmatch.matching.trajectory import match_adjoint, match_unrolled
 from seqmatch.networks import activations, build, structure
+from seqmatch.runtime.budget import NUMBER_BYTES, budget_of
 from seqmatch.seeds import Seed
 from seqmatch.transforms import dsa
 
@@ -25,7 +27,7 @@ NETWORKS = [
     for norm in ("instance", "none")
 ]
 CONVNET = NETWORKS[2]
-COMPILED = [NETWORKS[index] for index in (2, 3, 4, 8)]  # each network once: compiling takes a minute
+CPU = torch.device("cpu")
 
 
 def side(spec):
@@ -35,10 +37,9 @@ def side(spec):
 
 def problem(spec, operation, dtype, steps, size=8, images=6):
     """(network, start, target, images, batches) with a minibatch of its own at each step."""
-    network = build(spec, (3, size, size), 3, Seed("student")).to(dtype)
-    start = [parameter.detach() for parameter in network.parameters()]
-    other = build(spec, (3, size, size), 3, Seed("goal")).to(dtype)
-    target = [p + 0.1 * (q.detach() - p) for p, q in zip(start, other.parameters(), strict=True)]
+    network, other = (build(spec, (3, size, size), 3, Seed(name)).to(dtype) for name in ("student", "target"))
+    start = flat_parameters(network)
+    target = start + 0.1 * (flat_parameters(other) - start)
     pixels = normal(images, 3, size, size, dtype=torch.float64).to(dtype)
     labels = torch.arange(images) % 3
     generator = Seed("batches").generator()
@@ -52,30 +53,23 @@ def problem(spec, operation, dtype, steps, size=8, images=6):
 
 def by_adjoint(network, *setting, chunk=3, stride=1):
     """In chunks that do not divide the batch."""
-    return match_adjoint(Derivatives(eager(classification_loss(network)), chunk), stride, *setting)
+    student = classifier(network)
+    return match_adjoint(Derivatives(student.shapes, eager(student.loss), chunk), stride, *setting)
 
 
 def by_unrolling(network, *setting):
-    return match_unrolled(classification_loss(network), *setting)
+    return match_unrolled(classifier(network), *setting)
 
 
 def unrolled(network, start, target, images, batches, step_size):
     """The same by one graph through every step."""
-    names = [name for name, _ in network.named_parameters()]
-
-    def loss(theta, batch, labels):
-        logits = functional_call(network, dict(zip(names, theta, strict=True)), (batch,))
-        return F.cross_entropy(logits, labels)
-
     images = images.clone().requires_grad_()
     alpha = torch.tensor(step_size, dtype=images.dtype, requires_grad=True)
-    theta = [parameter.clone().requires_grad_() for parameter in start]
+    theta = start.clone().requires_grad_()
     for view, labels in batches:
-        gradient = torch.autograd.grad(loss(theta, view(images), labels), theta, create_graph=True)
-        theta = [p - alpha * g for p, g in zip(theta, gradient, strict=True)]
-    ours = sum(((p - q) ** 2).sum() for p, q in zip(theta, target, strict=True))
-    scale = sum(((p - q) ** 2).sum() for p, q in zip(start, target, strict=True))
-    value = ours / scale
+        loss = F.cross_entropy(forward(network, theta, view(images)), labels)
+        theta = theta - alpha * torch.autograd.grad(loss, theta, create_graph=True)[0]
+    value = ((theta - target) ** 2).sum() / ((start - target) ** 2).sum()
     by_images, by_alpha = torch.autograd.grad(value, [images, alpha])
     return float(value.detach()), by_images, float(by_alpha)
 
@@ -101,32 +95,52 @@ def test_gradient_is_exact_on_every_network_through_every_augmentation(spec, ope
     assert_equal(by_unrolling(*setting, 0.05), reference, 1e-9)
 
 
+def without_kinks(network, *setting):
+    """The same problem with softplus in the place of ReLU, and mean pools in that of max pools."""
+    smooth = {nn.ReLU: nn.Softplus(), nn.MaxPool2d: nn.AvgPool2d(2)}
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            setattr(module, name, smooth.get(type(child), child))
+    return network, *setting
+
+
+ROOMY = {"convnet": 16, "resnet18": 32, "vgg11": 64, "alexnet": 16}
+"""Pixels at which instance norm sees no map smaller than 4×4."""
+
+
 @pytest.mark.parametrize("operation", [None, "color", "scale"])
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}")
 def test_gradient_in_single_precision_is_as_good_as_unrolling(spec, operation):
-    """Below 1e-3 where rounding allows; deep networks with instance norm on tiny maps amplify it in either way."""
-    single = problem(spec, operation, torch.float32, steps=4, size=side(spec))
-    value, by_images, _ = unrolled(*problem(spec, operation, torch.float64, steps=4, size=side(spec)), 0.01)
+    """Rounding is as small as single precision allows (6e-8 per number), and no larger than in plain unrolling.
+
+    Without kinks, and without tiny maps. A rounding error can move a number across the kink of a ReLU or a max pool;
+    this alone changes the gradient by percents. Instance norm divides by the deviation of a map, which can be nearly
+    zero for 2×2 pixels. Both happen in any implementation, but each time in another one and on another processor.
+    """
+    size = ROOMY[spec.family] if spec.norm == "instance" else side(spec)
+    single, double = (
+        without_kinks(*problem(spec, operation, dtype, steps=3, size=size)) for dtype in (torch.float32, torch.float64)
+    )
+    value, by_images, _ = unrolled(*double, 0.01)
     of_unrolling = relative(unrolled(*single, 0.01)[1].double(), by_images)
     for match in by_adjoint(*single, 0.01, chunk=4), by_unrolling(*single, 0.01):
         error = relative(match.image_gradient.double(), by_images)
-        assert abs(match.loss - value) < 1e-3 * value
-        assert error < max(1e-3, 3 * of_unrolling)
-        if spec.family in ("convnet", "alexnet"):
-            assert error < 1e-3
+        assert abs(match.loss - value) < 1e-5 * value
+        assert error < 3e-5 and error < 2 * of_unrolling
 
 
-def smooth(theta, x, y, weights):
-    return weights @ ((x.flatten(1) @ theta[0]).tanh() - y).square().mean(1)
+SMOOTH = Student(
+    lambda theta, x, y, weights: weights @ ((x.flatten(1) @ theta[0]).tanh() - y).square().mean(1), [torch.Size([4, 2])]
+)
 
 
 @pytest.mark.parametrize(
     "match",
-    [partial(match_adjoint, Derivatives(eager(smooth), chunk=2), 3), partial(match_unrolled, smooth)],
+    [partial(match_adjoint, Derivatives(SMOOTH.shapes, eager(SMOOTH.loss), 2), 3), partial(match_unrolled, SMOOTH)],
     ids=["adjoint", "unrolled"],
 )
 def test_gradient_against_finite_differences_of_a_smooth_loss(match):
-    start, target = [normal(4, 2, name="s", dtype=torch.float64)], [normal(4, 2, name="t", dtype=torch.float64)]
+    start, target = normal(8, name="s", dtype=torch.float64), normal(8, name="t", dtype=torch.float64)
     images = normal(3, 1, 2, 2, dtype=torch.float64)
     batches = [(lambda x: x, normal(3, 2, name=f"y{i}", dtype=torch.float64)) for i in range(4)]
     found = match(start, target, images, batches, 0.3)
@@ -159,48 +173,69 @@ def test_images_that_no_batch_uses_get_no_gradient():
         assert (match.image_gradient[unused] == 0).all()
 
 
-def test_unflatten_inverts_flattening():
-    network = build(NETWORKS[0], (3, 8, 8), 3, Seed("n"))
+def test_vectors_hold_the_parameters_in_the_order_of_the_network():
+    network = build(NETWORKS[4], (3, 8, 8), 3, Seed("n"))
     vector = torch.nn.utils.parameters_to_vector(network.parameters())
-    assert all(torch.equal(p, q) for p, q in zip(unflatten(vector, network), network.parameters(), strict=True))
+    student = classifier(structure(NETWORKS[4], (3, 8, 8), 3))
+    parts = shaped(vector, student.shapes)
+    assert all(torch.equal(p, q) for p, q in zip(parts, network.parameters(), strict=True))
+    assert torch.equal(flat(parts), vector)
+    with pytest.raises(RuntimeError, match="split"):  # an expert of another network
+        shaped(vector[1:], student.shapes)
+
+
+@pytest.mark.parametrize("match", [by_adjoint, by_unrolling])
+def test_vectors_that_are_given_stay_as_they_are(match):
+    setting = problem(CONVNET, "crop", torch.float32, steps=3)
+    given = [tensor.clone() for tensor in setting[1:4]]
+    match(*setting, 0.01)
+    assert all(torch.equal(p, q) and not p.requires_grad for p, q in zip(setting[1:4], given, strict=True))
 
 
 MEMORY = """
-import resource, sys
-sys.path.insert(0, "tests")
-from test_matching import *
+import sys
+sys.path[:0] = ["tests", "tests/matching"]
+from test_trajectory import *
+from seqmatch.runtime.progress import peak_bytes
 torch.set_num_threads(1)
 spec = config.Network(family="convnet", width=32, depth=2)
 setting = problem(spec, None, torch.float32, steps=int(sys.argv[1]), size=16, images=66)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-by_adjoint(*setting, 0.01, chunk=16)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+before = peak_bytes()
+{way}(*setting, 0.01)
+print((peak_bytes() - before) / 2**20)
 """
 
 
 def test_memory_does_not_grow_with_the_steps(pytestconfig):
-    def peak(steps):
-        command = [sys.executable, "-c", MEMORY, str(steps)]
+    """Of a process of its own; that of one graph does grow, and the measurement shows it."""
+
+    def peak(way, steps):
+        command = [sys.executable, "-c", MEMORY.format(way=way), str(steps)]
         result = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True)
         return float(result.stdout)
 
-    few, many = peak(4), peak(32)
-    one_step_of_activations = 64 * 32 * (16 * 16 + 8 * 8) * 3 * 4 / 2**20  # conv, norm, ReLU; MiB
-    assert many - few < 28 * one_step_of_activations / 4, (few, many)
+    few, many, one_graph = peak("by_adjoint", 2), peak("by_adjoint", 18), peak("by_unrolling", 18)
+    activations_of_a_step = 64 * 32 * (16 * 16 + 8 * 8) * 3 * 4 / 2**20  # conv, norm, ReLU; MiB
+    assert many - few < 16 * activations_of_a_step / 4, (few, many)
+    assert one_graph - few > 16 * activations_of_a_step, (few, one_graph)
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 7, 100])
 def test_chunks_add_up_to_the_batch(chunk):
     network, start, _, images, _ = problem(TINY, None, torch.float64, steps=1, images=7)
-    kernel, labels = eager(classification_loss(network)), torch.arange(7) % 3
-    direction = [normal(*p.shape, name=str(i), dtype=torch.float64) for i, p in enumerate(start)]
-    whole, cut = Derivatives(kernel, 7), Derivatives(kernel, chunk)
-    for ours, theirs in zip(cut.gradient(start, images, labels), whole.gradient(start, images, labels), strict=True):
+    student, labels = classifier(network), torch.arange(7) % 3
+    direction = normal(len(start), name="d", dtype=torch.float64)
+    whole, cut = (
+        [derivatives.gradient(start, images, labels), *derivatives.slope(start, images, labels, direction)]
+        for derivatives in (Derivatives(student.shapes, eager(student.loss), size) for size in (7, chunk))
+    )
+    for ours, theirs in zip(cut, whole, strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-14)
-    value, by_theta, by_images = cut.slope(start, images, labels, direction)
-    same = whole.slope(start, images, labels, direction)
-    for ours, theirs in zip([value, *by_theta, by_images], [same[0], *same[1], same[2]], strict=True):
-        assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+
+
+def by_compiled(network, chunk):
+    student = classifier(network)
+    return Derivatives(student.shapes, compiled(student.loss, chunk, fall_back=False), chunk)
 
 
 @pytest.mark.slow
@@ -210,18 +245,21 @@ def test_chunks_add_up_to_the_batch(chunk):
 def test_compiled_derivatives_equal_eager_ones(spec):
     """The whole match, with minibatches that do not fill their chunks: in float64 as exact as unrolling."""
     network, *setting = problem(spec, "color", torch.float64, steps=2, size=side(spec))
-    derivatives = Derivatives(compiled(classification_loss(network), 3, fall_back=False), 3)
+    derivatives = by_compiled(network, 3)
     assert_equal(match_adjoint(derivatives, 1, *setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
 
 
 @pytest.mark.slow
 def test_compiled_derivatives_in_single_precision():
-    network, *setting = problem(CONVNET, "scale", torch.float32, steps=4)
-    derivatives = Derivatives(compiled(classification_loss(network), 4, fall_back=False), 4)
+    single, double = (
+        without_kinks(*problem(CONVNET, "scale", dtype, steps=4, size=16)) for dtype in (torch.float32, torch.float64)
+    )
+    network, *setting = single
+    derivatives = by_compiled(network, 4)
     match = match_adjoint(derivatives, 2, *setting, 0.01)
-    value, by_images, _ = unrolled(*problem(CONVNET, "scale", torch.float64, steps=4), 0.01)
-    assert abs(match.loss - value) < 1e-3 * value
-    assert relative(match.image_gradient.double(), by_images) < 1e-3
+    value, by_images, _ = unrolled(*double, 0.01)
+    assert abs(match.loss - value) < 1e-5 * value
+    assert relative(match.image_gradient.double(), by_images) < 3e-5
     again = match_adjoint(derivatives, 2, *setting, 0.01)
     assert torch.equal(match.image_gradient, again.image_gradient) and match.loss == again.loss
 
@@ -232,7 +270,7 @@ def ways(monkeypatch):
     monkeypatch.setattr(dispatch, "first_that_fits", list)
     monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back: ("compiled", fall_back))
     return lambda mode, steps, matches, batch=20, activations=(256, 64): best_match(
-        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, torch.device("cpu")
+        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, CPU
     )
 
 
@@ -249,7 +287,7 @@ def test_one_graph_only_where_its_memory_is_small(ways):
     assert first == [match_unrolled, match_adjoint]  # 17 steps × 10 images × 3 MiB are 512 MiB
 
 
-def test_where_memory_is_not_enough_pieces_become_smaller(ways):
+def test_where_memory_is_not_enough_chunks_become_smaller(ways):
     one_graph, *adjoint = ways("never", 10, 1)
     assert one_graph.func is match_unrolled
     assert [way.args[0].chunk for way in adjoint] == [20, 10, 5, 2, 1]
@@ -258,31 +296,31 @@ def test_where_memory_is_not_enough_pieces_become_smaller(ways):
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no memory")])
 def test_running_out_of_memory_changes_the_way_and_not_the_result(error, capsys):
     network, *setting = problem(CONVNET, "color", torch.float64, steps=3)
-    plain = classification_loss(network)
+    plain = classifier(network)
 
     def narrow(theta, images, labels, weights):
         if len(images) > 2:
             raise error
-        return plain(theta, images, labels, weights)
+        return plain.loss(theta, images, labels, weights)
 
-    adjoint = [partial(match_adjoint, Derivatives(eager(narrow), chunk), 1) for chunk in (4, 2)]
-    match = dispatch.first_that_fits(iter([partial(match_unrolled, narrow), *adjoint]))
+    adjoint = [partial(match_adjoint, Derivatives(plain.shapes, eager(narrow), chunk), 1) for chunk in (4, 2)]
+    match = dispatch.first_that_fits(iter([partial(match_unrolled, Student(narrow, plain.shapes)), *adjoint]))
     for _ in range(2):
         assert_equal(match(*setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
-    assert capsys.readouterr().err.count("smaller pieces") == 2
+    assert capsys.readouterr().err.count("smaller chunks") == 2
     with pytest.raises(type(error)):
         dispatch.first_that_fits(iter(adjoint[:1]))(*setting, 0.05)
 
 
 def test_parameters_are_kept_sparsely_only_where_they_are_many():
-    cpu = torch.device("cpu")  # 40 MiB: 10 vectors of 2^20 numbers
-    assert [stride(steps, 2**20, cpu) for steps in (1, 10, 11, 18, 19, 24, 25)] == [1, 1, 2, 2, 3, 3, 4]
-    assert stride(30, 2**25, cpu) == 6  # no choice fits: the least memory
+    steps = (1, 10, 11, 18, 19, 24, 25)  # 40 MiB are 10 vectors of 2^20 numbers
+    assert [stride(count, 2**20, CPU) for count in steps] == [1, 1, 2, 2, 3, 3, 4]
+    assert stride(30, 2**25, CPU) == 6  # no choice fits: the least memory
 
 
 @pytest.mark.parametrize("steps", [4, 8])
 def test_the_estimated_memory_of_one_graph_is_that_of_its_tensors(steps):
-    """What autograd saves for the backward pass, counted once a storage."""
+    """What autograd saves for the backward pass, each storage counted once."""
     spec = config.Network(family="convnet", width=16, depth=3)
     network, *setting = problem(spec, None, torch.float32, steps=steps, size=16, images=34)
     saved = {}
@@ -295,5 +333,6 @@ def test_the_estimated_memory_of_one_graph_is_that_of_its_tensors(steps):
     held = []
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         by_unrolling(network, *setting, 0.01)
-    estimate = steps * 32 * sum(activations(spec, (3, 16, 16), 3)) * dispatch.GRAPH_NUMBERS * dispatch.NUMBER_BYTES
+    written = steps * 32 * sum(activations(spec, (3, 16, 16), 3))
+    estimate = written * budget_of(CPU).graph_numbers * NUMBER_BYTES
     assert 0.5 < sum(saved.values()) / estimate < 1.5

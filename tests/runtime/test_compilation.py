@@ -17,8 +17,9 @@ def broken_compiler(monkeypatch):
 
 
 def test_the_mode_overrules_the_estimate():
-    assert [pays(mode, 1e9) for mode in ("auto", "always", "never")] == [True, True, False]
-    assert [pays(mode, 0.0) for mode in ("auto", "always", "never")] == [False, True, False]
+    modes = ("auto", "always", "never")
+    assert [pays(mode, 1e9, torch.device("cpu")) for mode in modes] == [True, True, False]
+    assert [pays(mode, 0.0, torch.device("cpu")) for mode in modes] == [False, True, False]
 
 
 def test_without_a_compiler_the_work_goes_on_with_a_warning(broken_compiler, capsys):
@@ -33,7 +34,7 @@ def test_without_a_compiler_a_forced_compilation_is_an_error_that_says_what_to_d
 
 
 def test_asking_whether_to_compile_does_not_import_the_compiler(pytestconfig):
-    """It costs seconds a process."""
+    """It costs seconds per process."""
     code = (
         "import sys, torch; from seqmatch import config; from seqmatch.training import gradients;"
         "from seqmatch.matching.dispatch import best_match;"

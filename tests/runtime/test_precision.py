@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from helpers.tiny import labelled
 
 from seqmatch import config
-from seqmatch.networks import build, pooling
+from seqmatch.networks import build
+from seqmatch.runtime import budget
 from seqmatch.runtime.device import prepare
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
@@ -69,7 +70,7 @@ def test_pooling_and_chunks_in_bfloat16(monkeypatch):
     net, (images, labels) = network(), labelled()
     with arithmetic("bfloat16", CPU):
         whole = loss_gradient(net, images, labels)
-        monkeypatch.setattr(pooling, "WORTHWHILE", 0)
+        monkeypatch.setattr(budget, "POOLING_NUMBERS", 0)
         chunked = in_chunks(5, loss_gradient)(net, images, labels)
     full = loss_gradient(net, images, labels)
     for ours, theirs, exact in zip(chunked, whole, full, strict=True):

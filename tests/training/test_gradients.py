@@ -30,12 +30,12 @@ def watched(sizes):
     return gradient
 
 
-def test_chunks_fill_their_pieces_and_are_as_large_as_memory_allows():
+def test_chunks_leave_little_empty_and_are_as_large_as_memory_allows():
     for batch, numbers, size in [
         (256, [2**17, 10], 8),  # 4 MiB: 2^20 numbers
         (20, [100], 20),
-        (100, [2**17], 5),  # 13 pieces of 8 would hold 104
-        (97, [2**17], 7),  # a prime: 14 pieces of 7 hold one too many
+        (100, [2**17], 5),  # 13 chunks of 8 would hold 104
+        (97, [2**17], 7),  # a prime: 14 chunks of 7 hold one too many
         (5, [2**30], 1),
     ]:
         assert chunk_size(batch, numbers, CPU) == size
