@@ -23,7 +23,7 @@ OURS = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "architecture": 
 
 
 def read_published(path: Path) -> pd.DataFrame:
-    """The list of published numbers: one row per number, each with its reference; data sets by our names of their sources.
+    """The list of published numbers: one row per number, with its reference; data sets by our names of their sources.
 
     Raises:
         SeqmatchError: it is missing, or not such a list.

@@ -17,7 +17,7 @@ set's augmentation."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """One row a stage: `dataset`, `ipc`, `method`, `backbone`, `architecture`, `stage` (0 for `whole`), then its settings.
+    """One row per stage: `dataset`, `ipc`, `method`, `backbone`, `architecture`, `stage` (0 for `whole`), its settings.
 
     Those that do not matter to what the stage matches are empty; those of the evaluation begin with `evaluation_`.
     """
