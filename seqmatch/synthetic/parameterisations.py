@@ -23,7 +23,7 @@ class Parameterisation:
     """A parameterisation and its size.
 
     Raises:
-        SeqmatchError: there is none of that name.
+        SeqmatchError: there is none of that name, or images stored as they are shall hold others.
     """
 
     name: str = "pixels"
@@ -33,6 +33,11 @@ class Parameterisation:
     def __post_init__(self):
         if self.name not in PARAMETERISATIONS:
             raise SeqmatchError(f"unknown parameterisation {self.name}; {allowed(self.name, PARAMETERISATIONS)}")
+        if self.name == "pixels" and self.formation != 1:
+            raise SeqmatchError(
+                f"formation {self.formation}: images stored as pixels do not read it; set the parameterisation to "
+                "multi-formation, or leave it out"
+            )
 
     @property
     def held(self) -> int:
