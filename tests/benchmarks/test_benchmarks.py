@@ -128,9 +128,9 @@ def test_the_report_holds_ratios_and_slopes(tmp_path):
 
 
 def test_every_case_names_a_task_and_has_a_name_of_its_own():
-    for chosen, quick in ((cases.FULL, False), (cases.QUICK, True)):
-        assert len({case.name for case in chosen}) == len(chosen)
-        for case in [*chosen, *(point for _, _, points in cases.curves(quick) for point in points)]:
+    for every, quick in ((cases.FULL, False), (cases.QUICK, True)):
+        assert len({case.name for case in every}) == len(every)
+        for case in [*every, *(point for _, _, points in cases.curves(quick) for point in points)]:
             assert case.task in cases.TASKS
 
 

@@ -126,7 +126,7 @@ def test_the_network_passes_over_real_images_between_iterations(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(networks[3].parameters(), fresh.parameters(), strict=True))
 
 
-def settle(start, prefix, settings, wrap=lambda step: step):
+def distillation(start, prefix, settings, wrap=lambda step: step):
     labels = torch.cat([subset.decoded()[1] for subset in (*prefix, start)])
     real = labelled(per_class=20, name="real")
     step = condensation_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, ["crop"], Seed("d"))
@@ -147,7 +147,7 @@ def test_the_match_moves_stored_images_through_their_cells():
 
         return call
 
-    snapshots = settle(start, [], settings, recorded)
+    snapshots = distillation(start, [], settings, recorded)
     ((images, match),) = matches
     leaf = start.images.clone().requires_grad_()
     decoded = decode(leaf, 2)
@@ -161,7 +161,7 @@ def test_a_later_subset_moves_alone_and_the_loss_sees_the_earlier_ones():
     start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, FOUR)
     settings = SETTINGS.model_copy(update={"iterations": 3})
     before = earlier.images.clone()
-    alone, joined = settle(start, [], settings), settle(start, [earlier], settings)
+    alone, joined = distillation(start, [], settings), distillation(start, [earlier], settings)
     assert torch.equal(earlier.images, before)
     assert joined.images.shape == alone.images.shape
     assert (joined.matching_losses != alone.matching_losses).all()

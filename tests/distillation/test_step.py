@@ -44,14 +44,14 @@ def experts(tmp_path_factory):
         yield trajectories
 
 
-def make_problem(section, experts, earlier=0, **others):
+def make_problem(section, experts, earlier=0):
     """Two images per class of S_k, and as many of earlier subsets as asked for."""
     images, labels = labelled(per_class=20, name="real")
     pixels = (images * 30 + 120).clamp(0, 255).to(torch.uint8)
     splits = {"train": torch.arange(50), "validation": torch.arange(0), "test": torch.arange(50, 60)}
     dataset = Dataset(pixels, labels, splits, ("a", "b", "c"), fit_standardization(pixels), ("crop", "color"))
-    own = [torch.arange(3).repeat_interleave(count) for count in (earlier, 2)]
-    return Problem(dataset, TINY, section, torch.cat(own), 6, experts, SEED, CPU, **{"compile": "never"} | others)
+    subsets = [torch.arange(3).repeat_interleave(count) for count in (earlier, 2)]
+    return Problem(dataset, TINY, section, torch.cat(subsets), 6, experts, SEED, CPU, compile="never")
 
 
 def bits(step, labels, iterations=3):
