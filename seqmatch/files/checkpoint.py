@@ -63,7 +63,7 @@ class Checkpoint:
         return sorted(path for path in self.path.parent.glob("*.safetensors") if not self._is_own(path))
 
     def load(self) -> dict[str, Tensor] | None:
-        """The last state saved, None if there is none; a damaged file is told of, and the one before it is taken."""
+        """The last state saved, None if there is none; a damaged file is reported, and the one before it is taken."""
         for path in (self.path, self._previous):
             if path.exists():
                 try:
