@@ -1,4 +1,5 @@
 import copy
+import json
 
 import jsonschema
 import pytest
@@ -248,3 +249,13 @@ def test_a_section_within_a_section_is_layered_key_by_key():
     (dc,), (idc,) = runs["dc"].stages, runs["idc"].stages
     assert (dc.learner.momentum, dc.learner.batch_size, dc.augment_matching) == (0.3, 256, False)
     assert (idc.learner.momentum, idc.learner.cutmix, idc.learner.batch_size) == (0.3, 0, 64)
+
+
+def test_a_default_that_a_learner_inherits_reaches_the_job_as_a_parameter():
+    """So that another default reruns it: the job's own code does not change with it."""
+    raw = copy.deepcopy(DEFAULT)
+    raw["cells"][1]["methods"] = {"dc": None, "idc": None}
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
+    given = [json.loads(runs[name].stages[0].model_dump_json())["learner"] for name in ("dc", "idc")]
+    assert [set(learner) for learner in given] == [set(config.Training.model_fields)] * 2
+    assert given[0]["batch_size"] == config.Training().batch_size

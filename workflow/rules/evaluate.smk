@@ -2,8 +2,8 @@ rule evaluate:
     input:
         data=DATA,
         subsets=subsets,
-        snapshots=of_last_subset(0),
-        scores=of_last_subset(1),
+        snapshots=of_last_subset("distill_subset"),
+        scores=of_last_subset("select_snapshot", 1),
     output:
         **table("evaluate"),
     log:

@@ -126,9 +126,8 @@ def other_selections(wildcards):
     return run.selections[1:] if wildcards.architecture == run.architecture else ()
 
 
-def of_last_subset(number):
-    """A file that belongs to the last subset's snapshots, where another of them is evaluated."""
-    rule_name = ("distill_subset", "select_snapshot")[number]
+def of_last_subset(rule_name, number=0):
+    """A file that a rule makes of the last subset, where another of its snapshots is evaluated."""
     pattern = RULES[rule_name].outputs[number]
     return lambda wildcards: (
         files(pattern, wildcards, subset=run_of(wildcards).subsets)
