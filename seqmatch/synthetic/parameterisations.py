@@ -1,6 +1,9 @@
 """How the images of a subset are stored: a pair of pure functions, from real images to stored ones and back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -20,7 +23,7 @@ class Parameterisation:
     """A parameterisation and its size.
 
     Raises:
-        SeqmatchError: there is none of that name.
+        SeqmatchError: there is none of that name, or images stored as they are shall hold others.
     """
 
     name: str = "pixels"
@@ -30,6 +33,11 @@ class Parameterisation:
     def __post_init__(self):
         if self.name not in PARAMETERISATIONS:
             raise SeqmatchError(f"unknown parameterisation {self.name}; {allowed(self.name, PARAMETERISATIONS)}")
+        if self.name == "pixels" and self.formation != 1:
+            raise SeqmatchError(
+                f"formation {self.formation}: images stored as pixels do not read it; set the parameterisation to "
+                "multi-formation, or leave it out"
+            )
 
     @property
     def held(self) -> int:
@@ -47,3 +55,20 @@ class Parameterisation:
 
 PIXELS = Parameterisation()
 """Images as they are."""
+
+
+def name_in(header: Mapping[str, Any], path: Path) -> str:
+    """The name of the parameterisation that the header of the file at `path` gives.
+
+    Raises:
+        SeqmatchError: it gives none, or one that is not known.
+    """
+    name = header.get("parameterisation")
+    if name is None:
+        raise SeqmatchError(
+            f"{path}: its header does not name the parameterisation of its images, so another version of seqmatch "
+            "wrote it; if the workflow made it, delete it and run again"
+        )
+    if name not in PARAMETERISATIONS:
+        raise SeqmatchError(f"{path}: unknown parameterisation {name}; {allowed(name, PARAMETERISATIONS)}")
+    return name

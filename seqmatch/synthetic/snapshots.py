@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqmatch import config
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
+from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation, name_in
 from seqmatch.synthetic.subset import Subset
 
 
@@ -61,11 +61,11 @@ def load_snapshots(path: Path) -> Snapshots:
     """Read snapshots.
 
     Raises:
-        SeqmatchError: the file is missing or damaged.
+        SeqmatchError: the file is missing or damaged, or does not name a known parameterisation.
     """
     needed = [field.name for field in fields(Snapshots) if field.name not in ("parameterisation", "soft_labels")]
     tensors, header = load_tensors(path, [*needed, "formation"])
-    return Snapshots.from_tensors(tensors, header["parameterisation"])
+    return Snapshots.from_tensors(tensors, name_in(header, path))
 
 
 def snapshot_iterations(matching: config.Matching) -> set[int]:

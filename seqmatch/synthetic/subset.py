@@ -10,7 +10,7 @@ from torch import Tensor
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization, Whitening
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
+from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation, name_in
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def load_subset(path: Path) -> Subset:
     """Read a subset that `save_subset` wrote.
 
     Raises:
-        SeqmatchError: the file is missing or damaged.
+        SeqmatchError: the file is missing or damaged, or does not name a known parameterisation.
     """
     names = ("images", "labels", "step_size", "formation")
     tensors, header = load_tensors(path, names)
     images, labels, step_size, formation = (tensors[name] for name in names)
-    parameterisation = Parameterisation(header["parameterisation"], int(formation))
+    parameterisation = Parameterisation(name_in(header, path), int(formation))
     return Subset(images, labels, float(step_size), parameterisation, tensors.get("soft_labels"))
 
 

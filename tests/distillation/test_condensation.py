@@ -4,13 +4,13 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.tiny import TINY, labelled, normal
+from helpers.tiny import FOUR, TINY, labelled, normal
 
 from seqmatch import config
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation import condensation
 from seqmatch.distillation.condensation import MEASURES, condensation_step
-from seqmatch.distillation.loop import distill
+from seqmatch.distillation.loop import Restarts, distill
 from seqmatch.distillation.optimizers import sgd_step
 from seqmatch.files.checkpoint import NoCheckpoint
 from seqmatch.matching.dispatch import classes_at_once
@@ -23,9 +23,7 @@ from seqmatch.synthetic.subset import Subset
 from seqmatch.transforms import dsa
 
 CPU = torch.device("cpu")
-SETTINGS = config.Matching(
-    objective="condensation", real_batch=4, updates_per_network=3, network_images=32, formation=2, lr_images=0.5
-)
+SETTINGS = config.CondensationMatching(real_batch=4, updates_per_network=3, network_images=32, lr_images=0.5)
 DISTANCES = {"squared": lambda a, b: ((a - b) ** 2).sum(), "absolute": lambda a, b: (a - b).abs().sum()}
 
 
@@ -64,14 +62,14 @@ def test_one_update_for_all_classes_is_the_published_one_class_after_class(probl
     """Momentum moves the images of a class also while the others have their turn: a longer step, and less momentum."""
     network, real, start, members = problem
     classes, rate, momentum = 3, 0.4, 0.5
-    published, velocity, seen = start.clone(), torch.zeros_like(start), []
+    published, velocity, gradients = start.clone(), torch.zeros_like(start), []
     for _ in range(4):
         for label in range(classes):
             leaf = published[members[label]].requires_grad_()
             loss = one_class(network, real[label], leaf, label, "squared")
             gradient = torch.zeros_like(start)
             gradient[members[label]] = torch.autograd.grad(loss, leaf)[0]
-            seen.append(gradient[members[label]])
+            gradients.append(gradient[members[label]])
             velocity = momentum * velocity + gradient
             published = published - rate * velocity
     factor = (1 - momentum**classes) / (1 - momentum)
@@ -80,7 +78,7 @@ def test_one_update_for_all_classes_is_the_published_one_class_after_class(probl
     for sweep in range(4):
         gradient = match_gradient(network, real, images, members, lambda x: x, MEASURES["squared"]).image_gradient
         for label in range(classes):
-            expected = seen[sweep * classes + label]
+            expected = gradients[sweep * classes + label]
             assert (gradient[members[label]] - expected).abs().max() < 1e-9 * expected.abs().max()
         sgd_step(images, gradient, state, rate * factor, settings)
 
@@ -102,21 +100,22 @@ def test_the_composed_form_applies_all_but_one_geometric_operation():
 
 def test_the_network_passes_over_real_images_between_iterations(monkeypatch):
     """Written out with PyTorch's own optimiser, whose momentum lives as long as the network."""
-    monkeypatch.setattr(condensation, "LEARNER", config.Training(batch_size=8, momentum=0.9, weight_decay=5e-4))
-    real, seen = labelled(per_class=20, name="real"), []
+    learner = config.Training(batch_size=8, momentum=0.9, weight_decay=5e-4)
+    settings = SETTINGS.model_copy(update={"learner": learner})
+    real, networks = labelled(per_class=20, name="real"), []
 
-    def watched(network, *arguments):
-        seen.append(copy.deepcopy(network))
+    def record(network, *arguments):
+        networks.append(copy.deepcopy(network))
         return Match(0.0, torch.zeros(3, 1, 8, 8), 0.0)
 
-    monkeypatch.setattr(condensation, "match_gradient", watched)
-    step = condensation_step(real, partial(build, TINY, (1, 8, 8), 3), torch.arange(3), SETTINGS, [], Seed("d"))
+    monkeypatch.setattr(condensation, "match_gradient", record)
+    step = condensation_step(real, partial(build, TINY, (1, 8, 8), 3), torch.arange(3), settings, [], Seed("d"))
     for iteration in range(4):
         step(normal(3, 1, 8, 8), 0.05, iteration)
     network = build(TINY, (1, 8, 8), 3, Seed("d", 0, "network"))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     for iteration in range(3):
-        for ours, theirs in zip(seen[iteration].parameters(), network.parameters(), strict=True):
+        for ours, theirs in zip(networks[iteration].parameters(), network.parameters(), strict=True):
             assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
         order = torch.randperm(60, generator=Seed("d", 0, "learn", iteration).generator())[:32]
         for batch in order.split(8):
@@ -124,31 +123,32 @@ def test_the_network_passes_over_real_images_between_iterations(monkeypatch):
             F.cross_entropy(network(real[0][batch]), real[1][batch]).backward()
             optimizer.step()
     fresh = build(TINY, (1, 8, 8), 3, Seed("d", 3, "network"))
-    assert all(torch.equal(a, b) for a, b in zip(seen[3].parameters(), fresh.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(networks[3].parameters(), fresh.parameters(), strict=True))
 
 
 def settle(start, prefix, settings, wrap=lambda step: step):
     labels = torch.cat([subset.decoded()[1] for subset in (*prefix, start)])
     real = labelled(per_class=20, name="real")
     step = condensation_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, ["crop"], Seed("d"))
-    return distill(start, prefix, wrap(step), settings, NoCheckpoint(), CPU)
+    restarts = Restarts(settings.updates_per_network)
+    return distill(start, prefix, wrap(step), settings, NoCheckpoint(), CPU, restarts)
 
 
 def test_the_match_moves_stored_images_through_their_cells():
     """One plain SGD step is the step's gradient for the decoded images, pulled back by autograd."""
-    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, formation=2)
+    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, FOUR)
     settings = SETTINGS.model_copy(update={"iterations": 1, "momentum": 0.0})
-    found = []
+    matches = []
 
-    def watched(step):
+    def recorded(step):
         def call(*arguments):
-            found.append((arguments[0], step(*arguments)))
-            return found[-1][1]
+            matches.append((arguments[0], step(*arguments)))
+            return matches[-1][1]
 
         return call
 
-    snapshots = settle(start, [], settings, watched)
-    ((images, match),) = found
+    snapshots = settle(start, [], settings, recorded)
+    ((images, match),) = matches
     leaf = start.images.clone().requires_grad_()
     decoded = decode(leaf, 2)
     assert torch.equal(images, decoded.detach()) and match.image_gradient.abs().max() > 0
@@ -157,8 +157,8 @@ def test_the_match_moves_stored_images_through_their_cells():
 
 
 def test_a_later_subset_moves_alone_and_the_loss_sees_the_earlier_ones():
-    earlier = Subset(normal(3, 1, 8, 8, name="e"), torch.arange(3), 0.05, formation=2)
-    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, formation=2)
+    earlier = Subset(normal(3, 1, 8, 8, name="e"), torch.arange(3), 0.05, FOUR)
+    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, FOUR)
     settings = SETTINGS.model_copy(update={"iterations": 3})
     before = earlier.images.clone()
     alone, joined = settle(start, [], settings), settle(start, [earlier], settings)
@@ -168,22 +168,22 @@ def test_a_later_subset_moves_alone_and_the_loss_sees_the_earlier_ones():
     assert not torch.equal(joined.images[-1], start.images)
 
 
-def test_no_more_synthetic_images_than_asked_for_are_seen(monkeypatch):
-    shown = []
+def test_no_more_synthetic_images_than_asked_for_are_matched(monkeypatch):
+    batches = []
 
-    def watched(network, real, images, members, *others):
-        shown.append(members)
+    def record(network, real, images, members, *others):
+        batches.append(members)
         return Match(0.0, torch.zeros_like(images), 0.0)
 
-    monkeypatch.setattr(condensation, "match_gradient", watched)
+    monkeypatch.setattr(condensation, "match_gradient", record)
     settings = SETTINGS.model_copy(update={"synthetic_batch": 3})
     labels = torch.arange(3).repeat_interleave(5)
     real = labelled(per_class=20, name="real")
     step = condensation_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, [], Seed("d"))
     for iteration in range(2):
         step(normal(15, 1, 8, 8), 0.05, iteration)
-    assert all(index.shape == (3, 3) and (labels[index] == torch.arange(3)[:, None]).all() for index in shown)
-    assert not torch.equal(*shown)
+    assert all(index.shape == (3, 3) and (labels[index] == torch.arange(3)[:, None]).all() for index in batches)
+    assert not torch.equal(*batches)
 
 
 def test_fewer_classes_at_once_where_images_are_large():
@@ -192,22 +192,25 @@ def test_fewer_classes_at_once_where_images_are_large():
     assert classes_at_once(64, 8, [16 * 64, 16 * 16], 2**25, CPU) == 1
 
 
-def test_images_stay_where_real_ones_lie_whenever_the_network_changes():
+def test_images_are_brought_back_to_where_real_ones_lie_whenever_the_network_changes():
+    """Every update makes all pixels of the stored images darker."""
     statistics = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
-    start = Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05, formation=2)
-    settings = SETTINGS.model_copy(update={"iterations": 3, "snapshots": 3, "lr_images": 1e-9, "momentum": 0.0})
-    labels = torch.arange(3).repeat_interleave(4)
-    seen = []
+    black, white = -2.0, 3.0
+    start = Subset(4 * normal(3, 1, 8, 8), torch.arange(3), 0.05, FOUR)
+    assert start.images.min() < black and start.images.max() > white
+    settings = SETTINGS.model_copy(update={"iterations": 6, "snapshots": 6, "momentum": 0.0})
+    batches = []
 
     def step(images, step_size, iteration):
-        seen.append(images)
-        return Match(0.0, torch.zeros_like(images), 0.0)
+        batches.append(images)
+        return Match(0.0, torch.full_like(images, 0.01), 0.0)
 
-    distill(start, [], step, settings, NoCheckpoint(), CPU, statistics.clamp)
-    black, white = -2.0, 3.0
-    assert start.images.min() < black
-    assert all(torch.allclose(images, decode(start.images.clamp(black, white), 2)) for images in seen)
-    assert len(labels) == len(seen[0])
+    restarts = Restarts(settings.updates_per_network, statistics.clamp)
+    snapshots = distill(start, [], step, settings, NoCheckpoint(), CPU, restarts)
+    for iteration, (images, stored) in enumerate(zip(batches, snapshots.images[:6], strict=True)):
+        assert stored.min() < black  # so that it matters whether they are brought back
+        expected = stored.clamp(black, white) if iteration in (0, 3) else stored
+        assert torch.allclose(images, decode(expected, 2), atol=1e-6)
 
 
 def test_the_learner_takes_cutmix_in_place_of_cutout(monkeypatch):

@@ -11,13 +11,13 @@ from seqmatch.seeds import Seed
 
 def test_herding_against_trying_every_candidate():
     features = normal(30, 4)
-    points, chosen = features.double().numpy(), []
+    points, choice = features.double().numpy(), []
     for _ in range(6):
         errors = {
-            i: np.linalg.norm(points[[*chosen, i]].mean(0) - points.mean(0)) for i in range(30) if i not in chosen
+            i: np.linalg.norm(points[[*choice, i]].mean(0) - points.mean(0)) for i in range(30) if i not in choice
         }
-        chosen.append(min(errors, key=errors.get))
-    assert herding(features, 6).tolist() == chosen
+        choice.append(min(errors, key=errors.get))
+    assert herding(features, 6).tolist() == choice
 
 
 def test_herding_comes_nearer_to_the_mean_than_chance():
@@ -26,18 +26,18 @@ def test_herding_comes_nearer_to_the_mean_than_chance():
     def error(index):
         return float((features[index].mean(0) - features.mean(0)).norm())
 
-    by_chance = [error(random_order(Seed("r", i))(torch.arange(200), 0)[:10]) for i in range(50)]
-    assert error(herding(features, 10)) < min(by_chance)
+    chance = [error(random_order(Seed("r", i))(torch.arange(200), 0)[:10]) for i in range(50)]
+    assert error(herding(features, 10)) < min(chance)
 
 
 def test_k_center_against_all_distances():
     features = normal(30, 4)
     points = features.double().numpy()
-    chosen = [int(np.linalg.norm(points - points.mean(0), axis=1).argmin())]
-    while len(chosen) < 6:
-        to_chosen = np.linalg.norm(points[:, None] - points[None, chosen], axis=2).min(1)
-        chosen.append(int(to_chosen.argmax()))
-    assert k_center(features, 6).tolist() == chosen
+    centers = [int(np.linalg.norm(points - points.mean(0), axis=1).argmin())]
+    while len(centers) < 6:
+        distances = np.linalg.norm(points[:, None] - points[None, centers], axis=2).min(1)
+        centers.append(int(distances.argmax()))
+    assert k_center(features, 6).tolist() == centers
 
 
 @pytest.mark.parametrize("name", CHOICES)

@@ -97,7 +97,7 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
     costs = costs_table(experiment)
     assert (costs[costs["rule"] == "distill_subset"]["operations"] > 0).all()
 
-    section, network = experiment.config.datasets["digits"], experiment.config.architectures[run.architecture]
+    section, architecture = experiment.config.datasets["digits"], experiment.config.architectures[run.architecture]
     script("prepare_dataset", dataset="digits", preparation=section, out="data.safetensors")
     about = {"dataset": "digits", "method": run.method, "ipc": 2, "seed": 0}
     subsets = []
@@ -107,7 +107,7 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
             "prefix": list(subsets),
             "objective": run.declaration.objective,
             "matching": stage,
-            "network": network,
+            "architecture": architecture,
             "subset": k,
             "subset_count": 2,
             "save_every": 0,
@@ -129,7 +129,7 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
             prefix=list(subsets),
             snapshots=f"snapshots{k}.safetensors",
             selections=run.selections,
-            network=network,
+            architecture=architecture,
             evaluation=run.evaluation,
             networks=1,
             name="x",
@@ -142,9 +142,9 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
         **about,
         data="data.safetensors",
         subsets=subsets,
-        network=network,
+        architecture=architecture,
         evaluation=run.evaluation,
-        architecture=run.architecture,
+        architecture_name=run.architecture,
         matched_on=run.architecture,
         selection=run.selections[0],
         out="accuracy.csv",

@@ -2,37 +2,33 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.tiny import TINY, labelled, normal
+from helpers.tiny import FOUR, TINY, labelled, normal
 
 from seqmatch import config
+from seqmatch.config.methods import OBJECTIVES
 from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
-from seqmatch.distillation.loop import _State, distill
+from seqmatch.distillation.loop import Restarts, _State, distill, undistilled
 from seqmatch.distillation.optimizers import OPTIMIZERS
-from seqmatch.distillation.trajectory import minibatches, student_batch, trajectory_step
+from seqmatch.distillation.trajectory import minibatches, trajectory_step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.matching.dispatch import best_match
 from seqmatch.matching.match import Match
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.snapshots import load_snapshots, save_snapshots, snapshot_iterations
+from seqmatch.synthetic.snapshots import load_snapshots, save_snapshots
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.loop import Phase, Stage
 
-SETTINGS = config.Matching(
-    iterations=6,
-    snapshots=3,
-    synthetic_steps=3,
-    expert_epochs=1,
-    max_start_epoch=3,
-    optimizer="adam",
-    lr_images=0.05,
-    lr_step_size=0.002,
-    initial_step_size=0.05,
+CPU = torch.device("cpu")
+UPDATES = {"iterations": 6, "snapshots": 3, "optimizer": "adam", "lr_images": 0.05}
+"""What settings of all objectives have in common here."""
+SETTINGS = config.TrajectoryMatching(
+    synthetic_steps=3, expert_epochs=1, max_start_epoch=3, lr_step_size=0.002, **UPDATES
 )
 
 
@@ -58,22 +54,28 @@ NETWORK = structure(TINY, (1, 8, 8), 3)
 
 def way(mode):
     """How to match in `mode`."""
-    return best_match(NETWORK, mode, [256, 64], 3, 3, 1, torch.device("cpu"))
+    return best_match(NETWORK, mode, [256, 64], 3, 3, 1, CPU)
 
 
 def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, match=None):
-    start, device = start or initial(), torch.device("cpu")
+    start = start or initial()
     labels = torch.cat([subset.labels for subset in (*prefix, start)])
-    augmentation, batch = ["color", "crop"], student_batch(start, settings)
+    batch = settings.synthetic_batch or len(start.labels)
     with Trajectories([shard]) as trajectories:
-        way_to_match = match or way("never")
-        step = trajectory_step(trajectories, NETWORK, way_to_match, labels, batch, settings, augmentation, Seed("d"))
-        return distill(start, prefix, step, settings, Checkpoint(folder, "work", seconds), device)
+        step = trajectory_step(
+            trajectories, match or way("never"), labels, batch, settings, ["color", "crop"], Seed("d")
+        )
+        return distill(start, prefix, step, settings, Checkpoint(folder, "work", seconds), CPU)
 
 
 def same(left, right):
-    pairs = left.tensors(), right.tensors()
-    return pairs[0].keys() == pairs[1].keys() and all(torch.equal(pairs[0][name], pairs[1][name]) for name in pairs[0])
+    """Whether snapshots are equal to the bit."""
+    tensors, others = left.tensors(), right.tensors()
+    return (
+        left.parameterisation == right.parameterisation
+        and tensors.keys() == others.keys()
+        and all(torch.equal(tensors[name], others[name]) for name in tensors)
+    )
 
 
 def test_snapshots_begin_with_the_initial_images_and_differ(shard, tmp_path):
@@ -157,7 +159,7 @@ def test_an_interrupted_compiled_run_goes_on_bit_for_bit(shard, tmp_path):
     assert same(whole, run(shard, tmp_path / "parts", seconds=0, match=way("always")))
 
 
-def test_several_experts_a_step_average_their_gradients(shard, tmp_path):
+def test_several_experts_per_step_average_their_gradients(shard, tmp_path):
     matches = []
     settings = SETTINGS.model_copy(
         update={"iterations": 1, "snapshots": 1, "experts_per_step": 3, "optimizer": "sgd", "lr_images": 2.0}
@@ -184,24 +186,52 @@ def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
     settings = SETTINGS.model_copy(update={"optimizer": "sgd", "lr_images": 1e-3, "lr_step_size": 1e6})
     snapshots = run(shard, tmp_path, settings.model_copy(update={"iterations": 1}))
     assert (snapshots.step_sizes > 0).all()
-    falling = _State(initial(), settings, torch.device("cpu"))
+    state = _State(initial(), settings, CPU)
     for _ in range(5):
-        falling.update(Match(1.0, torch.zeros_like(falling.images), 1.0))
-    assert 0 < float(falling.step_size) < 0.05
+        state.update(Match(1.0, torch.zeros_like(state.images), 1.0))
+    assert 0 < float(state.step_size) < 0.05
 
 
-def test_no_iterations_keep_the_initial_images(tmp_path):
+def test_the_step_size_stays_where_its_objective_does_not_learn_it():
+    state = _State(initial(), config.DistributionMatching(**UPDATES), CPU)
+    for _ in range(3):
+        state.update(Match(1.0, torch.zeros_like(state.images), 1.0))
+    assert float(state.step_size) == 0.05
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_without_distillation_the_initial_images_are_all_there_is(tmp_path, soft):
+    """As if there were no updates, and a file keeps all of it."""
+    subset = Subset(*labelled(per_class=1), 0.05, FOUR, normal(12, 3).softmax(1) if soft else None)
+    snapshots = undistilled(subset)
+    assert snapshots.iterations.tolist() == [0] and torch.equal(snapshots.images[0], subset.images)
+    assert len(snapshots.matching_losses) == len(snapshots.step_size_course) == 0
     settings = SETTINGS.model_copy(update={"iterations": 0})
-    snapshots = distill(initial(), [], None, settings, Checkpoint(tmp_path, "work"), torch.device("cpu"))
-    assert snapshots.iterations.tolist() == [0] and torch.equal(snapshots.images[0], initial().images)
-    assert len(snapshots.matching_losses) == 0
+    assert same(snapshots, distill(subset, [], None, settings, Checkpoint(tmp_path, "work"), CPU))
+    save_snapshots(tmp_path / "s.safetensors", snapshots, {})
+    assert same(load_snapshots(tmp_path / "s.safetensors"), snapshots)
 
 
 def test_a_loss_that_is_not_finite_stops_with_what_to_do(shard, tmp_path):
-    settings = SETTINGS.model_copy(update={"initial_step_size": 1e30})
     start = Subset(initial().images, initial().labels, 1e30)
-    with pytest.raises(SeqmatchError, match=r"iteration 0, expert \d, start epoch \d, step size 1e\+30; lower"):
-        run(shard, tmp_path, settings, start=start)
+    with pytest.raises(SeqmatchError, match=r"not finite at iteration 0, step size 1e\+30; lower lr_images"):
+        run(shard, tmp_path, start=start)
+
+
+@pytest.mark.parametrize("part", ["loss", "image_gradient", "step_size_gradient"])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_match_of_any_objective_that_is_not_finite_stops_before_the_update(tmp_path, part, number):
+    def step(images, step_size, iteration):
+        match = {"loss": 1.0, "image_gradient": torch.ones_like(images), "step_size_gradient": 0.0}
+        if iteration == 3:
+            match[part] = torch.full_like(images, number) if part == "image_gradient" else number
+        return Match(**match)
+
+    checkpoint = Checkpoint(tmp_path, "work", 0)
+    with pytest.raises(SeqmatchError, match=r"not finite at iteration 3, step size 0\.05; lower lr_images"):
+        distill(initial(), [], step, SETTINGS.model_copy(update={"lr_step_size": 0.0}), checkpoint, CPU)
+    state = checkpoint.load()
+    assert state["matching_losses"].tolist() == [1.0] * 3 and state["live.images"].isfinite().all()
 
 
 def test_an_update_that_overflows_stops_also_in_the_last_iteration(shard, tmp_path, monkeypatch):
@@ -223,15 +253,6 @@ def test_minibatches_pass_over_everything_again_and_again():
         assert torch.cat(one_pass).sort().values.tolist() == list(range(7))
 
 
-@pytest.mark.parametrize(
-    ("iterations", "snapshots", "moments"),
-    [(150, 5, {0, 30, 60, 90, 120, 150}), (3, 10, {0, 1, 2, 3}), (10, 3, {0, 3, 7, 10}), (0, 4, {0})],
-)
-def test_snapshots_are_evenly_spread(iterations, snapshots, moments):
-    settings = config.Matching(iterations=iterations, snapshots=snapshots)
-    assert snapshot_iterations(settings) == moments
-
-
 def test_snapshots_come_back_from_their_file(shard, tmp_path):
     snapshots = run(shard, tmp_path)
     save_snapshots(tmp_path / "s.safetensors", snapshots, {})
@@ -250,34 +271,45 @@ def test_the_kept_images_are_their_moving_average(shard, tmp_path):
     assert not torch.equal(averaged[-1], plain[-1])
 
 
-@pytest.mark.parametrize(
-    ("objective", "make"),
-    [("distribution", distribution_step), ("gradient", gradient_step), ("condensation", condensation_step)],
-)
-def test_matching_without_trajectories_comes_nearer_and_resumes(tmp_path, objective, make):
+STEPS = {"distribution": distribution_step, "gradient": gradient_step, "condensation": condensation_step}
+SMALL = {
+    "distribution": config.DistributionMatching(real_batch=8, **UPDATES),
+    "gradient": config.GradientMatching(real_batch=8, updates_per_network=4, network_epochs=2, **UPDATES),
+    "condensation": config.CondensationMatching(real_batch=8, updates_per_network=4, network_images=24, **UPDATES),
+}
+
+
+@pytest.mark.parametrize("objective", STEPS)
+def test_matching_without_trajectories_comes_nearer_and_resumes(tmp_path, objective):
     real, start = labelled(per_class=20, name="real"), Subset(normal(3, 1, 8, 8), torch.arange(3), 0.05)
-    own = {"iterations": 80, "objective": objective, "real_batch": 8, "updates_per_network": 4, "network_epochs": 2}
-    own |= {"network_images": 24}
-    settings = SETTINGS.model_copy(update=own)
+    settings = SMALL[objective].model_copy(update={"iterations": 80})
     new_network = partial(build, TINY, (1, 8, 8), 3)
+    restarts = Restarts(OBJECTIVES[objective].resumes_every(settings))
+    assert restarts.every == (1 if objective == "distribution" else 4)
 
     def run_to(folder, wrap=lambda step: step):
-        step = make(real, new_network, start.labels, settings, ["crop", "flip"], Seed("d"))
-        return distill(start, [], wrap(step), settings, Checkpoint(folder, "work", 0), torch.device("cpu"))
+        step = STEPS[objective](real, new_network, start.labels, settings, ["crop", "flip"], Seed("d"))
+        return distill(start, [], wrap(step), settings, Checkpoint(folder, "work", 0), CPU, restarts)
 
     whole = run_to(tmp_path / "whole")
     assert whole.matching_losses[-16:].mean() < 0.8 * whole.matching_losses[:16].mean()
     assert (whole.step_sizes == 0.05).all()
     with pytest.raises(KeyboardInterrupt):
-        run_to(tmp_path / "parts", lambda step: interrupted(step, 17))
-    assert same(run_to(tmp_path / "parts"), whole)
+        run_to(tmp_path / "parts", lambda step: interrupted(step, 18))
+    iterations = []
+
+    def counted(step):
+        return lambda *arguments: iterations.append(arguments[2]) or step(*arguments)
+
+    assert same(run_to(tmp_path / "parts", counted), whole)
+    assert iterations == list(range(18 - 18 % restarts.every, 80))
 
 
 def test_only_the_last_subset_moves_by_distribution_matching(tmp_path):
-    real, prefix = labelled(per_class=20, name="real"), [initial("earlier")]
+    real, prefix, settings = labelled(per_class=20, name="real"), [initial("earlier")], SMALL["distribution"]
     before = prefix[0].images.clone()
     labels = torch.cat([prefix[0].labels, initial().labels])
-    step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, SETTINGS, [], Seed("d"))
-    snapshots = distill(initial(), prefix, step, SETTINGS, Checkpoint(tmp_path, "work"), torch.device("cpu"))
+    step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, [], Seed("d"))
+    snapshots = distill(initial(), prefix, step, settings, Checkpoint(tmp_path, "work"), CPU)
     assert torch.equal(prefix[0].images, before) and snapshots.images.shape[1] == 3
     assert not torch.equal(snapshots.images[0], snapshots.images[-1])

@@ -7,13 +7,14 @@ from helpers.tiny import TINY, labelled, normal
 from benchmarks.plain import flat_parameters, forward
 from seqmatch import config
 from seqmatch.data.normalization import Standardization
+from seqmatch.distillation.loop import undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.matching.derivatives import Derivatives, classifier, eager
 from seqmatch.matching.trajectory import match_adjoint, match_unrolled
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
-from seqmatch.synthetic.snapshots import Snapshots, load_snapshots, save_snapshots
+from seqmatch.synthetic.snapshots import load_snapshots, save_snapshots
 from seqmatch.synthetic.subset import Subset, load_subset, save_subset
 
 STATISTICS = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
@@ -22,11 +23,11 @@ STATISTICS = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
 def test_the_mean_of_what_networks_say():
     images, _ = labelled(per_class=1)
     networks = [build(TINY, (1, 8, 8), 3, Seed("n", index)) for index in range(3)]
-    found = mean_prediction(networks, images)
+    shares = mean_prediction(networks, images)
     expected = sum(
         network(images).detach().exp() / network(images).detach().exp().sum(1, keepdim=True) for network in networks
     )
-    assert torch.allclose(found, expected / 3, atol=1e-6) and torch.allclose(found.sum(1), torch.ones(3))
+    assert torch.allclose(shares, expected / 3, atol=1e-6) and torch.allclose(shares.sum(1), torch.ones(3))
 
 
 def test_soft_labels_are_kept_and_learned_from(tmp_path):
@@ -34,22 +35,12 @@ def test_soft_labels_are_kept_and_learned_from(tmp_path):
     shares = normal(3, 3).softmax(1)
     subset = Subset(images, labels, 0.1, soft_labels=shares)
     save_subset(tmp_path / "subset.safetensors", subset, subset, STATISTICS, {})
-    read = load_subset(tmp_path / "subset.safetensors")
-    assert torch.equal(read.soft_labels, shares) and torch.equal(read.labels, labels)
-    (stage,) = make_curriculum([read], config.Evaluation())
+    loaded = load_subset(tmp_path / "subset.safetensors")
+    assert torch.equal(loaded.soft_labels, shares) and torch.equal(loaded.labels, labels)
+    (stage,) = make_curriculum([loaded], config.Evaluation())
     assert torch.equal(stage.labels, shares)
 
-    courses = torch.zeros(3, 1, dtype=torch.float64).unbind(0)
-    kept = Snapshots(
-        torch.tensor([0]),
-        images[None],
-        courses[0].clone(),
-        labels,
-        torch.tensor(1),
-        *map(torch.clone, courses[1:]),
-        shares,
-    )
-    save_snapshots(tmp_path / "snapshots.safetensors", kept, {})
+    save_snapshots(tmp_path / "snapshots.safetensors", undistilled(subset), {})
     assert torch.equal(load_snapshots(tmp_path / "snapshots.safetensors").subset(0).soft_labels, shares)
 
 

@@ -6,10 +6,14 @@ import torch
 
 from seqmatch import config
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.parameterisations import Parameterisation
 
 ROOT = Path(__file__).resolve().parents[2]
 
 TINY = config.Architecture(family="convnet", width=4, depth=2)
+
+FOUR = Parameterisation("multi-formation", 2)
+"""Four images in each that is stored."""
 
 
 def normal(*shape, name="x", dtype=torch.float32):

@@ -1,8 +1,9 @@
 import torch
-from helpers.tiny import labelled
+from helpers.tiny import FOUR, labelled
 
 from seqmatch import config
 from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.formation import decode
 from seqmatch.synthetic.subset import Subset
 
 
@@ -28,3 +29,11 @@ def test_stages_can_be_the_subsets_alone():
 def test_a_learning_rate_replaces_the_learned_step_sizes():
     stages = make_curriculum(subsets(), config.Evaluation(learning_rate=0.7))
     assert [stage.step_size for stage in stages] == [0.7] * 3
+
+
+def test_networks_learn_from_decoded_images():
+    first = Subset(*labelled(per_class=2, name="a"), step_size=0.1, parameterisation=FOUR)
+    second = Subset(*labelled(per_class=1, name="b"), step_size=0.2)
+    one, two = make_curriculum([first, second], config.Evaluation())
+    assert torch.equal(one.images, decode(first.images, 2)) and one.labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert torch.equal(two.images, torch.cat([one.images, second.images])) and two.labels[-3:].tolist() == [0, 1, 2]

@@ -1,0 +1,147 @@
+"""The step that each objective makes of a problem."""
+
+from functools import partial
+
+import pytest
+import torch
+from helpers.tiny import TINY, labelled, normal
+
+from seqmatch import config
+from seqmatch.config.methods import OBJECTIVES
+from seqmatch.data.dataset import Dataset
+from seqmatch.data.normalization import fit_standardization
+from seqmatch.distillation import condensation, distribution, gradient, trajectory
+from seqmatch.distillation.step import Problem, some
+from seqmatch.matching.dispatch import best_match, classes_at_once
+from seqmatch.networks import activations, build, structure
+from seqmatch.seeds import Seed
+from seqmatch.training.experts import Trajectories, save_shard
+
+CPU = torch.device("cpu")
+SHAPE, CLASSES, SEED = (1, 8, 8), 3, Seed("d")
+FRESH = partial(build, TINY, SHAPE, CLASSES)
+PARAMETERS = sum(parameter.numel() for parameter in FRESH(Seed("n")).parameters())
+MAKERS = {
+    "trajectory": trajectory.make_step,
+    "gradient": gradient.make_step,
+    "distribution": distribution.make_step,
+    "condensation": condensation.make_step,
+}
+BRIEF = {"iterations": 4, "initial_step_size": 0.05}
+SECTIONS = {
+    "trajectory": config.TrajectoryMatching(synthetic_steps=3, expert_epochs=1, max_start_epoch=2, **BRIEF),
+    "gradient": config.GradientMatching(real_batch=4, network_epochs=2, **BRIEF),
+    "distribution": config.DistributionMatching(real_batch=4, **BRIEF),
+    "condensation": config.CondensationMatching(real_batch=4, synthetic_batch=2, network_images=24, **BRIEF),
+}
+
+
+@pytest.fixture(scope="module")
+def experts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("experts") / "shard.safetensors"
+    save_shard(path, [0.1 * normal(3, PARAMETERS, name=f"e{index}") for index in range(4)], {})
+    with Trajectories([path]) as trajectories:
+        yield trajectories
+
+
+def make_problem(section, experts, earlier=0, **others):
+    """Two images per class of S_k, and as many of earlier subsets as asked for."""
+    images, labels = labelled(per_class=20, name="real")
+    pixels = (images * 30 + 120).clamp(0, 255).to(torch.uint8)
+    splits = {"train": torch.arange(50), "validation": torch.arange(0), "test": torch.arange(50, 60)}
+    dataset = Dataset(pixels, labels, splits, ("a", "b", "c"), fit_standardization(pixels), ("crop", "color"))
+    own = [torch.arange(3).repeat_interleave(count) for count in (earlier, 2)]
+    return Problem(dataset, TINY, section, torch.cat(own), 6, experts, SEED, CPU, **{"compile": "never"} | others)
+
+
+def bits(step, labels, iterations=3):
+    """What a step answers for random images."""
+    matches = [step(normal(len(labels), *SHAPE, name=f"x{index}"), 0.05, index) for index in range(iterations)]
+    return [(match.loss, match.image_gradient.tolist(), match.step_size_gradient) for match in matches]
+
+
+def declared_step(objective, problem):
+    assert OBJECTIVES[objective].step == f"{MAKERS[objective].__module__}:make_step"
+    return MAKERS[objective](problem)
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+@pytest.mark.parametrize("batch", [None, 4])
+def test_a_student_sees_as_many_images_per_step_as_the_subset_has_unless_set(experts, earlier, batch):
+    section = SECTIONS["trajectory"].model_copy(update={"synthetic_batch": batch})
+    problem = make_problem(section, experts, earlier)
+    network = structure(TINY, SHAPE, CLASSES)
+    match = best_match(network, "never", activations(TINY, SHAPE, CLASSES), batch or 6, 3, 4, CPU)
+    expected = trajectory.trajectory_step(experts, match, problem.labels, batch or 6, section, ("crop", "color"), SEED)
+    labels = problem.labels
+    assert bits(declared_step("trajectory", problem), labels) == bits(expected, labels)
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_distributions_are_matched_in_fresh_networks(experts, augmented):
+    section = SECTIONS["distribution"].model_copy(update={"augment_matching": augmented})
+    problem = make_problem(section, None, earlier=1)
+    operations = ("crop", "color") if augmented else ()
+    expected = distribution.distribution_step(problem.real(), FRESH, problem.labels, section, operations, SEED)
+    assert bits(declared_step("distribution", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_gradients_are_matched_in_networks_that_learn_from_the_images(experts, augmented):
+    section = SECTIONS["gradient"].model_copy(update={"augment_matching": augmented})
+    problem = make_problem(section, None, earlier=1)
+    operations = ("crop", "color") if augmented else ()
+    expected = gradient.gradient_step(problem.real(), FRESH, problem.labels, section, operations, SEED)
+    assert bits(declared_step("gradient", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_condensation_of_a_later_subset_starts_from_teachers(experts, earlier):
+    section = SECTIONS["condensation"].model_copy(update={"updates_per_network": 2})
+    problem = make_problem(section, experts if earlier else None, earlier)
+    network = condensation.teacher_start(experts, FRESH) if earlier else FRESH
+    expected = condensation.condensation_step(problem.real(), network, problem.labels, section, ("crop", "color"), SEED)
+    assert bits(declared_step("condensation", problem), problem.labels) == bits(expected, problem.labels)
+
+
+def test_a_teacher_is_one_of_all_at_its_start_by_the_seed(experts):
+    new_network = condensation.teacher_start(experts, FRESH)
+    starts = [experts.parameters(index, 0) for index in range(4)]
+    numbers = set()
+    for index in range(30):
+        theta = torch.cat([parameter.detach().flatten() for parameter in new_network(SEED / index).parameters()])
+        (number,) = [number for number, start in enumerate(starts) if torch.equal(start, theta)]
+        numbers.add(number)
+        again = next(new_network(SEED / index).parameters())
+        assert torch.equal(again.detach().flatten(), theta[: again.numel()])
+    assert numbers == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("objective", "earlier", "synthetic_batch", "synthetic"),
+    [("gradient", 0, None, 2), ("gradient", 3, None, 5), ("condensation", 3, None, 5), ("condensation", 3, 2, 2)],
+)
+def test_as_many_classes_as_fit_in_memory_are_matched_at_once(
+    experts, monkeypatch, objective, earlier, synthetic_batch, synthetic
+):
+    module = {"gradient": gradient, "condensation": condensation}[objective]
+    sizes = []
+
+    def record(real, synthetic, activations, parameters, device):
+        sizes.append((real, synthetic, list(activations), parameters, device))
+        return classes_at_once(*sizes[-1])
+
+    monkeypatch.setattr("seqmatch.distillation.step.classes_at_once", record)
+    monkeypatch.setattr(module, f"{objective}_step", lambda *arguments: arguments[-1])
+    changes = {"synthetic_batch": synthetic_batch} if objective == "condensation" else {}
+    problem = make_problem(SECTIONS[objective].model_copy(update=changes), experts, earlier)
+    sizes_of_network = activations(TINY, SHAPE, CLASSES)
+    assert declared_step(objective, problem) == classes_at_once(4, synthetic, sizes_of_network, PARAMETERS, CPU)
+    assert sizes == [(4, synthetic, sizes_of_network, PARAMETERS, CPU)]
+
+
+def test_some_of_an_index_are_distinct_and_at_most_all():
+    index = torch.arange(10, 20)
+    few = some(index, 4, Seed("s").generator())
+    assert len(few) == len(set(few.tolist())) == 4 and set(few.tolist()) <= set(index.tolist())
+    assert some(index, 99, Seed("s").generator()).sort().values.tolist() == index.tolist()
