@@ -19,7 +19,7 @@ rule record_losses:
         evaluation=evaluation,
         more=["--difficulty", CONFIG.difficulty.model_dump_json()],
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.architecture:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"
         " --evaluation {params.evaluation:q} {params.more:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
         + COMPUTE

@@ -23,7 +23,7 @@ rule evaluate:
         selection=headline,
         also=other_selections,
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.architecture:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
