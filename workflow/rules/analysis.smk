@@ -124,7 +124,7 @@ rule collect_convergence:
     params:
         **command("collect_convergence"),
     shell:
-        "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.snapshots} --score-tables {input.scores} --out {output.table} > {log} 2>&1"
 
 
 # What jobs wrote is measured, but is no input: deleted experts are not retrained.

@@ -164,13 +164,6 @@ def needed(paths, what):
     return find
 
 
-def code_of_objective(objective, stage):
-    """A fingerprint of an objective's own module, which is loaded by name, and of what is declared of it."""
-    source = ROOT / (objective.step.partition(":")[0].replace(".", "/") + ".py")
-    declared = [objective.step, objective.resumes_every(stage), objective.bounded]
-    return digest_of([source]) + str(declared)
-
-
 def mirrors(wildcards):
     return [
         f"--mirror={mirror}" for mirror in CONFIG.data.mirrors.get(wildcards.source, [])
