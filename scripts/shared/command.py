@@ -25,11 +25,12 @@ DONE = "done"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """An argument parser whose help is the script's own docstring."""
+    """An argument parser whose help is the script's own docstring; options have to be written out."""
     return argparse.ArgumentParser(
         description=description,
         epilog="The first line of a job's log shows a full command; put `uv run` before it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
 
 
