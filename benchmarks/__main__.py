@@ -37,25 +37,25 @@ def main() -> None:
     one_round = [(case, way) for case in [*PEAKS, *cases] for way in case.ways]
     points = {case.name: (case, OURS) for _, _, part in scaling for case in part}.values()
     plan = [*one_round, *points, *one_round * (rounds - 1)]
-    found: dict[tuple[str, str], list[Measurement]] = {}
+    results: dict[tuple[str, str], list[Measurement]] = {}
     try:
         for case, way in tqdm(plan, unit="process"):
-            found.setdefault((case.name, way), []).append(measure(case, way, args.threads, args.gpu))
+            results.setdefault((case.name, way), []).append(measure(case, way, args.threads, args.gpu))
     except KeyboardInterrupt:
         print("interrupted: the report holds what is complete", file=sys.stderr)
-        cases = [case for case in cases if all((case.name, way) in found for way in case.ways)]
-        scaling = [curve for curve in scaling if all((case.name, OURS) in found for case in curve[2])]
-    print(write(args.out, cases, scaling, found, about(args.threads, args.gpu)))
+        cases = [case for case in cases if all((case.name, way) in results for way in case.ways)]
+        scaling = [curve for curve in scaling if all((case.name, OURS) in results for case in curve[2])]
+    print(write(args.out, cases, scaling, results, about(args.threads, args.gpu)))
 
 
 def measure(case: Case, way: str, threads: int, gpus: int) -> Measurement:
     job = {"task": case.task, "sizes": case.sizes, "way": way, "loops": case.loops, "threads": threads, "gpus": gpus}
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "benchmarks.worker", json.dumps(job)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{case.name}, {way}: the process failed\n{done.stderr[-2000:]}")
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if process.returncode:
+        sys.exit(f"{case.name}, {way}: the process failed\n{process.stderr[-2000:]}")
+    return Measurement(**json.loads(process.stdout.splitlines()[-1]))
 
 
 def about(threads: int, gpus: int) -> dict[str, object]:

@@ -5,6 +5,7 @@ A task takes a way and sizes and returns the function that does the work once; o
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -105,7 +106,7 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
     target = start + 0.05 * (end - start)
     if way != OURS:
         return lambda: [plain.match(network, (start, target), (images, labels), B, T, 0.01) for _ in range(experts)]
-    settings = config.Matching(synthetic_steps=T, experts_per_step=experts)
+    settings = config.TrajectoryMatching(synthetic_steps=T, experts_per_step=experts)
     match_trajectory = best_match(network, compile, setup.activations, B, T, experts, device)
     return lambda: [
         match_trajectory(start, target, images, pick.batches, 0.01)
@@ -118,25 +119,32 @@ def gradients(way: str, device: torch.device, real: int, ipc: int, **size: int) 
     setup = Setup(**size, device=device)
     network = setup.network()
     images = setup.data(CLASSES * (real + ipc))[0].unflatten(0, (CLASSES, real + ipc))
-    wanted, synthetic = images[:, :real], images[:, real:]
+    real_images, synthetic = images[:, :real], images[:, real:]
     if way != OURS:
-        return lambda: plain.match_gradients(network, wanted, synthetic)
+        return lambda: plain.match_gradients(network, real_images, synthetic)
     members = torch.arange(CLASSES * ipc, device=device).view(CLASSES, ipc)
     together = setup.classes_at_once(real, ipc)
-    return lambda: match_gradient(network, wanted, synthetic.flatten(0, 1), members, lambda x: x, DIRECTIONS, together)
+    return lambda: match_gradient(
+        network, real_images, synthetic.flatten(0, 1), members, lambda x: x, DIRECTIONS, together
+    )
 
 
 def condensation(way: str, device: torch.device, real: int, ipc: int, learned: int, **size: int) -> Work:
     """An outer step of IDC: one match of every class's gradient, and a pass of the network over real images."""
     setup = Setup(**size, device=device)
     images, labels = setup.data(max(learned, CLASSES * real))
-    stored, own = setup.data(CLASSES * ipc)
+    stored, stored_labels = setup.data(CLASSES * ipc)
     if way == OURS:
-        settings = config.Matching(updates_per_network=2**20, real_batch=real, network_images=learned)
+        settings = config.CondensationMatching(updates_per_network=2**20, real_batch=real, network_images=learned)
         step = condensation_step(
-            (images, labels), lambda seed: setup.network(), own.repeat_interleave(4), settings, OPERATIONS,
-            Seed("condensation"), setup.classes_at_once(real, 4 * ipc),
-        )  # fmt: skip
+            (images, labels),
+            lambda seed: setup.network(),
+            stored_labels.repeat_interleave(4),
+            settings,
+            OPERATIONS,
+            Seed("condensation"),
+            setup.classes_at_once(real, 4 * ipc),
+        )
         numbers = count()
 
         def work() -> None:
@@ -149,14 +157,15 @@ def condensation(way: str, device: torch.device, real: int, ipc: int, learned: i
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     loader = plain.loader(images, labels, 64)
     members = by_class(labels).values()
-    grouped = torch.stack([stored[index] for index in by_class(own).values()])
+    stored_by_class = torch.stack([stored[index] for index in by_class(stored_labels).values()])
 
-    def plainly() -> None:
-        chosen = torch.stack([images[index[torch.randperm(len(index))[:real]]] for index in members])
-        plain.match_convolutions(network, plain.augment(chosen.flatten(0, 1)).view_as(chosen), grouped)
+    def plain_work() -> None:
+        real_batch = torch.stack([images[index[torch.randperm(len(index))[:real]]] for index in members])
+        augmented = plain.augment(real_batch.flatten(0, 1)).view_as(real_batch)
+        plain.match_convolutions(network, augmented, stored_by_class)
         plain.cut_and_mix(network, loader, optimizer, learned)
 
-    return plainly
+    return plain_work
 
 
 def training(
@@ -229,27 +238,34 @@ def reading(way: str, device: torch.device, experts: int, epochs: int, parameter
 
 
 def planning(way: str, device: torch.device, datasets: int, seeds: int) -> Work:
-    """`snakemake -n` for an experiment of the paper's size: K = 2 and 3, three methods, ipc 10 and 50."""
-    stages = {"ipc: 10": 2, "ipc: 50": 3}
-    cells = [
-        f"  - {{dataset: d{index}, {ipc}, methods: {{random: , mtt: , seqmatch-mtt: {{stages: {K * [{}]}}}}}}}"
-        for index in range(datasets)
-        for ipc, K in stages.items()
-    ]
-    text = (
-        f"seeds: {list(range(seeds))}\n"
-        + "datasets:\n"
-        + "".join(f"  d{index}: {{source: digits}}\n" for index in range(datasets))
-        + "networks:\n  convnet: {family: convnet}\n  resnet18: {family: resnet18}\n"
-        + "experts:\n  convnet: {network: convnet, shards: 10}\n"
-        + "cross_architecture: {architectures: [resnet18]}\ncells:\n"
-        + "\n".join(cells)
-    )
+    """`snakemake -n` for an experiment of the paper's size."""
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name) / "paper.yaml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(json.dumps(experiment(datasets, seeds)), encoding="utf-8")  # JSON is YAML
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--configfile", str(path)]
     return lambda folder=folder: subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+def experiment(datasets: int, seeds: int) -> dict[str, Any]:
+    """What is planned: on each data set ipc 10 with K = 2 and ipc 50 with K = 3, three methods each."""
+    names = [f"d{index}" for index in range(datasets)]
+    subsets = {10: 2, 50: 3}
+    return {
+        "seeds": list(range(seeds)),
+        "datasets": {name: {"source": "digits"} for name in names},
+        "architectures": {family: {"family": family} for family in ("convnet", "resnet18")},
+        "experts": {"convnet": {"architecture": "convnet", "shards": 10}},
+        "cross_architecture": {"architectures": ["resnet18"]},
+        "cells": [
+            {
+                "dataset": name,
+                "ipc": ipc,
+                "methods": {"random": None, "mtt": None, "seqmatch-mtt": {"stages": [{}] * K}},
+            }
+            for name in names
+            for ipc, K in subsets.items()
+        ],
+    }
 
 
 def gemm(way: str, device: torch.device, size: int) -> Work:

@@ -86,8 +86,8 @@ def match_convolutions(network: nn.Module, real: Tensor, images: Tensor) -> tupl
     for label in range(len(real)):
         stored = images[label].requires_grad_()
         both = torch.cat([real[label], decode(stored)])
-        seen, shown = both[: len(real[label])], both[len(real[label]) :]
-        pairs = _class_gradients(network, weights, seen, shown, label)
+        real_part, synthetic_part = both[: len(real[label])], both[len(real[label]) :]
+        pairs = _class_gradients(network, weights, real_part, synthetic_part, label)
         loss = sum((one - other).square().sum() for one, other in pairs)
         gradients.append(torch.autograd.grad(loss, stored)[0])
         total += float(loss.detach())
@@ -126,9 +126,9 @@ def cut_and_mix(network: nn.Module, loader: DataLoader, optimizer: torch.optim.O
 def _class_gradients(
     network: nn.Module, weights: list[Tensor], real: Tensor, images: Tensor, label: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    wanted = torch.autograd.grad(_class_loss(network, real, label), weights)
-    found = torch.autograd.grad(_class_loss(network, images, label), weights, create_graph=True)
-    return zip(wanted, found, strict=True)
+    by_real = torch.autograd.grad(_class_loss(network, real, label), weights)
+    by_synthetic = torch.autograd.grad(_class_loss(network, images, label), weights, create_graph=True)
+    return zip(by_real, by_synthetic, strict=True)
 
 
 def _class_loss(network: nn.Module, images: Tensor, label: int) -> Tensor:

@@ -15,13 +15,13 @@ from seqmatch import config, networks
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
 from seqmatch.distillation.coresets import random_order
+from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.trajectory import picks
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.match import Match
 from seqmatch.matching.trajectory import match_unrolled
 from seqmatch.runtime.device import prepare as prepare_device
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import initial_subset
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories
 from seqmatch.training.loop import Phase, Stage
@@ -29,7 +29,7 @@ from seqmatch.training.loop import Phase, Stage
 EXPERTS, EPOCHS, PICKS, STEP_SIZE = 3, 16, 20, 0.05
 NETWORK = config.Architecture(family="convnet", width=16, depth=2)
 RECIPE = config.Experts(architecture="convnet", batch_size=64, learning_rate=0.05)
-MATCHING = config.Matching(synthetic_steps=10, expert_epochs=2, max_start_epoch=14, experts_per_step=PICKS)
+MATCHING = config.TrajectoryMatching(synthetic_steps=10, expert_epochs=2, max_start_epoch=14, experts_per_step=PICKS)
 
 STORAGE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bfloat16": lambda start, now: now.bfloat16().float(),
@@ -52,17 +52,17 @@ def main() -> None:
         for index in range(EXPERTS)
     ]
     experts = record_trajectories(members, data.augmentation)
-    subset = initial_subset(real, labels, 2, 1, 1, STEP_SIZE, random_order(Seed("precision", "images")))
+    subset = initial_subset((real, labels), Part(2, 1, 1), STEP_SIZE, random_order(Seed("precision", "images")))
     student = classifier(networks.structure(NETWORK, data.shape, data.classes))
 
     def matches(stored: Callable[[Tensor, Tensor], Tensor]) -> list[Match]:
-        found = []
+        results = []
         for pick in picks(Seed("picks"), EXPERTS, MATCHING, subset.labels, len(subset.labels), data.augmentation):
             path = experts[pick.expert]
             epochs = (pick.start_epoch, pick.start_epoch + MATCHING.expert_epochs)
             ends = [stored(path[0], path[epoch]) for epoch in epochs]
-            found.append(match_unrolled(student, *ends, subset.images, pick.batches, STEP_SIZE))
-        return found
+            results.append(match_unrolled(student, *ends, subset.images, pick.batches, STEP_SIZE))
+        return results
 
     exact = matches(lambda start, now: now)
     rows = [{"stored as": name} | _differences(matches(stored), exact) for name, stored in STORAGE.items()]

@@ -30,15 +30,15 @@ class Measurement:
     """The peak before the first call: PyTorch itself and the data."""
 
 
-Found = dict[tuple[str, str], list[Measurement]]
+Results = dict[tuple[str, str], list[Measurement]]
 
 
-def write(folder: Path, cases: list[Case], scaling: list[Curve], found: Found, about: dict[str, object]) -> str:
+def write(folder: Path, cases: list[Case], scaling: list[Curve], results: Results, about: dict[str, object]) -> str:
     """Write everything; returns the table and the slopes as text."""
-    rates = {case.task: least_flops(case, OURS) / min(_seconds(found[case.name, OURS])) for case in PEAKS}
+    rates = {case.task: least_flops(case, OURS) / min(_seconds(results[case.name, OURS])) for case in PEAKS}
     peak = max(rates.values())
-    table = pd.DataFrame([_row(case, way, peak, found) for case in cases for way in case.ways])
-    points = pd.DataFrame([_point(name, fixed, case, found) for name, fixed, part in scaling for case in part])
+    table = pd.DataFrame([_row(case, way, peak, results) for case in cases for way in case.ways])
+    points = pd.DataFrame([_point(name, fixed, case, results) for name, fixed, part in scaling for case in part])
     peaks = {f"{task} peak, GFLOP/s": round(rate / 1e9, 1) for task, rate in rates.items()}
     about = about | peaks | {"slopes": _slopes(points)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,29 +54,29 @@ def _seconds(measurements: list[Measurement]) -> list[float]:
     return [second for measurement in measurements for second in measurement.seconds]
 
 
-def _row(case: Case, way: str, peak: float, found: Found) -> dict[str, object]:
-    ours, mine = found[case.name, OURS], found[case.name, way]
-    seconds, memory = _seconds(mine), max(measurement.megabytes for measurement in mine)
+def _row(case: Case, way: str, peak: float, results: Results) -> dict[str, object]:
+    ours, own = results[case.name, OURS], results[case.name, way]
+    seconds, memory = _seconds(own), max(measurement.megabytes for measurement in own)
     flops = least_flops(case, way)
     return {
         "task": case.task,
         "sizes": ", ".join(f"{key} {value}" for key, value in case.sizes.items()),
         "way": way,
-        "processes": len(mine),
+        "processes": len(own),
         "seconds": _rounded(median(seconds)),
         "least": _rounded(min(seconds)),
         "most": _rounded(max(seconds)),
-        "first call": _rounded(median(measurement.first for measurement in mine)),
+        "first call": _rounded(median(measurement.first for measurement in own)),
         "peak MB": round(memory),
-        "MB before": round(median(measurement.before for measurement in mine)),
+        "MB before": round(median(measurement.before for measurement in own)),
         "share of peak": round(flops / median(seconds) / peak, 2) if flops else None,
         "seqmatch / this, time": round(median(_seconds(ours)) / median(seconds), 3),
         "seqmatch / this, memory": round(max(m.megabytes for m in ours) / memory, 3),
     }
 
 
-def _point(name: str, fixed: str, case: Case, found: Found) -> dict[str, object]:
-    measurements = found[case.name, OURS]
+def _point(name: str, fixed: str, case: Case, results: Results) -> dict[str, object]:
+    measurements = results[case.name, OURS]
     return {
         "against": name,
         "fixed": fixed,

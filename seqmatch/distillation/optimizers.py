@@ -1,6 +1,6 @@
 """How distillation updates images and step size: PyTorch's optimisers in functional form, with their state in the open.
 
-Explicit state is what checkpoints save; and an optimiser object would import PyTorch's compiler, seconds a process.
+Explicit state is what checkpoints save; and an optimiser object would import PyTorch's compiler, seconds per process.
 """
 
 import torch

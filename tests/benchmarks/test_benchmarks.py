@@ -11,6 +11,7 @@ from helpers.tiny import TINY, normal
 from benchmarks import cases, launches, plain
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
 from benchmarks.report import Measurement, write
+from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import MEASURES
 from seqmatch.matching.derivatives import classifier
@@ -99,7 +100,7 @@ def test_the_least_work_of_a_convnet_counted_by_hand():
 def test_the_report_holds_ratios_and_slopes(tmp_path):
     case = TINY_CASES[5]
     points = [Case("matching", {"B": 4, "T": steps, "compile": "never", **NET}, (OURS,)) for steps in (1, 2, 4)]
-    found = (
+    results = (
         {
             (case.name, OURS): [Measurement(9.0, [1.0, 3.0, 2.0], 100.0, 50.0)],
             (case.name, PLAIN): [Measurement(9.0, [8.0], 400.0, 50.0), Measurement(9.0, [8.0], 300.0, 50.0)],
@@ -111,7 +112,7 @@ def test_the_report_holds_ratios_and_slopes(tmp_path):
         }
         | {(point.name, OURS): [Measurement(1.0, [point.sizes["T"] * 0.5], 100.0, 50.0)] for point in points}
     )
-    text = write(tmp_path, [case], [("T", "B 4", points)], found, {"processor": "some"})
+    text = write(tmp_path, [case], [("T", "B 4", points)], results, {"processor": "some"})
     table = pd.read_csv(tmp_path / "cases.csv").set_index("way")
     assert table.loc[PLAIN, "seqmatch / this, time"] == 0.25 and table.loc[PLAIN, "seqmatch / this, memory"] == 0.25
     assert table.loc[TUNED, "seqmatch / this, time"] == 0.5
@@ -131,6 +132,12 @@ def test_every_case_names_a_task_and_has_a_name_of_its_own():
         assert len({case.name for case in chosen}) == len(chosen)
         for case in [*chosen, *(point for _, _, points in cases.curves(quick) for point in points)]:
             assert case.task in cases.TASKS
+
+
+def test_the_experiment_that_is_planned_is_one():
+    experiment = config.load(cases.experiment(datasets=2, seeds=3))
+    assert not experiment.warnings and len(experiment.runs) == 2 * 2 * 3
+    assert {(run.ipc, run.subsets) for run in experiment.runs.values() if run.sequential} == {(10, 2), (50, 3)}
 
 
 def test_operators_that_compute_are_counted():
