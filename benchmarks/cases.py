@@ -85,7 +85,7 @@ class Setup:
         return networks.activations(self.spec, self.shape, CLASSES)
 
     def classes_at_once(self, real: int, synthetic: int) -> int:
-        parameters = networks.size(self.spec, self.shape, CLASSES)[2]
+        parameters = networks.count_operations(self.spec, self.shape, CLASSES)[2]
         return classes_at_once(real, synthetic, self.activations, parameters, self.device)
 
     def network(self, name: str = "network") -> nn.Module:
@@ -317,7 +317,7 @@ def least_flops(case: Case, way: str) -> float | None:
     if case.task not in ("matching", "training", "evaluation", "test pass"):
         return None
     setup = Setup(sizes["width"], sizes["pixels"], sizes["channels"], torch.device("cpu"))
-    first, rest, _ = networks.size(setup.spec, setup.shape, CLASSES)
+    first, rest, _ = networks.count_operations(setup.spec, setup.shape, CLASSES)
     if case.task == "test pass":
         return sizes["images"] * (first + rest)
     if case.task == "matching":

@@ -15,20 +15,24 @@ from seqmatch.files.store import load_arrays, load_table, provenance, save_table
 
 
 def main(args):
-    if len(args.snapshots) != len(args.scores):
-        raise SeqmatchError(f"{len(args.snapshots)} files of snapshots, but {len(args.scores)} of scores: one for each")
+    if len(args.snapshots) != len(args.score_tables):
+        raise SeqmatchError(
+            f"{len(args.snapshots)} files of snapshots, but {len(args.score_tables)} of scores: one for each"
+        )
     tables = []
-    for snapshots, scores in zip(args.snapshots, args.scores, strict=True):
+    for snapshots, scores in zip(args.snapshots, args.score_tables, strict=True):
         arrays, header = load_arrays(snapshots, ("matching_losses", "step_size_course"))
         table = convergence_table(arrays["matching_losses"], arrays["step_size_course"], load_table(scores))
         tables.append(runs.add_run(runs.run_of(header["parameters"], "subset"), table))
-    header = provenance(command.parameters(args), [*args.snapshots, *args.scores])
+    header = provenance(command.parameters(args), [*args.snapshots, *args.score_tables])
     save_table(args.out, pd.concat(tables, ignore_index=True).round(8), header)
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--snapshots", type=Path, nargs="+", required=True, help="files of distill_subset.py")
-    arguments.add_argument("--scores", type=Path, nargs="+", required=True, help="their scores, in the same order")
+    arguments.add_argument("snapshots", type=Path, nargs="+", help="files that distill_subset.py wrote")
+    arguments.add_argument(
+        "--score-tables", type=Path, nargs="+", required=True, help="their scores, in the same order"
+    )
     arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
     command.run(main, arguments)

@@ -52,7 +52,7 @@ def main(args):
 
 def check(args):
     """Whether the arguments go together."""
-    if not 1 <= args.subset <= args.subset_count <= args.ipc:
+    if args.ipc == "all" or not 1 <= args.subset <= args.subset_count <= int(args.ipc):
         raise SeqmatchError(
             f"--subset {args.subset} of --subset-count {args.subset_count} at --ipc {args.ipc}: not possible"
         )
@@ -74,9 +74,9 @@ def make_initial(args, job, choosers):
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:
         one = finished_expert(args, job, choosers, args.seed % len(choosers))
-        count = args.ipc * parameterisation.held
+        count = int(args.ipc) * parameterisation.held
         order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), count)
-    part = Part(args.ipc, args.subset_count, args.subset)
+    part = Part(int(args.ipc), args.subset_count, args.subset)
     try:
         initial = initial_subset(real, part, matching.initial_step_size, order, parameterisation)
     except ValueError as error:
@@ -97,7 +97,7 @@ def make_problem(args, job, initial, prefix, trajectories):
         labels=torch.cat(targets).to(job.device),
         new=len(targets[-1]),
         trajectories=trajectories,
-        seed=Seed("distill", args.dataset, args.method, args.ipc, args.seed, args.subset),
+        seed=Seed("distill", args.dataset, args.method, int(args.ipc), args.seed, args.subset),
         device=job.device,
         compile=args.compile,
     )
@@ -133,13 +133,14 @@ if __name__ == "__main__":
         "--objective", choices=OBJECTIVES, help="what is matched; without it, real images stay as they are"
     )
     arguments.add_argument(
-        "--matching", type=json.loads, required=True, metavar="JSON", help="how this subset is distilled; keys: README"
+        "--matching",
+        type=json.loads,
+        required=True,
+        metavar="JSON",
+        help="how this subset is distilled; keys: config/README.md",
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture of the experts")
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
-    arguments.add_argument("--ipc", type=int, required=True, help="images per class of the whole synthetic set")
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    compute.add_run(arguments)
     arguments.add_argument("--subset", type=int, required=True, help="number of this subset, from 1")
     arguments.add_argument("--subset-count", type=int, required=True, help="number of subsets (K)")
     arguments.add_argument("--out", type=Path, required=True, help="snapshots to write (.safetensors)")

@@ -60,7 +60,9 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments, subsets="*")
     arguments.add_argument("--architecture-name", required=True, help="name of the architecture")
-    arguments.add_argument("--matched-on", required=True, help="name of the network the subsets were distilled with")
+    arguments.add_argument(
+        "--matched-on", required=True, help="name of the architecture that the subsets were distilled with"
+    )
     arguments.add_argument("--selection", required=True, help="how the snapshot in the last subset's file was selected")
     arguments.add_argument(
         "--also",

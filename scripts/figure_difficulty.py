@@ -1,4 +1,4 @@
-"""Draw the losses of easy and hard real training images against epochs, a panel a method (Fig. 1 of the paper).
+"""Draw the losses of easy and hard real training images against epochs, one panel per method (Fig. 1 of the paper).
 
 Takes the table that cluster_difficulty.py wrote, or the one beside the figure.
 """

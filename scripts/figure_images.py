@@ -32,7 +32,7 @@ def main(args):
 
 
 def listed(paths, initial):
-    """One row an image to show: its block, class, and where its pixels are."""
+    """One row per image to show: its block, class, and where its pixels are."""
     tables = []
     for number, path in enumerate(paths, start=1):
         labels = load_arrays(path, ("pixels", "labels"))[0]["labels"]

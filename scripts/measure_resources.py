@@ -1,7 +1,7 @@
 """List what the jobs of a data set took: time, processor time, peak memory, and the size of the files they left.
 
 Reads the benchmark files that Snakemake writes; of a job that was interrupted they hold the last attempt. Files that
-are no longer there count as nothing. Writes one row a job.
+are no longer there count as nothing. Writes one row per job.
 """
 
 from pathlib import Path

@@ -81,7 +81,7 @@ def described_experiment(experiment):
 
 def described(run):
     subsets = f", K = {run.subsets}" if run.subsets > 1 else ""
-    return f"{run.method} ({run.architecture}{subsets}, {run.evaluation.networks} networks a seed)"
+    return f"{run.method} ({run.architecture}{subsets}, {run.evaluation.networks} networks per seed)"
 
 
 def machine(accuracies):

@@ -17,11 +17,9 @@ def main(args):
     published = read_published(args.published)
     data, networks = args.published_data, args.published_architectures
     tables = [beside_methods(load_table(path), published, data) for path in args.method_tables]
-    tables += [
-        beside_architectures(load_table(path), published, data, networks) for path in args.architecture_name_tables
-    ]
+    tables += [beside_architectures(load_table(path), published, data, networks) for path in args.architecture_tables]
     table = pd.concat(tables).drop_duplicates()
-    header = provenance(command.parameters(args), [*args.method_tables, *args.architecture_name_tables, args.published])
+    header = provenance(command.parameters(args), [*args.method_tables, *args.architecture_tables, args.published])
     table_formats.write(args.csv, table, header, published_sheets(table))
 
 

@@ -1,14 +1,85 @@
-"""What stands in two places agrees."""
+"""What stands in two places agrees, and the house has its order."""
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 import yaml
+from helpers.parsers import SCRIPTS, TOOLS, parser_of
 from helpers.tiny import ROOT
 
-SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+PACKAGE = ROOT / "seqmatch"
+
+HOUSE = [
+    {"errors", "seeds"},
+    {"config"},
+    {"runtime"},
+    {"files"},
+    {"transforms"},
+    {"data"},
+    {"networks"},
+    {"training"},
+    {"matching"},
+    {"synthetic"},
+    {"distillation"},
+    {"analysis"},
+    {"report"},
+    {"planning"},
+]
+"""Folders, and modules at the top, of the package: each may import what stands before it, and nothing that stands
+after it. Those that share a place do not import each other."""
+
+TORCH_FREE = ("config", "planning", "report", "analysis.convergence", "analysis.difficulty")
+"""Folders and modules that planning a run, or drawing a table or figure, loads."""
+
+OF_FIGURES = "--out"
+"""The only option that means one file or several: a figure is written in several formats."""
+
+
+def module_of(path):
+    """The name of a module, as imports have it."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(path):
+    """Modules of the package that a file imports: anywhere in it, also within functions and for types alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names):
+                names = [alias.name for alias in names]
+            case ast.ImportFrom(module, names, 0):
+                members = [f"{module}.{alias.name}" for alias in names]
+                names = [name if name in MODULES else module for name in members]
+            case ast.ImportFrom():
+                raise AssertionError(f"{path}, line {node.lineno}: a relative import")
+            case _:
+                continue
+        yield from (name for name in names if name.partition(".")[0] == "seqmatch")
+
+
+IMPORTS = {name: set(imported(path)) for name, path in MODULES.items()}
+
+
+def folder_of(module):
+    """The folder of the package that a module lies in; at the top, the module itself."""
+    return module.split(".")[1]
+
+
+def circle(arrows):
+    """The names along a circle of arrows; empty if there is none."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
 
 
 def test_environment_and_project_pin_the_same_versions():
@@ -20,40 +91,95 @@ def test_environment_and_project_pin_the_same_versions():
     assert all("==" in requirement for requirement in pinned)
 
 
-def test_schema_and_key_table_are_those_of_the_models(tmp_path):
-    command = [sys.executable, ROOT / "tools/document_config.py"]
-    subprocess.run([*command, "--schema", tmp_path / "s", "--readme", tmp_path / "r"], check=True, capture_output=True)
-    advice = "run tools/document_config.py"
-    assert (tmp_path / "s").read_text() == (ROOT / "workflow/schemas/config.schema.yaml").read_text(), advice
-    assert (tmp_path / "r").read_text() == (ROOT / "config/README.md").read_text(), advice
+def test_schema_and_tables_of_keys_and_methods_are_those_of_the_models(tmp_path):
+    written = {
+        "--schema": "workflow/schemas/config.schema.yaml",
+        "--readme": "config/README.md",
+        "--methods-page": "docs/methods/README.md",
+    }
+    (tmp_path / "--methods-page").write_text((ROOT / written["--methods-page"]).read_text())
+    options = [word for option in written for word in (option, tmp_path / option)]
+    subprocess.run([sys.executable, ROOT / "tools/document_config.py", *options], check=True, capture_output=True)
+    for option, name in written.items():
+        assert (tmp_path / option).read_text() == (ROOT / name).read_text(), "run tools/document_config.py"
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_every_script_explains_its_arguments(script):
-    result = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True, cwd="/")
+@pytest.mark.parametrize("path", [*SCRIPTS, *TOOLS], ids=lambda path: path.stem)
+def test_every_command_explains_itself(path):
+    result = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=True, cwd="/")
     purpose, _, options = result.stdout.partition("options:")
     assert len(purpose.splitlines()) > 3
-    assert "--out" in options or "--csv" in options or "--schema" in options
+    assert path in TOOLS or "--out" in options or "--csv" in options
 
 
-def test_every_rule_has_a_script_of_its_name():
+def test_every_script_is_run_by_a_rule_and_every_rule_runs_a_script_that_exists():
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    for name in text.split('code=code("')[1:]:
-        assert (ROOT / "scripts" / f"{name.split(chr(34))[0]}.py").exists()
+    assert set(re.findall(r'command\("(\w+)"\)', text)) == {path.stem for path in SCRIPTS}
 
 
-def test_the_library_draws_tables_and_figures_without_torch():
-    drawn = [f"seqmatch.report.{folder}" for folder in ("figures", "tables")]
-    drawn = [f"{name}.{path.stem}" for name in drawn for path in (ROOT / name.replace(".", "/")).glob("[a-z]*.py")]
-    plain = [
-        "config",
-        "analysis.convergence",
-        "analysis.difficulty",
-        "report.html",
-        "report.published",
-        "planning.code",
+def kind(action):
+    """What an option takes: type, choices, and whether that is one, several, or one more each time it is given.
+
+    Of a section of the configuration the type is a closure, which its option and section tell apart.
+    """
+    cells = tuple(cell.cell_contents for cell in getattr(action.type, "__closure__", None) or ())
+    several = action.nargs not in (None, 0, "?")
+    return type(action), getattr(action.type, "__qualname__", None), cells, several, tuple(action.choices or ())
+
+
+def test_options_of_one_name_take_the_same_in_all_commands():
+    kinds = defaultdict(dict)
+    for path in (*SCRIPTS, *TOOLS):
+        for action in parser_of(path)._actions:
+            for option in action.option_strings:
+                kinds[option].setdefault(kind(action), []).append(path.stem)
+    assert len(kinds) > 40
+    different = {option: of for option, of in kinds.items() if len(of) > 1}
+    figures = [path.stem for path in SCRIPTS if path.stem.startswith("figure_")]
+    assert figures in different.pop(OF_FIGURES).values()
+    assert not different
+
+
+def test_the_library_plans_and_draws_without_torch():
+    plain = [name for name in MODULES if any(f"{name}.".startswith(f"seqmatch.{part}.") for part in TORCH_FREE)]
+    assert len(plain) > 30
+    code = f"import sys, {', '.join(plain)}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_imports_run_in_no_circle():
+    """Neither of modules nor of folders, also where they stand within functions or are for types alone."""
+    assert circle(IMPORTS) == []
+    folders = defaultdict(set)
+    for module, imports in IMPORTS.items():
+        if module != "seqmatch":
+            folders[folder_of(module)] |= {folder_of(name) for name in imports - {"seqmatch"}} - {folder_of(module)}
+    assert len(folders) == sum(map(len, HOUSE)) and circle(folders) == []
+
+
+def test_a_folder_imports_from_those_before_it_alone():
+    """The order of the house, `HOUSE`: what is more general stands first, and knows nothing of what is built on it.
+
+    A folder may import from folders before it in this list, not from later ones; a folder that is not in the list has
+    no place yet, and fails.
+    """
+    place = {name: index for index, names in enumerate(HOUSE) for name in names}
+    wrong = [
+        f"{module} imports {name}"
+        for module, imports in IMPORTS.items()
+        for name in imports - {"seqmatch"}
+        if module != "seqmatch"
+        and folder_of(module) != folder_of(name)
+        and place[folder_of(module)] <= place[folder_of(name)]
     ]
-    plain = [f"seqmatch.{name}" for name in plain]
-    modules = ["sys", *plain, *drawn]
-    code = f"import {', '.join(modules)}"
-    subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True, cwd=ROOT)
+    assert not wrong
+
+
+def test_the_top_of_the_package_is_folders_and_at_most_four_modules():
+    assert len(list(PACKAGE.glob("*.py"))) <= 4
+
+
+def test_every_folder_of_the_package_has_its_folder_of_tests():
+    folders = {path.parent.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/**/*.py")}
+    tested = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders <= tested

@@ -22,7 +22,7 @@ GENERAL = [
     ("Top level", Config),
     ("`datasets.*`", sections.Dataset),
     ("`data`", Data),
-    ("`networks.*`", sections.Architecture),
+    ("`architectures.*`", sections.Architecture),
     ("`experts.*`", sections.Experts),
 ]
 FURTHER = [
@@ -73,8 +73,8 @@ def main(args):
     save_text(args.schema, yaml.safe_dump(Config.model_json_schema(), sort_keys=False, allow_unicode=True, width=110))
     tables = [*(section(*each) for each in GENERAL), *matching(), *(section(*each) for each in FURTHER)]
     save_text(args.readme, INTRODUCTION + "".join(tables))
-    before, _, after = args.methods.read_text(encoding="utf-8").split(MARK)
-    save_text(args.methods, MARK.join([before, f"\n{methods()}", after]))
+    before, _, after = args.methods_page.read_text(encoding="utf-8").split(MARK)
+    save_text(args.methods_page, MARK.join([before, f"\n{methods()}", after]))
 
 
 def matching():
@@ -161,5 +161,5 @@ if __name__ == "__main__":
     root = Path(__file__).resolve().parents[1]
     arguments.add_argument("--schema", type=Path, default=root / "workflow/schemas/config.schema.yaml")
     arguments.add_argument("--readme", type=Path, default=root / "config/README.md")
-    arguments.add_argument("--methods", type=Path, default=root / "docs/methods/README.md")
+    arguments.add_argument("--methods-page", type=Path, default=root / "docs/methods/README.md")
     command.run(main, arguments)

@@ -53,7 +53,7 @@ def main(args):
 
 def costs_table(experiment: config.Experiment) -> pd.DataFrame:
     """One row per job that costs anything: data set, rule, operations, and bytes that stay on the disk."""
-    scale = Scale(experiment, networks.size)
+    scale = Scale(experiment, networks.count_operations)
     rows = [
         {"dataset": job.wildcards["dataset"], "rule": job.rule, "job": job.log}
         | asdict(RULES[job.rule].cost(scale, job.wildcards))

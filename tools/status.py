@@ -1,6 +1,6 @@
 """Print what is done, running, stopped, failed and waiting, cell by cell, with the accuracies so far.
 
-Asks Snakemake which jobs are to be run, and reads the logs of these: a job writes a line a minute at least, and one
+Asks Snakemake which jobs are to be run, and reads the logs of these: a job writes at least one line per minute, and one
 when it is done, so a log that has grown lately and does not end so is that of a running job.
 """
 

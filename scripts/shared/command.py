@@ -5,6 +5,7 @@ Imported first by each script: it puts the checkout on the path, so that scripts
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -24,11 +25,12 @@ DONE = "done"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """An argument parser whose help is the script's own docstring."""
+    """An argument parser whose help is the script's own docstring; options have to be written out."""
     return argparse.ArgumentParser(
         description=description,
         epilog="The first line of a job's log shows a full command; put `uv run` before it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
 
 
@@ -51,6 +53,13 @@ def add_configuration(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--configuration", type=json.loads, required=True, metavar="JSON", help="what the configuration sets, as JSON"
     )
+
+
+def images_per_class(text: str) -> str:
+    """The value of --ipc: a number, or `all`, as it stands in names of files."""
+    if not re.fullmatch(r"[1-9]\d*|all", text):
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 1, or `all`")
+    return text
 
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:

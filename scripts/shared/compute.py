@@ -52,6 +52,16 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def add_run(arguments: argparse.ArgumentParser) -> None:
+    """Which run a job is of."""
+    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument(
+        "--ipc", type=command.images_per_class, required=True, metavar="N", help="images per class, or all"
+    )
+    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+
+
 def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") -> None:
     """A synthetic set, its data set, which run it is of, and how networks are trained on it.
 
@@ -65,10 +75,7 @@ def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") ->
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
-    arguments.add_argument("--ipc", required=True, help="images per class, or all")
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    add_run(arguments)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,12 @@ def run(description: str, draw: Callable[[pd.DataFrame], Figure]) -> None:
     arguments = command.parser(description)
     arguments.add_argument("table", type=Path, help="table to draw, such as the one beside a figure (.csv)")
     arguments.add_argument("--dataset", help="of a larger table, only the rows of this data set")
-    arguments.add_argument("--ipc", help="of a larger table, only the rows of so many images per class")
+    arguments.add_argument(
+        "--ipc",
+        type=command.images_per_class,
+        metavar="N",
+        help="of a larger table, only the rows of so many images per class",
+    )
     arguments.add_argument(
         "--out", type=Path, nargs="+", required=True, help="figures (.pdf, .png) and table of its rows (.csv) to write"
     )

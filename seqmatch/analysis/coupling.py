@@ -25,6 +25,7 @@ from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.subset import Subset
+from seqmatch.training.classes import by_class
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import Labelled, Position, Stage
 
@@ -174,8 +175,7 @@ def halves(norms: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         SeqmatchError: a class has fewer than two images.
     """
     larger, smaller = (torch.zeros(len(labels), dtype=torch.bool) for _ in range(2))
-    for label in labels.unique().tolist():
-        indices = (labels == label).nonzero().squeeze(1)
+    for label, indices in by_class(labels).items():
         half = len(indices) // 2
         if not half:
             raise SeqmatchError(f"class {label} has a single synthetic image; two halves need an ipc of at least 2")

@@ -87,12 +87,10 @@ class Method:
 
     title: str
     """What moves the images, in a few words."""
-    page: str
-    """Its page in docs/methods; empty for none."""
-    source: str
-    """The publication of its usual values."""
-    section: type[Section]
-    """The keys of `matching` that it reads."""
+    page: str = ""
+    """Its page in docs/methods, if it has one."""
+    source: str = ""
+    """The publication of its usual values, if it has any."""
     objective: str | None = None
     """A key of `OBJECTIVES`; None where images stay as they are."""
     subsets: Literal["none", "one", "any"] = "one"
@@ -107,6 +105,13 @@ class Method:
     """Operations of the data set's augmentation that its evaluation leaves out, unless that is set."""
     flat: bool = False
     """Whether it matches sharpness-aware experts (`rho`)."""
+
+    @property
+    def section(self) -> type[Section]:
+        """The keys of `matching` that it reads: those of its objective, where it has one."""
+        if self.objective is not None:
+            return objective_of(self.objective).section
+        return WholeData if self.subsets == "none" else Coreset
 
     @property
     def reads(self) -> list[str]:
@@ -170,8 +175,6 @@ METHODS = {
     "random": Method(
         title="nothing: real images, at random",
         page="coresets",
-        source="",
-        section=Coreset,
         subsets="any",
         fixed={"initial": "random"},
     ),
@@ -179,7 +182,6 @@ METHODS = {
         title="nothing: real images whose mean features are those of all",
         page="coresets",
         source="Welling 2009",
-        section=Coreset,
         subsets="any",
         fixed={"initial": "herding"},
     ),
@@ -187,7 +189,6 @@ METHODS = {
         title="nothing: real images that cover all others",
         page="coresets",
         source="Sener & Savarese 2018",
-        section=Coreset,
         subsets="any",
         fixed={"initial": "k-center"},
     ),
@@ -195,7 +196,6 @@ METHODS = {
         title="each class's gradient in networks that learn along the way",
         page="dc",
         source="Zhao, Mopuri & Bilen 2021",
-        section=GradientMatching,
         objective="gradient",
         fixed={"augment_matching": False},
     ),
@@ -203,28 +203,24 @@ METHODS = {
         title="the same, augmented",
         page="dc",
         source="Zhao & Bilen 2021",
-        section=GradientMatching,
         objective="gradient",
     ),
     "dm": Method(
         title="each class's mean features in random networks",
         page="dm",
         source="Zhao & Bilen 2023",
-        section=DistributionMatching,
         objective="distribution",
     ),
     "mtt": Method(
         title="parts of expert trajectories",
         page="mtt",
         source="Cazenavette et al. 2022",
-        section=TrajectoryMatching,
         objective="trajectory",
     ),
     "ftd": Method(
         title="parts of flatter expert trajectories; images averaged",
         page="ftd",
         source="Du et al. 2022",
-        section=TrajectoryMatching,
         objective="trajectory",
         usual={"ema": 0.999},  # published: 0.999 to 0.9999
         flat=True,
@@ -233,7 +229,6 @@ METHODS = {
         title="each class's gradient in networks that learn from real images; stored images are grids of smaller ones",
         page="idc",
         source="Kim et al. 2022",
-        section=CondensationMatching,
         objective="condensation",
         usual={
             "parameterisation": "multi-formation",
@@ -254,9 +249,6 @@ METHODS = {
     ),
     "whole": Method(
         title="nothing: training on all real data, for comparison",
-        page="",
-        source="",
-        section=WholeData,
         subsets="none",
     ),
 }

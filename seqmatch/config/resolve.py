@@ -1,8 +1,8 @@
 """From what the configuration says to what is run: one `Run` for each data set, method, and number of images per class.
 
 Settings are layered: the usual values of the method, the general section, the cell's, the stage's own; the last one
-that sets a key decides it. A method takes from the general sections what it reads; in its own stages it is told of keys
-that it does not read.
+that sets a key decides it. A method takes from the general sections what it reads; in its own stages a key that it does
+not read is an error.
 """
 
 from collections.abc import Iterator, Mapping

@@ -28,7 +28,7 @@ def _ascending(values: list[float]) -> list[float]:
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""A folder or a URL: no control characters, which no path of good will has, and which garble commands and messages."""
+"""A folder or a URL: no control characters, which no honest path contains, and which garble commands and messages."""
 Count = Annotated[int, Field(strict=True, ge=1)]
 BatchSize = Annotated[int, Field(strict=True, ge=2)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
@@ -119,7 +119,7 @@ class Training(Section):
         0.0, description="probability that a batch is cut and mixed (CutMix), after DSA"
     )
 
-    batch_size: BatchSize = Field(256, description="images a step; a leftover of one joins the batch before it")
+    batch_size: BatchSize = Field(256, description="images per step; a leftover of one joins the batch before it")
     momentum: Fraction = Field(0.0, description="momentum of SGD")
     weight_decay: NotNegative = Field(0.0, description="L2 penalty")
     decay_at: Annotated[list[Fraction], AfterValidator(_ascending)] = Field(
@@ -204,7 +204,7 @@ class Matching(Stored):
     """How one subset is distilled, whatever is matched: the keys that all methods share which move images."""
 
     initial: Initial = Field(
-        "random", description="which real images a subset starts from; the latter two see them through an expert's eyes"
+        "random", description="which real images a subset starts from, the latter two in the features of an expert"
     )
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
@@ -302,12 +302,12 @@ class Evaluation(Training):
 
 
 class Selection(Section):
-    """How one snapshot is chosen: on the validation split, or the last one where there is none. Never on test data."""
+    """How a snapshot is selected: on the validation split, or the last one where there is none. Never on test data."""
 
     networks: Count = Field(1, description="networks that score each snapshot")
     also: list[Literal["last", "test"]] = Field(
         ["last", "test"],
-        description="other choices evaluated beside it on the matched network; `test` is the field's usual protocol, "
+        description="other selections evaluated beside it on the matched architecture; `test` is what the field does, "
         "and optimistic; nothing is distilled after it",
     )
 

@@ -16,7 +16,7 @@ LARGEST = 2**30
 MOST_MEMBERS = 1000
 """Files and folders in a tar file; CIFAR's have nine."""
 
-PIECE = 2**20
+CHUNK = 2**20
 
 
 def unpack_tar(archive: Path, folder: Path, largest: int = LARGEST) -> None:
@@ -65,10 +65,10 @@ def _unzip(archive: Path, file: BinaryIO, largest: int) -> None:
     written = 0
     try:
         with gzip.open(archive) as packed:
-            while piece := packed.read(PIECE):
-                written += len(piece)
+            while chunk := packed.read(CHUNK):
+                written += len(chunk)
                 if written > largest:
                     raise SeqmatchError(f"{archive}: refused: it unpacks to more than {largest:,} bytes")
-                file.write(piece)
+                file.write(chunk)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None

@@ -35,8 +35,8 @@ class Standardization:
         """uint8 (N, C, H, W) to float32 of the same shape."""
         mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
         scaled = torch.empty(images.shape, device=images.device)
-        for piece, out in zip(images.split(CHUNK), scaled.split(CHUNK), strict=True):
-            torch.div(unit_interval(piece) - mean, std, out=out)
+        for chunk, out in zip(images.split(CHUNK), scaled.split(CHUNK), strict=True):
+            torch.div(unit_interval(chunk) - mean, std, out=out)
         return scaled
 
     def invert(self, images: Tensor) -> Tensor:
@@ -75,8 +75,8 @@ class Whitening:
         """uint8 (N, C, H, W) to float32 of the same shape."""
         mean, matrix = self.mean.to(images.device), self.matrix.to(images.device)
         whitened = torch.empty(images.shape, device=images.device)
-        for piece, out in zip(images.split(CHUNK), whitened.split(CHUNK), strict=True):
-            torch.mm(unit_interval(piece).flatten(1) - mean, matrix, out=out.view(len(piece), -1))
+        for chunk, out in zip(images.split(CHUNK), whitened.split(CHUNK), strict=True):
+            torch.mm(unit_interval(chunk).flatten(1) - mean, matrix, out=out.view(len(chunk), -1))
         return whitened
 
     def invert(self, images: Tensor) -> Tensor:
@@ -109,8 +109,8 @@ def fit_standardization(images: Tensor, index: Tensor | None = None) -> Standard
         index: int64, (n,).
     """
     counts = torch.zeros(images.shape[1], LEVELS, dtype=torch.int64)
-    for piece in _pieces(images, index):
-        for channel, pixels in enumerate(piece.transpose(0, 1).flatten(1)):
+    for chunk in _chunks(images, index):
+        for channel, pixels in enumerate(chunk.transpose(0, 1).flatten(1)):
             counts[channel] += torch.bincount(pixels, minlength=LEVELS)
     level = torch.arange(LEVELS, dtype=torch.float64) / (LEVELS - 1)
     share = counts / counts.sum(dim=1, keepdim=True).double()
@@ -127,22 +127,22 @@ def fit_whitening(images: Tensor, regularization: float, index: Tensor | None = 
         regularization: r, added to the eigenvalues.
         index: int64, (n,).
     """
-    mean, covariance = _moments(_pieces(images.flatten(1), index))
+    mean, covariance = _moments(_chunks(images.flatten(1), index))
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     matrix = (vectors * (eigenvalues.clamp_min(0) + regularization).rsqrt()) @ vectors.T
     return Whitening(mean.float(), matrix.float())
 
 
-def _moments(pieces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), in float64, of pieces of uint8 pixels (≤ CHUNK, D), on the scale of [0, 1].
+def _moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D), in float64, of chunks of uint8 pixels (≤ CHUNK, D), on the scale of [0, 1].
 
     Second moments about the middle grey level are whole numbers, and those of CHUNK images are below 2^24: single
     precision computes them without any rounding, at twice the speed of double.
     """
     count, first, second = 0, 0.0, None
-    for piece in pieces:
-        levels, size = piece.float() - MIDDLE_LEVEL, piece.shape[1]
-        count += len(piece)
+    for chunk in chunks:
+        levels, size = chunk.float() - MIDDLE_LEVEL, chunk.shape[1]
+        count += len(chunk)
         second = torch.zeros(size, size, dtype=torch.float64) if second is None else second
         first = first + levels.sum(dim=0).double()
         for left in range(0, size, BLOCK):  # the blocks above the diagonal: half the work
@@ -153,7 +153,7 @@ def _moments(pieces: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     return (mean + MIDDLE_LEVEL) / 255, covariance
 
 
-def _pieces(images: Tensor, index: Tensor | None) -> Iterable[Tensor]:
+def _chunks(images: Tensor, index: Tensor | None) -> Iterable[Tensor]:
     """Images at `index`, or all, CHUNK at a time."""
     return images.split(CHUNK) if index is None else (images[part] for part in index.split(CHUNK))
 

@@ -94,8 +94,8 @@ def _checksum(path: Path) -> tuple[int, str, str]:
         if place is None:
             raise ValueError("no checksum")
         hashed = hashlib.sha256(size + head[: place.start(1)] + UNSEALED.encode() + head[place.end(1) :])
-        while piece := file.read(2**20):
-            hashed.update(piece)
+        while chunk := file.read(2**20):
+            hashed.update(chunk)
     return 8 + place.start(1), place[1].decode(), hashed.hexdigest()
 
 

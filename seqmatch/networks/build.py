@@ -65,8 +65,8 @@ def written(network: nn.Module, image: Tensor) -> list[int]:
     return sizes
 
 
-def size(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
-    """Operations of one image's forward pass in the first convolution and in all other layers, and parameters.
+def count_operations(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
+    """Operations of one image's forward pass in the first layer and in all others, and parameters.
 
     Counts two operations for each multiplication of convolutions and linear layers.
 
@@ -77,8 +77,8 @@ def size(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     written = activations(spec, shape, classes)
     operations = [2.0 * count * layer.weight[0].numel() for count, layer in zip(written, layers, strict=True)]
-    heads = sum(2.0 * module.weight.numel() for module in network.modules() if isinstance(module, nn.Linear))
-    return operations[0], sum(operations[1:]) + heads, sum(parameter.numel() for parameter in network.parameters())
+    operations += [2.0 * module.weight.numel() for module in network.modules() if isinstance(module, nn.Linear)]
+    return operations[0], sum(operations[1:]), sum(parameter.numel() for parameter in network.parameters())
 
 
 def build(

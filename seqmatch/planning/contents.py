@@ -1,6 +1,7 @@
 """What tables are made of: which runs they show, and beside which published numbers. Imports no torch."""
 
 import hashlib
+from collections.abc import Collection
 
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import IMAGENET_SUBSETS
@@ -24,11 +25,10 @@ def in_table1(experiment: Experiment, run: Run) -> bool:
     return not in_table3(experiment, run)
 
 
-def in_contrasts(experiment: Experiment, run: Run) -> bool:
+def in_contrasts(contrasts: Collection[tuple[str, str, str, str]], run: Run) -> bool:
     """Whether a run is compared with another one."""
     return any(
-        (run.dataset, str(run.ipc)) == (dataset, ipc) and run.method in methods
-        for dataset, ipc, *methods in contrasts(experiment)
+        (run.dataset, str(run.ipc)) == (dataset, ipc) and run.method in methods for dataset, ipc, *methods in contrasts
     )
 
 

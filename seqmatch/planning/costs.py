@@ -20,7 +20,7 @@ NUMBER = 4
 """Bytes of a float32."""
 
 Measure = Callable[[config.Architecture, tuple[int, int, int], int], tuple[float, float, int]]
-"""A network, shape and number of classes to its operations and parameters, as `seqmatch.networks.size` counts them."""
+"""An architecture, shape and number of classes to what `seqmatch.networks.count_operations` gives."""
 
 
 @dataclass(frozen=True)

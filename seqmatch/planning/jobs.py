@@ -6,7 +6,8 @@ done stands in workflow/rules. The log and the benchmark file of a job are named
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -103,10 +104,6 @@ def _distinct(rule: str, wildcards: Iterator[Wildcards]) -> list[Job]:
     return list({tuple(values.values()): Job(rule, values) for values in wildcards}.values())
 
 
-def _datasets(experiment: Experiment) -> Iterator[Wildcards]:
-    return ({"dataset": run.dataset} for run in experiment.runs.values())
-
-
 def _sources(experiment: Experiment) -> Iterator[Wildcards]:
     sources = (experiment.config.datasets[run.dataset].source for run in experiment.runs.values())
     return ({"source": source} for source in sources if source in DOWNLOADED)
@@ -167,7 +164,7 @@ def _cells(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wil
     )
 
 
-def _datasets_of(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
+def _datasets(wanted: Callable[[Run], bool] = bool) -> Callable[[Experiment], Iterator[Wildcards]]:
     return lambda experiment: ({"dataset": run.dataset} for run in experiment.runs.values() if wanted(run))
 
 
@@ -184,30 +181,17 @@ def _in(table: Callable[[Experiment, Run], bool]) -> Callable[[Experiment], bool
     return lambda experiment: any(table(experiment, run) for run in experiment.runs.values())
 
 
-def _training(outputs: tuple[str, ...], jobs: Any, cost: Any, minutes: int) -> Rule:
-    return Rule(outputs, jobs, cost, minutes, trains=True)
-
-
 def _drawing(output: str, jobs: Any) -> Rule:
     """A table or figure: seconds where Snakemake itself runs."""
     return Rule((output,), jobs, costs.nothing, 10, trains=False)
 
 
-def _distilled(run: Run) -> bool:
-    return run.distilled
-
-
-def _divisible(run: Run) -> bool:
-    return run.divisible
-
-
-def _sequential(run: Run) -> bool:
-    return run.sequential
-
+_training = partial(Rule, trains=True)
+_distilled, _divisible, _sequential = map(attrgetter, ("distilled", "divisible", "sequential"))
 
 RULES = {
     "fetch_data": Rule(("data/{source}/files.json",), _sources, costs.nothing, 240, trains=False),
-    "prepare_dataset": Rule(("results/{dataset}/data.safetensors",), _datasets, costs.preparation, 60, trains=False),
+    "prepare_dataset": Rule(("results/{dataset}/data.safetensors",), _datasets(), costs.preparation, 60, trains=False),
     "train_experts": _training(
         ("results/{dataset}/experts/{recipe}/shard{shard}.safetensors",), _experts, costs.experts, 240
     ),
@@ -233,7 +217,7 @@ RULES = {
     "collect_coupling": _drawing("results/coupling.csv", _once(_any(_divisible))),
     "collect_stages": _drawing("results/stages.csv", _once(_any(_sequential))),
     "collect_convergence": _drawing("results/{dataset}/convergence-ipc{ipc}.csv", _cells(_distilled)),
-    "measure_resources": _drawing("results/{dataset}/resources.csv", _datasets),
+    "measure_resources": _drawing("results/{dataset}/resources.csv", _datasets()),
     "collect_resources": _drawing("results/resources.csv", _once()),
     "table1": _drawing("results/table1.csv", _once(_in(contents.in_table1))),
     "table3": _drawing("results/table3.csv", _once(_in(contents.in_table3))),
@@ -245,13 +229,13 @@ RULES = {
     "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),
-    "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets_of(_divisible)),
+    "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets(_divisible)),
     "figure_stages": _drawing(f"{FIGURES}/stages-ipc{{ipc}}.png", _cells(_sequential)),
     "figure_images": _drawing(
         f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(lambda run: run.subsets > 0)
     ),
     "figure_initial": _drawing(f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(_distilled)),
-    "figure_resources": _drawing(f"{FIGURES}/resources.png", _datasets),
+    "figure_resources": _drawing(f"{FIGURES}/resources.png", _datasets()),
 }
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
 

@@ -97,7 +97,7 @@ def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> 
     Args:
         activations: numbers that each convolution writes for one image.
     """
-    largest = max(budget_of(device).chunk_bytes // (NUMBER_BYTES * max(activations)), 1)
+    largest = max(budget_of(device).chunk_bytes // (NUMBER_BYTES * max(activations, default=1)), 1)
     fewest = -(-batch // largest)
     sizes = [-(-batch // chunks) for chunks in range(fewest, 2 * fewest)]
     return min(sizes, key=lambda size: -batch % size)

@@ -26,12 +26,14 @@ from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.formation import decode
+from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import make_phases, train
 
 SETTINGS = config.Evaluation(epochs=6)
 COUPLING = config.Coupling(networks=2, records=2, draws=3)
+MIXED = Parameterisation("multi-formation", 2)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
 LEARNER = Learner(NEW_NETWORK, SETTINGS, ["crop"])
 
@@ -79,10 +81,10 @@ def test_a_stored_image_amplifies_as_the_images_that_it_holds(case, soft):
     """Against autograd through the sum of their losses, one stored image alone."""
     network, images, labels, _ = case
     shares = normal(24, 3, name="shares", dtype=torch.float64).softmax(1) if soft else None
-    subset = Subset(images, labels, 0.1, 2, shares)
+    subset = Subset(images, labels, 0.1, MIXED, shares)
     theta = list(network.parameters())
     direction = random_direction(theta, Seed("v"))
-    loss = stored_loss(classification_loss(network), 2)
+    loss = stored_loss(classification_loss(network), MIXED)
     estimates = squared_amplification(loss, theta, subset.images, stored_labels(subset), [direction], 4)
     for index in range(6):
         stored = images[[index]].clone().requires_grad_()

@@ -29,7 +29,6 @@ def snapshots():
         images=torch.stack([noise, images, images + 0.1]),
         step_sizes=torch.tensor([0.05, 0.06, 0.07], dtype=torch.float64),
         labels=labels,
-        formation=torch.tensor(1),
         matching_losses=torch.zeros(9, dtype=torch.float64),
         step_size_course=torch.zeros(9, dtype=torch.float64),
     )

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import jsonschema
 import pytest
@@ -37,7 +38,7 @@ FAULTS = [
     ({"datasets__digits__path": "x"}, "datasets.digits.path = x: digits takes none", "data.mirrors"),
     ({"datasets__digits__source": "imagefolder"}, "datasets.digits.path: missing; imagefolder needs the folder"),
     ({"datasets__digits__image_size": 4}, "datasets.digits.image_size = 4", "8"),
-    ({"data": {"sources": {"digits": ["x"]}}}, "data.mirrors.digits", "cifar10"),
+    ({"data": {"mirrors": {"digits": ["x"]}}}, "data.mirrors.digits", "cifar10"),
     ({"cells__1__dataset": "digit"}, "cells[1].dataset = digit: not defined; did you mean digits?", "allowed: digits"),
     ({"cells__1__methods": {"mmt": None}}, "cells[1].methods.mmt: unknown method", "dc, dsa, dm, mtt"),
     ({"cells__1__ipc": 1}, "cells[1].methods.seqmatch-mtt.stages: 2 subsets of ipc 1",),
@@ -69,9 +70,9 @@ FAULTS = [
     ({"matching__lr_images": float("inf")}, "matching.lr_images = inf", "finite"),
     ({"datasets__digits__augmentation": ["colour"]}, "datasets.digits.augmentation[0] = 'colour'", "'color'"),
     ({"datasets__digits__validation_fraction": 1}, "datasets.digits.validation_fraction = 1"),
-    ({"networks__convnet__norm": "batch"}, "networks.convnet.norm = batch", "instance or none"),
-    ({"networks__convnet__depth": 9}, "networks.convnet.depth = 9", "7"),
-    ({"experts__convnet__network": "x"}, "experts.convnet.architecture = x: not defined"),
+    ({"architectures__convnet__norm": "batch"}, "architectures.convnet.norm = batch", "instance or none"),
+    ({"architectures__convnet__depth": 9}, "architectures.convnet.depth = 9", "7"),
+    ({"experts__convnet__architecture": "x"}, "experts.convnet.architecture = x: not defined"),
     ({"experts__convnet__epochs": 3}, "experts.convnet.epochs = 3: cells[1].methods.mtt can match up to epoch 15"),
     ({"experts": {}}, "experts: missing"),
     ({"matching__experts": "x"}, "experts = x: not defined; allowed: convnet"),
@@ -87,7 +88,7 @@ FAULTS = [
     ({"datasets__Bad/Name": {"source": "digits"}}, "Bad/Name"),
     ({"datasets__a\nb": {"source": "digits"}}, "datasets.'a\\nb'"),
     ({"datasets__digits__path": "a\0b"}, "datasets.digits.path = 'a\\x00b'", "pattern"),
-    ({"data": {"sources": {"mnist": ["a\nb"]}}}, "data.mirrors.mnist[0] = 'a\\nb'", "pattern"),
+    ({"data": {"mirrors": {"mnist": ["a\nb"]}}}, "data.mirrors.mnist[0] = 'a\\nb'", "pattern"),
 ]  # fmt: skip
 
 
@@ -248,3 +249,13 @@ def test_a_section_within_a_section_is_layered_key_by_key():
     (dc,), (idc,) = runs["dc"].stages, runs["idc"].stages
     assert (dc.learner.momentum, dc.learner.batch_size, dc.augment_matching) == (0.3, 256, False)
     assert (idc.learner.momentum, idc.learner.cutmix, idc.learner.batch_size) == (0.3, 0, 64)
+
+
+def test_a_default_that_a_learner_inherits_reaches_the_job_as_a_parameter():
+    """So that another default reruns it: the job's own code does not change with it."""
+    raw = copy.deepcopy(DEFAULT)
+    raw["cells"][1]["methods"] = {"dc": None, "idc": None}
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
+    given = [json.loads(runs[name].stages[0].model_dump_json())["learner"] for name in ("dc", "idc")]
+    assert [set(learner) for learner in given] == [set(config.Training.model_fields)] * 2
+    assert given[0]["batch_size"] == config.Training().batch_size

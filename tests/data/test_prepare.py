@@ -146,7 +146,7 @@ def test_whitening_against_kornia():
     assert (fitted.invert(fitted.apply(images)) - theirs.inverse_transform(expected)).abs().max() < 1e-4
 
 
-def test_large_data_are_normalised_in_pieces():
+def test_large_data_are_normalised_in_chunks():
     images = some_images(count=2500, channels=3, size=8)
     fitted = normalization.fit_standardization(images)
     mean, std = fitted.mean.view(-1, 1, 1), fitted.std.view(-1, 1, 1)

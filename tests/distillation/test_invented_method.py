@@ -56,7 +56,7 @@ def experiment(monkeypatch):
         cost=lambda matching, images: Passes(forward=images.union),
         needs="nothing",
     )
-    method = Method(title="the mean of each class", page="", source="", section=Matching, objective="centre")
+    method = Method(title="the mean of each class", objective="centre")
     monkeypatch.setitem(OBJECTIVES, "centre", objective)
     monkeypatch.setitem(METHODS, "centre", method)
     killed_at.clear()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 GPUS = CONFIGURATION.with_name("gres.conf")
-OURS = "# A test cluster of seqmatch's tests/cluster.py, removed when its test ends.\n"
+OURS = "# A test cluster of seqmatch's tests/helpers/cluster.py, removed when its test ends.\n"
 FOLDERS = f"{tempfile.gettempdir()}/seqmatch-slurm-"
 MARK = "SEQMATCH_TEST_CLUSTER"  # in the environment of all that belongs to the cluster
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")

@@ -45,6 +45,25 @@ TINY = {
     ],
 }
 
+EVERYTHING = TINY | {
+    "datasets": TINY["datasets"]
+    | {
+        "nette": {"source": "imagenette", "path": "data/imagenet", "validation_fraction": 0.0},
+        "mnist": {"source": "mnist", "augmentation": []},
+    },
+    "cells": [
+        *TINY["cells"],
+        {"dataset": "nette", "ipc": 1, "methods": {"random": None, "mtt": None}},
+        {
+            "dataset": "mnist",
+            "ipc": 2,
+            "architectures": [],
+            "methods": {"herding": None, "dm": None, "seqmatch-idc": {"stages": [{}, {}]}},
+        },
+    ],
+}
+"""Has jobs of every rule."""
+
 
 def copy_project(folder: Path, configuration: dict) -> Path:
     """What the workflow needs, with a configuration of its own."""

@@ -26,7 +26,7 @@ def test_operations_of_a_network_are_counted_as_pytorch_counts_them():
     from torch.utils.flop_counter import FlopCounterMode
 
     spec, shape = config.Architecture(family="convnet", width=8, depth=3), (3, 32, 32)
-    first, rest, parameters = networks.size(spec, shape, 10)
+    first, rest, parameters = networks.count_operations(spec, shape, 10)
     network = networks.build(spec, shape, 10, Seed("n"))
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
         network(torch.zeros(1, *shape))
@@ -37,7 +37,7 @@ def test_operations_of_a_network_are_counted_as_pytorch_counts_them():
 def test_costs_of_one_cell_by_hand():
     """CIFAR-10 with ten images per class: the numbers of the paper's hyperparameters, multiplied out."""
     experiment = config.load(config.read(ROOT / "config/cifar10.yaml"))
-    first, rest, parameters = networks.size(experiment.config.architectures["convnet"], (3, 32, 32), 10)
+    first, rest, parameters = networks.count_operations(experiment.config.architectures["convnet"], (3, 32, 32), 10)
     assert parameters == 320_010
     by_rule = dict(list(costs_table(experiment).groupby("rule")))
     experts = by_rule["train_experts"]

@@ -62,7 +62,7 @@ def coupling(methods=("mtt", "seqmatch-mtt"), seeds=4):
     return pd.DataFrame(rows, columns=["method", "ipc", "seed", "half", "network", "amplification", "accuracy"])
 
 
-def course(methods=("mtt", "seqmatch-mtt")):
+def convergence(methods=("mtt", "seqmatch-mtt")):
     rows = [
         (method, seed, subset, quantity, iteration, 5, 1.0 + seed + iteration)
         for method in methods
@@ -145,8 +145,8 @@ def test_two_points_or_points_above_each_other_have_no_line():
     assert not [text for text in figure.legends[0].get_texts() if "slope" in text.get_text()]
 
 
-def test_the_course_has_a_row_of_panels_a_stage_and_says_how_it_is_smoothed():
-    figure = convergence_figure(course())
+def test_the_convergence_figure_has_a_row_of_panels_per_stage_and_says_how_it_is_smoothed():
+    figure = convergence_figure(convergence())
     titles = [panel.get_title() for panel in figure.axes]
     assert titles[0] == "$S_1$: matching loss" and titles[-1] == "$S_2$: validation accuracy, %" and len(titles) == 6
     assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2, 1, 1, 1]
@@ -158,8 +158,8 @@ def test_the_course_has_a_row_of_panels_a_stage_and_says_how_it_is_smoothed():
     assert second.get_color() == figure.axes[1].lines[1].get_color()  # SeqMatch's in every panel
 
 
-def test_a_course_without_validation_has_two_panels():
-    table = course()
+def test_without_validation_there_are_two_panels_per_stage():
+    table = convergence()
     assert len(convergence_figure(table[table["quantity"] != "validation"]).axes) == 4
 
 
@@ -231,9 +231,9 @@ METHODS = ("dc", "dsa", "dm", "mtt", "ftd", "seqmatch-mtt", "seqmatch-ftd")
         lambda: difficulty_figure(difficulty(METHODS)),
         lambda: losses_figure(losses(METHODS)),
         lambda: coupling_figure(coupling(METHODS)),
-        lambda: convergence_figure(course(METHODS)),
+        lambda: convergence_figure(convergence(METHODS)),
     ],
-    ids=["difficulty", "losses", "coupling", "course"],
+    ids=["difficulty", "losses", "coupling", "convergence"],
 )
 def test_no_label_is_clipped(draw):
     figure = draw()

@@ -14,10 +14,10 @@ def ours(dataset="mine", methods=("mtt", "seqmatch-mtt", "herding"), ipc="10"):
         {"dataset": dataset, "ipc": ipc, "method": method, "accuracy_mean": 50.0 + index, "accuracy_std": 1.0}
         for index, method in enumerate(methods)
     ]
-    return pd.DataFrame(rows).assign(network="convnet")
+    return pd.DataFrame(rows).assign(architecture="convnet")
 
 
-def test_every_published_number_has_a_source():
+def test_every_published_number_has_a_reference():
     found = read_published(PATH)
     assert len(found) > 100 and found["source"].str.len().min() > 5
     assert found["accuracy_mean"].between(5, 100).all()
@@ -49,7 +49,7 @@ def test_cells_without_published_numbers_are_compared_with_nothing():
 
 
 def test_other_architectures_are_compared_on_the_same_one():
-    own = ours(ipc="50").rename(columns={"network": "architecture"}).assign(architecture="mine18")
+    own = ours(ipc="50").assign(architecture="mine18")
     table = beside_architectures(own, read_published(PATH), {"mine": "cifar10"}, {"mine18": "ResNet18"})
     rows = table.set_index("method")
     assert rows.loc["mtt", ["published_mean", "run_mean"]].tolist() == [61.9, 50.0]

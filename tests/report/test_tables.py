@@ -6,6 +6,7 @@ from helpers.tiny import ROOT
 from scipy import stats
 
 from seqmatch import config
+from seqmatch.config.experiment import SECTIONS
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import save_table
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
@@ -13,7 +14,7 @@ from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
 from seqmatch.report.tables.methods import methods_sheets, methods_table
-from seqmatch.report.tables.settings import MATTERS, settings_sheets, settings_table
+from seqmatch.report.tables.settings import UNSET, settings_sheets, settings_table
 from seqmatch.report.tables.stability import stability_sheets
 from seqmatch.report.tables.text import Sheet, grid, interleaved, to_latex, to_markdown
 
@@ -22,7 +23,7 @@ PUBLISHED = read_published(ROOT / "resources/published_results.csv")
 
 
 def runs_of(method, k, values, seeds=(0, 1), **others):
-    """One row a seed and network; each seed's accuracies are higher by one than the last one's."""
+    """One row per seed and network; each seed's accuracies are higher by one than the last one's."""
     about = {"dataset": "digits", "ipc": "2", "matched_on": "convnet", "architecture": "convnet", "selection": "last"}
     return [
         about
@@ -68,7 +69,7 @@ def test_a_file_that_is_no_table_of_accuracies_is_named(tmp_path):
         read_accuracies([tmp_path / "x.csv"])
 
 
-def test_table1_has_a_row_a_method_in_order():
+def test_table1_has_a_row_per_method_in_order():
     table = methods_table(accuracy(), ORDER).set_index("method")
     assert list(table.index) == ["random", "seqmatch-mtt", "whole"]
     row = table.loc["seqmatch-mtt"]
@@ -88,19 +89,19 @@ def test_spread_over_networks_and_spread_between_seeds_are_kept_apart():
     assert "Spread" not in table1_text(rows[rows["seed"] == 0])
 
 
-def test_table1_never_quotes_a_choice_on_test_data_as_the_headline():
+def test_table1_never_quotes_a_selection_on_test_data_as_the_headline():
     rows = accuracy()
     row = methods_table(rows[rows["selection"] != "validation"], ORDER).set_index("method").loc["seqmatch-mtt"]
     assert row["selection"] == "last" and row["accuracy_mean"] == pytest.approx(71.5)
 
 
-def test_a_choice_on_test_data_is_shown_also_beside_the_last_snapshot():
+def test_a_selection_on_test_data_is_shown_also_beside_the_last_snapshot():
     rows = accuracy()
     text = table1_text(rows[rows["selection"] != "validation"])
     assert "| seqmatch-mtt (K = 2) | 71.5 ± 1.3 | last" in text and "91.5 ± 1.3" in text
 
 
-def test_random_has_no_column_for_a_choice_that_was_not_made():
+def test_random_has_no_column_for_a_selection_that_was_not_made():
     row = methods_table(accuracy(), ORDER).set_index("method").loc["random"]
     assert row["selection"] == "last" and pd.isna(row["test_selected_mean"])
 
@@ -134,7 +135,7 @@ def test_columns_keep_the_order_of_the_cells():
     assert [cell.strip() for cell in head.strip("|").split("|")][1:] == ["b ipc 2", "b ipc all", "a ipc 2", "a ipc all"]
 
 
-def test_table2_compares_architectures_on_the_headlines_choice():
+def test_table2_compares_architectures_on_the_headlines_selection():
     table = architectures_table(accuracy(), ORDER)
     wide = table.pivot(index="method", columns="architecture", values="accuracy_mean")
     assert wide.loc["seqmatch-mtt", "resnet18"] == pytest.approx(61.5)
@@ -232,7 +233,7 @@ def configured(**matching):
             {"dataset": "digits", "ipc": "all", "methods": {"whole": {"evaluation": {"learning_rate": 0.05}}}},
         ],
     }
-    return settings_table(config.runs(config.load(raw)).values())
+    return settings_table(config.load(raw).runs.values())
 
 
 def test_table4_has_what_each_stage_resolves_to():
@@ -260,8 +261,10 @@ def test_table4_says_once_what_is_the_same_everywhere():
     assert "lr_images" not in sheet.body and "lr_images 7;" in sheet.note and "evaluation_decay_at 0.5;" in sheet.note
 
 
-def test_settings_that_only_some_objectives_look_at_exist():
-    assert set().union(*MATTERS.values()) <= set(config.Matching.model_fields)
+def test_table4_has_words_for_every_setting_that_may_be_unset():
+    sections = [*SECTIONS, config.Training, config.Evaluation]
+    optional = {name for section in sections for name, field in section.model_fields.items() if field.default is None}
+    assert set(UNSET) == optional - {"experts"}  # which are always resolved
 
 
 def test_stability_is_summed_up_over_pairs():

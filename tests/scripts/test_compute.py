@@ -36,7 +36,7 @@ def args(tmp_path, monkeypatch):
         gpu=0,
         threads=1,
         compile="never",
-        network=TINY,
+        architecture=TINY,
         evaluation=config.Evaluation(epochs=3),
     )
 
@@ -56,7 +56,7 @@ def test_a_job_removes_its_checkpoint_at_its_end(args):
     with compute.job(args, []) as job:
         train(args, job)
         assert saved(args)
-        assert list(job.header["inputs"]) == [str(args.data)] and job.header["parameters"]["network"]
+        assert list(job.header["inputs"]) == [str(args.data)] and job.header["parameters"]["architecture"]
     assert not saved(args)
 
 

@@ -8,55 +8,36 @@ import pytest
 from helpers.tiny import ROOT
 from shared import command
 
-DISTILL = shlex.split(
-    "--dataset d --method m --ipc 2 --seed 0 --checkpoints c --out o --data nowhere.safetensors "
-    """--network '{"family": "convnet"}'"""
-)
-EVALUATE = shlex.split(
-    "--dataset d --method m --ipc 2 --seed 0 --architecture a --matched-on a --selection last --out o"
-)
+RUN = shlex.split("--dataset d --method m --ipc 2 --seed 0 --out o --data nowhere.safetensors")
+ARCHITECTURE = ["--architecture", '{"family": "convnet"}']
+DISTILL = ["distill_subset", *RUN, *ARCHITECTURE, "--subset-count", "1"]
+TRAJECTORY = [*DISTILL, "--subset", "1", "--objective", "trajectory"]
+EVALUATE = ["evaluate", *RUN, *shlex.split("--architecture-name a --matched-on a --selection last --evaluation {}")]
+TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--published", "p.csv"]
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "message"),
+    ("arguments", "message"),
     [
-        (
-            "distill_subset",
-            [*DISTILL, "--subset", "3", "--subsets", "2", "--settings", "{}"],
-            "--subset 3 of --subsets 2",
-        ),
-        ("distill_subset", [*DISTILL, "--subset", "1", "--subsets", "1", "--settings", "{}"], "--experts: missing"),
-        (
-            "distill_subset",
-            [*DISTILL, "--subset", "1", "--subsets", "1", "--settings", '{"iterations": 0}'],
-            "nowhere.safetensors: there is no such file",
-        ),
-        ("distill_subset", [*DISTILL, "--subset", "1", "--subsets", "1", "--settings", '{"k": 0}'], "k: Extra inputs"),
-        ("distill_subset", [*DISTILL, "--subset", "1", "--subsets", "1", "--settings", "{"], "not JSON"),
-        ("evaluate", [*EVALUATE, "--network", "{}", "--evaluation", "{}", "--data", "x"], "--network"),
-        (
-            "table1",
-            [
-                "nowhere.csv",
-                "--methods",
-                "mtt",
-                "--csv",
-                "c",
-                "--markdown",
-                "m",
-                "--latex",
-                "t",
-                "--published",
-                "p.csv",
-                "--html",
-                "h.html",
-            ],
-            "nowhere.csv",
-        ),
-        ("figure_images", ["nowhere.safetensors", "--out", "x.png"], "nowhere.safetensors: there is no such file"),
+        ([*DISTILL, "--subset", "3", "--matching", "{}"], "--subset 3 of --subset-count 1"),
+        ([*DISTILL, "--subset", "1", "--ipc", "all", "--matching", "{}"], "at --ipc all: not possible"),
+        ([*DISTILL, "--subset", "1", "--ipc", "0", "--matching", "{}"], "expected a number from 1"),
+        ([*TRAJECTORY, "--matching", "{}"], "--experts: missing"),
+        ([*TRAJECTORY, "--matching", '{"iterations": 0}'], "nowhere.safetensors: there is no such file"),
+        ([*DISTILL, "--subset", "1", "--matching", "{}"], "nowhere.safetensors: there is no such file"),
+        ([*TRAJECTORY, "--matching", '{"k": 0}'], "--matching: k: Extra inputs"),
+        ([*DISTILL, "--subset", "1", "--matching", '{"iterations": 1}'], "--matching: iterations: Extra inputs"),
+        ([*TRAJECTORY, "--matching", "{"], "argument --matching: invalid"),
+        ([*EVALUATE, "--architecture", "{}"], "--architecture"),
+        ([*EVALUATE, "--architecture", "{"], "--architecture: Expecting"),
+        ([*EVALUATE, *ARCHITECTURE], "--evaluation: learning_rate is missing"),
+        (TABLE1, "nowhere.csv: there is no such file"),
+        (["collect_tables", "nowhere.csv", "--ou", "o.csv"], "are required: --out"),
+        (["figure_images", "nowhere.safetensors", "--out", "x.png"], "nowhere.safetensors: there is no such file"),
     ],
 )
-def test_a_wrong_call_ends_with_one_line(tmp_path, script, arguments, message):
+def test_a_wrong_call_ends_with_one_line(tmp_path, arguments, message):
+    script, *arguments = arguments
     command = [sys.executable, ROOT / "scripts" / f"{script}.py", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode in (1, 2)
@@ -69,7 +50,7 @@ def test_a_wrong_call_ends_with_one_line(tmp_path, script, arguments, message):
     ("error", "reason"),
     [(MemoryError(), "MemoryError()"), (RuntimeError("CUDA out of memory. Tried 2 GiB\nmore"), "CUDA out of memory.")],
 )
-def test_want_of_memory_ends_with_what_was_used_and_what_to_lower(monkeypatch, capsys, error, reason):
+def test_out_of_memory_ends_with_what_was_used_and_what_to_lower(monkeypatch, capsys, error, reason):
     def main(args):
         raise error
 

@@ -19,20 +19,12 @@ from seqmatch.files.tensors import load_tensors
 pytestmark = pytest.mark.slow
 
 CHANCE = 10.0
-FIGURES = {
-    f"figure_{name}"
-    for name in ("difficulty", "losses", "coupling", "course", "stages", "resources", "images", "initial")
-}
 
 
 @pytest.fixture
-def edited(finished):
-    """The finished project; what a test edits is put back."""
-    before = {path: path.read_bytes() for name in ("seqmatch", "scripts") for path in (finished / name).rglob("*.py")}
+def configured(finished):
+    """The finished project, for another configuration; its own is put back."""
     yield finished
-    for path, content in before.items():
-        if path.read_bytes() != content:
-            path.write_bytes(content)
     configure(finished, TINY)
 
 
@@ -79,7 +71,9 @@ def test_subsets_have_their_sizes_statistics_and_provenance(finished):
         assert (tensors["labels"].bincount() == size // 10).all()
         assert tensors["step_size"] > 0 and tensors["pixels"].dtype == torch.uint8
         assert {"mean", "std"} <= set(tensors)
-        assert header["distilled"]["method"] == method and header["distilled"]["settings"]["synthetic_steps"] == 5
+        distilled = header["distilled"]
+        assert (distilled["method"], distilled["ipc"], distilled["subset"]) == (method, "3", k)
+        assert distilled["matching"].get("synthetic_steps") == (None if method == "random" else 5)
         assert header["class_names"] == list("0123456789") and header["augmentation"] == ["crop", "scale"]
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in header["inputs"].values())
 
@@ -87,7 +81,7 @@ def test_subsets_have_their_sizes_statistics_and_provenance(finished):
 def test_distillation_changes_images_and_subsets_differ(finished):
     folders = (finished / f"results/digits/{method}/ipc3/seed0" for method in ("random", "mtt"))
     random, mtt = (load_tensors(folder / "snapshots1.safetensors")[0]["images"] for folder in folders)
-    assert len(random) == 1 and torch.equal(random[0], mtt[0])  # the choice may be the initial one
+    assert len(random) == 1 and torch.equal(random[0], mtt[0])  # which may be the selected one
     assert (mtt[0] - mtt[-1]).abs().max() > 0.01
     first, second = (subset(finished, "seqmatch-mtt", k)[0]["images"] for k in (1, 2))
     assert not any((first == image).flatten(1).all(1).any() for image in second)
@@ -126,7 +120,7 @@ def test_difficulty_table_is_complete(finished):
 
 def test_every_figure_is_there_with_its_table(finished):
     folder = finished / "results/figures/digits"
-    cells = {f"{name}-ipc3" for name in ("difficulty", "losses", "course", "stages")}
+    cells = {f"{name}-ipc3" for name in ("difficulty", "losses", "convergence", "stages")}
     images = {f"images-{method}-ipc3-seed0" for method in ("random", "mtt", "seqmatch-mtt")}
     initial = {f"initial-{method}-ipc3-seed0" for method in ("mtt", "seqmatch-mtt")}
     assert {path.stem for path in folder.iterdir()} == {"coupling", "resources", *cells, *images, *initial}
@@ -177,13 +171,13 @@ def test_experts_that_were_deleted_are_not_trained_again(finished, tmp_path):
 
 
 def test_logs_begin_with_the_command_and_show_progress(finished):
-    log = (finished / "logs/digits/mtt/ipc3/seed0/distill_subset1.log").read_text()
+    log = (finished / "logs/digits/mtt/ipc3/seed0/snapshots1.log").read_text()
     assert log.startswith("command: python scripts/distill_subset.py ")
     assert re.search(r"20/20 .*it/s, loss=\d.*step_size=0\.\d", log)
 
 
 def test_the_logged_command_runs_by_hand(finished, tmp_path):
-    log = (finished / "logs/digits/mtt/ipc3/seed0/distill_subset1.log").read_text()
+    log = (finished / "logs/digits/mtt/ipc3/seed0/snapshots1.log").read_text()
     command = shlex.split(log.splitlines()[0].removeprefix("command: "))
     out = command.index("--out") + 1
     original, command[out] = command[out], str(tmp_path / "again.safetensors")
@@ -193,7 +187,7 @@ def test_the_logged_command_runs_by_hand(finished, tmp_path):
 
 def test_networks_of_equal_seed_and_number_are_alike_for_every_method(finished, tmp_path):
     """The same subset under another name of a method: the same accuracies, so that methods compare in pairs."""
-    log = (finished / "logs/digits/mtt/ipc3/seed0/evaluate.alexnet.log").read_text()
+    log = (finished / "logs/digits/mtt/ipc3/seed0/accuracy/alexnet.log").read_text()
     command = shlex.split(log.splitlines()[0].removeprefix("command: "))
     out = command.index("--out") + 1
     original, command[out] = command[out], str(tmp_path / "other.csv")
@@ -207,53 +201,32 @@ def test_a_second_call_has_nothing_to_do(finished):
     assert "Nothing to be done" in run(finished, "all")
 
 
-def test_another_subset_reruns_its_method_alone(edited):
+def test_another_subset_reruns_its_method_alone(configured):
     configuration = copy.deepcopy(TINY)
     configuration["cells"][1]["methods"]["seqmatch-mtt"]["stages"] = [{}, {}, {}]
-    configure(edited, configuration)
-    jobs = plan(edited)
+    configure(configured, configuration)
+    jobs = plan(configured)
     assert jobs["distill_subset"] == 3 and jobs["train_teachers"] == 2
     assert not {"prepare_dataset", "train_experts"} & set(jobs)
-    text = snakemake(edited, "-n", "all").stdout
+    text = snakemake(configured, "-n", "all").stdout
     assert not re.search(r"output: results/digits/(mtt|random|whole)/", text)
 
 
-def test_another_last_stage_keeps_the_first_subset(edited):
+def test_another_last_stage_keeps_the_first_subset(configured):
     configuration = copy.deepcopy(TINY)
     configuration["cells"][1]["methods"]["seqmatch-mtt"]["stages"] = [{}, {"iterations": 21}]
-    configure(edited, configuration)
-    jobs = plan(edited)
+    configure(configured, configuration)
+    jobs = plan(configured)
     assert jobs["distill_subset"] == jobs["select_snapshot"] == 1
     assert not {"prepare_dataset", "train_experts", "train_teachers"} & set(jobs)
 
 
-@pytest.mark.parametrize(
-    ("module", "reruns", "spares"),
-    [
-        ("figures/style", FIGURES, None),
-        ("figures/coupling", {"figure_coupling"}, None),
-        ("coupling", {"measure_coupling", "collect_coupling", "figure_coupling"}, {"measure_stages", "evaluate"}),
-        ("matching/trajectory", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
-        ("difficulty", {"cluster_difficulty", "figure_difficulty"}, {"record_losses", "evaluate", "table1"}),
-        ("training", {"train_experts", "distill_subset"}, {"prepare_dataset"}),
-    ],
-)
-def test_an_edit_reruns_what_runs_it(edited, module, reruns, spares):
-    path = edited / "seqmatch" / f"{module}.py"
-    path.write_text(path.read_text() + "\nEDITED = True\n")
-    jobs = set(plan(edited))
-    if spares is None:  # everything else
-        assert jobs == reruns | {"all"}
-    else:
-        assert reruns <= jobs and not spares & jobs
-
-
-def test_an_edit_to_settings_reruns_what_they_reach(edited):
+def test_an_edit_to_settings_reruns_what_they_reach(configured):
     configuration = copy.deepcopy(TINY)
     configuration["difficulty"]["records"] = 5
-    configure(edited, configuration)
+    configure(configured, configuration)
     resources = {"measure_resources", "collect_resources", "figure_resources"}
-    assert set(plan(edited)) == {
+    assert set(plan(configured)) == {
         "record_losses",
         "cluster_difficulty",
         "figure_difficulty",

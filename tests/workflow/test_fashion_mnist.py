@@ -17,7 +17,7 @@ pytestmark = [
 
 SMALL = {
     "seeds": [0],
-    "data": {"sources": {"fashion-mnist": [str(FILES)]}},
+    "data": {"mirrors": {"fashion-mnist": [str(FILES)]}},
     "datasets": {"fashion": {"source": "fashion-mnist", "image_size": 14, "augmentation": ["crop", "scale"]}},
     "architectures": {"convnet": {"family": "convnet", "width": 8, "depth": 3}},
     "experts": {

@@ -38,7 +38,7 @@ def test_a_damaged_input_is_named_and_made_again_when_deleted(folder):
     before = (folder / target).read_bytes()
     result = snakemake(folder, "--cores", "1", target, "--forcerun", "evaluate")
     assert result.returncode != 0
-    line = (folder / "logs/digits/mtt/ipc3/seed0/evaluate.convnet.log").read_text().splitlines()[-1]
+    line = (folder / "logs/digits/mtt/ipc3/seed0/accuracy/convnet.log").read_text().splitlines()[-1]
     assert line.startswith("error: results/digits/data.safetensors: damaged") and "delete it and run again" in line
     data.unlink()
     run(folder, target)
@@ -61,7 +61,12 @@ def test_a_full_or_unwritable_disk_is_an_error_of_one_line_and_nothing_half_writ
         pytest.skip("a small file system can only be mounted by root")
     try:
         script = [sys.executable, "scripts/train_experts.py", "--data", "results/digits/data.safetensors"]
-        settings = ["--recipe", '{"network": "c"}', "--network", '{"family": "convnet", "width": 16, "depth": 2}']
+        settings = [
+            "--recipe",
+            '{"architecture": "c"}',
+            "--architecture",
+            '{"family": "convnet", "width": 16, "depth": 2}',
+        ]
         rest = ["--epochs", "2", "--shard", "0", "--name", "n", "--save-every", "0"]
         places = ["--checkpoints", disk / "checkpoints", "--out", disk / "shard.safetensors"]
         result = subprocess.run([*script, *settings, *rest, *places], cwd=folder, capture_output=True, text=True)
@@ -93,7 +98,7 @@ def test_a_run_that_is_told_to_end_saves_and_goes_on(finished, tmp_path):
     configuration = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(configuration.replace("iterations: 20", "iterations: 400"))
     command, environment = command_line("--cores", "1", target)
-    log = folder / "logs/digits/mtt/ipc3/seed0/distill_subset1.log"
+    log = folder / "logs/digits/mtt/ipc3/seed0/snapshots1.log"
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -144,7 +149,7 @@ def test_strange_places_in_the_configuration_are_read_and_never_run(tmp_path, na
         (place / path).write_bytes(encoded(noise(8, 8), "PNG"))
     mine = {"source": "imagefolder", "path": name, "channels": 1}
     configure(
-        folder, TINY | {"datasets": {"digits": mine, "m": {"source": "mnist"}}, "data": {"sources": {"mnist": [name]}}}
+        folder, TINY | {"datasets": {"digits": mine, "m": {"source": "mnist"}}, "data": {"mirrors": {"mnist": [name]}}}
     )
     run(folder, "data/mnist/files.json", "results/digits/data.safetensors")
     assert sorted(json.loads((folder / "data/mnist/files.json").read_text())) == sorted(files)
@@ -161,6 +166,6 @@ def test_times_of_files_that_make_no_sense_repeat_nothing_small(folder):
 
 def test_the_scripts_run_from_any_folder(finished, tmp_path):
     script = ROOT / "scripts/prepare_dataset.py"
-    settings = ["--dataset", "digits", "--settings", '{"source": "digits", "augmentation": ["crop", "scale"]}']
+    settings = ["--dataset", "digits", "--preparation", '{"source": "digits", "augmentation": ["crop", "scale"]}']
     subprocess.run([sys.executable, script, *settings, "--out", "d"], cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "d").read_bytes() == (finished / "results/digits/data.safetensors").read_bytes()

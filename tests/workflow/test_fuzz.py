@@ -21,6 +21,7 @@ from seqmatch.data.normalization import fit_standardization
 from seqmatch.data.sources import published_files, read
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_arrays, load_header
+from seqmatch.planning.jobs import Plan
 from seqmatch.synthetic.snapshots import Snapshots, load_snapshots, save_snapshots
 from seqmatch.synthetic.subset import Subset, load_normalization, load_subset, save_subset
 from seqmatch.training.experts import Trajectories, save_shard
@@ -71,18 +72,20 @@ def edited(edits):
 @given(st.lists(EDITS, min_size=1, max_size=3).map(edited))
 def test_a_broken_configuration_is_told_of_in_clear_lines(raw):
     try:
-        loaded = config.load(raw)
-        for recipe in loaded.experts:
-            for name in loaded.datasets:
-                if any(run.dataset == name and run.stages for run in config.runs(loaded).values()):
-                    config.recorded_epochs(loaded, recipe, name)
+        experiment = config.load(raw)
+        jobs = Plan(experiment).jobs
     except SeqmatchError as error:
         lines = str(error).splitlines()
         assert lines and all(lines) and all(len(line) < 1000 for line in lines)
         return
-    for run in config.runs(loaded).values():  # what stands in paths and commands as it is
-        for word in (run.dataset, run.method, run.network, *(stage.experts for stage in run.stages), *run.protocols):
+    for run in experiment.runs.values():  # what stands in paths and commands as it is
+        experts = [stage.experts for stage in run.stages]
+        for word in (run.dataset, run.method, run.architecture, *run.others, *experts, *run.selections):
             assert re.fullmatch(r"[a-z0-9_-]+", word) and shlex.quote(word) == word
+    for job in jobs:
+        for path in (*job.outputs, job.log, job.benchmark):
+            assert re.fullmatch(r"[a-zA-Z0-9_/.-]+", path) and ".." not in path
+    assert all(len(line) < 1000 for line in experiment.warnings)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +98,7 @@ def kinds(tmp_path_factory):
     statistics = fit_standardization(raw)
     data = dataset.Dataset(raw, labels, splits, ("a", "b", "c"), statistics, ("crop",))
     course = [normal(2, name=name, dtype=torch.float64) for name in "abc"]
-    snapshots = Snapshots(
-        torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, torch.tensor(1), *course[1:]
-    )
+    snapshots = Snapshots(torch.tensor([0, 2]), torch.stack([images, images]), course[0], labels, *course[1:])
     dataset.save(folder / "data", data, {})
     save_subset(folder / "subset", *[Subset(images, labels, 0.1)] * 2, statistics, {})
     save_snapshots(folder / "snapshots", snapshots, {})

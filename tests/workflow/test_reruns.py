@@ -5,6 +5,8 @@ import re
 import pytest
 from helpers.snakemake import plan
 
+from seqmatch.planning.jobs import RULES
+
 pytestmark = pytest.mark.slow
 
 OPENINGS = {
@@ -107,7 +109,11 @@ def test_another_default_repeats_what_it_reaches(edited, file, before, after, re
         ("distillation/coresets", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
         ("matching/trajectory", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
         ("training/loop", {"train_experts", "distill_subset"}, {"prepare_dataset"}),
-        ("analysis/coupling", {"measure_coupling", "figure_coupling"}, {"measure_stages", "evaluate"}),
+        (
+            "analysis/coupling",
+            {"measure_coupling", "collect_coupling", "figure_coupling"},
+            {"measure_stages", "evaluate"},
+        ),
     ],
 )
 def test_an_edit_repeats_what_runs_it(edited, file, repeated, spared):
@@ -119,5 +125,8 @@ def test_an_edit_repeats_what_runs_it(edited, file, repeated, spared):
 def test_an_edit_to_a_figure_repeats_that_figure_alone(edited):
     append(edited / "seqmatch/report/figures/coupling.py")
     assert set(plan(edited)) == {"figure_coupling", "all"}
+
+
+def test_an_edit_to_the_style_of_figures_repeats_all_of_them_alone(edited):
     append(edited / "seqmatch/report/figures/style.py")
-    assert all(rule.startswith("figure_") for rule in set(plan(edited)) - {"all"})
+    assert set(plan(edited)) == {rule for rule in RULES if rule.startswith("figure_")} | {"all"}

@@ -26,32 +26,32 @@ def compact(**settings):
     return json.dumps(settings, separators=(",", ":"))
 
 
-NETWORK = compact(family="convnet", width=8, depth=2)
+ARCHITECTURE = compact(family="convnet", width=8, depth=2)
 EVALUATION = compact(networks=3, epochs=100, batch_size=16)
-RECIPE = compact(network="convnet", networks_per_shard=3, batch_size=256, learning_rate=0.05)
+RECIPE = compact(architecture="convnet", networks_per_shard=3, batch_size=256, learning_rate=0.05)
 MATCHING = {"synthetic_steps": 4, "expert_epochs": 1, "max_start_epoch": 5, "optimizer": "adam", "lr_images": 0.03}
 FIRST, SECOND = (compact(**MATCHING, iterations=n, snapshots=s) for n, s in ((80, 4), (60, 2)))
 
-TRAIN = f"--data data.st --network {NETWORK} --evaluation {EVALUATION}"
+TRAIN = f"--data data.st --architecture {ARCHITECTURE} --evaluation {EVALUATION}"
 RUN = "--dataset digits --method m --ipc 2 --seed 0"
-EXPERTS = f"train_experts --data data.st --network {NETWORK} --recipe {RECIPE} --shard 0"
-DISTILL = f"distill_subset {RUN} --data data.st --network {NETWORK} --subsets 2"
+EXPERTS = f"train_experts --data data.st --architecture {ARCHITECTURE} --recipe {RECIPE} --shard 0"
+DISTILL = f"distill_subset {RUN} --data data.st --architecture {ARCHITECTURE} --subset-count 2 --objective trajectory"
 SUBSETS = "--subsets subset1.st subset2.st"
 
 STAGES = {
     "experts.st": f"{EXPERTS} --name e --epochs 12",
-    "snapshots1.st": f"{DISTILL} --subset 1 --experts experts.st --settings {FIRST}",
+    "snapshots1.st": f"{DISTILL} --subset 1 --experts experts.st --matching {FIRST}",
     "subset1.st": f"select_snapshot {TRAIN} --snapshots snapshots1.st --selections validation test --networks 1"
     " --name a --scores scores1.csv",
     "teachers.st": f"{EXPERTS} --name t --epochs 10 --prefix subset1.st --evaluation {EVALUATION}",
-    "snapshots2.st": f"{DISTILL} --subset 2 --prefix subset1.st --experts teachers.st --settings {SECOND}",
+    "snapshots2.st": f"{DISTILL} --subset 2 --prefix subset1.st --experts teachers.st --matching {SECOND}",
     "subset2.st": f"select_snapshot {TRAIN} --prefix subset1.st --snapshots snapshots2.st --selections validation"
     " --networks 2 --name b --scores scores2.csv",
-    "accuracy.csv": f"evaluate {RUN} {TRAIN} {SUBSETS} --architecture c --matched-on c --selection validation"
+    "accuracy.csv": f"evaluate {RUN} {TRAIN} {SUBSETS} --architecture-name c --matched-on c --selection validation"
     " --also last --snapshots snapshots2.st --scores scores2.csv",
     "losses.st": f"record_losses {RUN} {TRAIN} {SUBSETS} --difficulty {compact(networks=2, records=20)}",
     "coupling.csv": f"measure_coupling {RUN} {TRAIN} {SUBSETS} --coupling {compact(networks=2)}",
-    "stages.csv": f"measure_stages {RUN} {TRAIN} {SUBSETS} --architecture c",
+    "stages.csv": f"measure_stages {RUN} {TRAIN} {SUBSETS} --architecture-name c",
 }
 """What makes a file, in the order in which each needs those before it."""
 
@@ -96,7 +96,7 @@ def finished(start, tmp_path_factory):
     """A folder in which every stage ran without interruption, and the seconds that each took."""
     folder = tmp_path_factory.mktemp("whole")
     seconds = {}
-    prepare = f"prepare_dataset --dataset digits --settings {compact(source='digits')}"
+    prepare = f"prepare_dataset --dataset digits --preparation {compact(source='digits')}"
     for out, stage in {"data.st": prepare, **STAGES}.items():
         began = time.monotonic()
         process = start(folder, *stage.split(), "--out", out)

@@ -1,4 +1,4 @@
-"""The workflow on a SLURM cluster: a real one, of this machine alone, with two pretended GPUs."""
+"""The workflow on a SLURM cluster: a real one, of this machine alone, with two fake GPUs."""
 
 import copy
 import importlib.util
@@ -14,6 +14,8 @@ from helpers.cluster import call, cluster, jobs, obstacle, wait_for
 from helpers.snakemake import TINY, copy_project, run, snakemake
 from helpers.tiny import ROOT
 
+from seqmatch.planning.jobs import RULES
+
 PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm")
 OBSTACLE = "no SLURM plugin; call `uv run --extra slurm pytest`" if PLUGIN is None else obstacle()
 PROFILE = ("--workflow-profile", "workflow/profiles/slurm")
@@ -27,16 +29,7 @@ HERE = (
     "--slurm-init-seconds-before-status-checks=1",
     "--seconds-between-status-checks=1",
 )
-TRAINING = {
-    "train_experts",
-    "train_teachers",
-    "distill_subset",
-    "select_snapshot",
-    "evaluate",
-    "record_losses",
-    "measure_coupling",
-    "measure_stages",
-}
+TRAINING = {name for name, rule in RULES.items() if rule.trains}
 
 needs_plugin = pytest.mark.skipif(PLUGIN is None, reason="no SLURM plugin")
 needs_cluster = pytest.mark.skipif(OBSTACLE is not None, reason=str(OBSTACLE))
@@ -106,17 +99,17 @@ def test_other_resources_repeat_nothing(finished):
 @pytest.mark.slow
 @needs_cluster
 def test_each_of_two_jobs_has_a_gpu_of_its_own(slurm, tmp_path):
-    """With a rule of one line in place of training: this machine's GPUs are pretended."""
+    """With a rule of one line in place of training: this machine's GPUs are fake."""
     folder = copy_project(tmp_path, TINY)
     (folder / "workflow/Snakefile").write_text(
         "rule train_experts:\n"
-        "    output: 'card{shard}'\n"
+        "    output: 'gpu{shard}'\n"
         "    resources: gpu=1, mem_mb=100, runtime=5\n"
         "    shell: 'echo $CUDA_VISIBLE_DEVICES > {output}; sleep 10'\n"
     )
-    result = slurm(folder, "card0", "card1", *HERE).result()
+    result = slurm(folder, "gpu0", "gpu1", *HERE).result()
     assert result.returncode == 0, result.stderr
-    assert {(folder / f"card{shard}").read_text() for shard in (0, 1)} == {"0\n", "1\n"}
+    assert {(folder / f"gpu{shard}").read_text() for shard in (0, 1)} == {"0\n", "1\n"}
 
 
 @pytest.mark.slow
@@ -147,7 +140,7 @@ def test_a_cancelled_and_a_requeued_job_go_on_to_the_same_bytes(slurm, tmp_path)
         return f"rule_distill_subset_wildcards_digits_{method}_3_0_1"
 
     def log(method: str) -> str:
-        path = there / f"logs/digits/{method}/ipc3/seed0/distill_subset1.log"
+        path = there / f"logs/digits/{method}/ipc3/seed0/snapshots1.log"
         return path.read_text() if path.exists() else ""
 
     def distils(method: str) -> bool:

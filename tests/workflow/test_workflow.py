@@ -4,10 +4,13 @@ import copy
 import itertools
 import json
 import re
+import shlex
+from collections import defaultdict
 
 import pytest
 import yaml
-from helpers.snakemake import TINY, copy_project, plan, snakemake
+from helpers.parsers import SCRIPTS, parser_of
+from helpers.snakemake import EVERYTHING, TINY, copy_project, plan, snakemake
 from helpers.tiny import ROOT
 
 
@@ -63,12 +66,29 @@ def test_planning_needs_no_torch(tmp_path):
     assert plan(folder, PYTHONPATH=str(tmp_path))["distill_subset"] == 4
 
 
+def test_every_command_is_one_that_its_script_takes(tmp_path):
+    """Each script reads the arguments of all its planned jobs; only Snakemake puts rules and scripts together."""
+    configuration = EVERYTHING | {"data": {"mirrors": {"mnist": ["a b", "http://c/d"]}}}
+    result = snakemake(copy_project(tmp_path, configuration), "-n", "-p", "all")
+    assert result.returncode == 0, result.stdout + result.stderr
+    parsers = {path.stem: parser_of(path) for path in SCRIPTS}
+    commands = re.findall(r"^Shell command: python scripts/(\w+)\.py (.*) > \S+ 2>&1$", result.stdout, re.MULTILINE)
+    assert {script for script, _ in commands} == set(parsers)
+    parsed = defaultdict(list)
+    for script, arguments in commands:
+        parsed[script].append(parsers[script].parse_args(shlex.split(arguments)))
+    assert sum(map(len, parsed.values())) == sum(plan(tmp_path).values()) - 1  # all but `all`
+    assert [args.mirror for args in parsed["fetch_data"]] == [["a b", "http://c/d"]]
+    assert {args.objective for args in parsed["distill_subset"]} == {None, "trajectory", "distribution", "condensation"}
+    assert {len(args.prefix) for args in parsed["train_experts"] if args.evaluation} == {1}
+
+
 def test_a_path_with_spaces_is_no_obstacle(tmp_path):
     folder = copy_project(tmp_path / "a folder's name", TINY)
     result = snakemake(folder, "--cores", "1", "results/digits/data.safetensors")
     assert result.returncode == 0, result.stdout + result.stderr
-    log = (folder / "logs/digits/prepare_dataset.log").read_text()
-    assert log.startswith("command: python scripts/prepare_dataset.py --dataset digits --settings '{")
+    log = (folder / "logs/digits/data.log").read_text()
+    assert log.startswith("command: python scripts/prepare_dataset.py --dataset digits --preparation '{")
 
 
 def test_a_fault_in_the_configuration_stops_before_any_job(tmp_path):
@@ -86,7 +106,7 @@ def test_a_fault_in_the_configuration_stops_before_any_job(tmp_path):
         ("digits/mtt/ipc9/seed0/subset1.safetensors", "no cell of the configuration has mtt on digits with ipc 9"),
         ("digits/mtt/ipc3/seed0/subset2.safetensors", "so there is no subset 2"),
         ("cifar10/data.safetensors", "datasets of the configuration does not define cifar10 (but digits)"),
-        ("digits/mtt/ipc3/seed0/accuracy/lenet.csv", "networks of the configuration does not define lenet"),
+        ("digits/mtt/ipc3/seed0/accuracy/lenet.csv", "architectures of the configuration does not define lenet"),
     ],
 )
 def test_a_target_outside_the_configuration_is_explained(tmp_path, target, message):

@@ -19,7 +19,7 @@ rule record_losses:
         evaluation=evaluation,
         more=["--difficulty", CONFIG.difficulty.model_dump_json()],
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.architecture:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"
         " --evaluation {params.evaluation:q} {params.more:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
         + COMPUTE
@@ -124,7 +124,7 @@ rule collect_convergence:
     params:
         **command("collect_convergence"),
     shell:
-        "python {params.script:q} --snapshots {input.snapshots} --scores {input.scores} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.snapshots} --score-tables {input.scores} --out {output.table} > {log} 2>&1"
 
 
 # What jobs wrote is measured, but is no input: deleted experts are not retrained.

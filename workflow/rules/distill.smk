@@ -24,7 +24,7 @@ rule distill_subset:
         subset_count=of_run("subsets"),
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
-        " --experts {input.experts} {params.objective} --matching {params.matching:q} --network {params.architecture:q}"
+        " --experts {input.experts} {params.objective} --matching {params.matching:q} --architecture {params.architecture:q}"
         " --dataset {wildcards.dataset} --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subset-count {params.subset_count} --out {output}"
         + COMPUTE
@@ -57,6 +57,6 @@ rule select_snapshot:
         name=draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
-        " --selections {params.selections} --network {params.architecture:q} --evaluation {params.evaluation:q}"
+        " --selections {params.selections} --architecture {params.architecture:q} --evaluation {params.evaluation:q}"
         " --networks {params.networks} --name {params.name:q} --scores {output.table} --out {output.subset}"
         + COMPUTE

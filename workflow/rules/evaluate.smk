@@ -2,8 +2,8 @@ rule evaluate:
     input:
         data=DATA,
         subsets=subsets,
-        snapshots=of_last_subset(0),
-        scores=of_last_subset(1),
+        snapshots=of_last_subset("distill_subset"),
+        scores=of_last_subset("select_snapshot", 1),
     output:
         **table("evaluate"),
     log:
@@ -23,7 +23,7 @@ rule evaluate:
         selection=headline,
         also=other_selections,
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --network {params.architecture:q}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"

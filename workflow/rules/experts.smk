@@ -22,7 +22,7 @@ rule train_experts:
         name=recipe_draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
-        " --network {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
+        " --architecture {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
         " --name {params.name:q} --out {output}" + COMPUTE
 
 

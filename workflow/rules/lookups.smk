@@ -126,9 +126,8 @@ def other_selections(wildcards):
     return run.selections[1:] if wildcards.architecture == run.architecture else ()
 
 
-def of_last_subset(number):
-    """A file that belongs to the last subset's snapshots, where another of them is evaluated."""
-    rule_name = ("distill_subset", "select_snapshot")[number]
+def of_last_subset(rule_name, number=0):
+    """A file that a rule makes of the last subset, where another of its snapshots is evaluated."""
     pattern = RULES[rule_name].outputs[number]
     return lambda wildcards: (
         files(pattern, wildcards, subset=run_of(wildcards).subsets)
@@ -163,13 +162,6 @@ def needed(paths, what):
         return paths
 
     return find
-
-
-def code_of_objective(objective, stage):
-    """A fingerprint of an objective's own module, which is loaded by name, and of what is declared of it."""
-    source = ROOT / (objective.step.partition(":")[0].replace(".", "/") + ".py")
-    declared = [objective.step, objective.resumes_every(stage), objective.bounded]
-    return digest_of([source]) + str(declared)
 
 
 def mirrors(wildcards):

@@ -5,7 +5,8 @@ TABLE2 = [
     *PLAN.own_accuracies(attrgetter("others"), EXPERIMENT.cross_seeds),
     *PLAN.cross_accuracies(),
 ]
-COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, EXPERIMENT), CONFIG.seeds)
+CONTRASTS = contents.contrasts(EXPERIMENT)
+COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG.seeds)
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
@@ -137,7 +138,7 @@ rule comparison:
         **limits("comparison", 500),
     params:
         **command("comparison"),
-        contrasts=json.dumps(contents.contrasts(EXPERIMENT)),
+        contrasts=json.dumps(CONTRASTS),
     shell:
         "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv} > {log} 2>&1"
 

@@ -18,7 +18,7 @@ DECADE = 10
 
 @mpl.rc_context(STYLE)
 def convergence_figure(table: pd.DataFrame) -> Figure:
-    """Each quantity against iterations: a row of panels a stage, a line a method.
+    """Each quantity against iterations: one row of panels per stage, one line per method.
 
     Args:
         table: of one data set and ipc: `method`, `seed`, `subset`, `quantity`, `iteration`, `window`, `value`. Lines

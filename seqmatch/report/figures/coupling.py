@@ -45,8 +45,8 @@ def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
             `accuracy`.
 
     Returns:
-        One row a run and seed: `method`, `ipc`, `seed`, `amplification` and `accuracy` (means over networks), `std` (of
-        the accuracy's difference over networks that share their draws).
+        One row per run and seed: `method`, `ipc`, `seed`, `amplification` and `accuracy` (means over networks), `std`
+        (of the accuracy's difference over networks that share their draws).
     """
     wide = table.pivot(index=[*RUN, "network"], columns="half", values=["amplification", "accuracy"])
     difference = wide.xs("larger", axis=1, level="half") - wide.xs("smaller", axis=1, level="half")

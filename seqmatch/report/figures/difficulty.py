@@ -9,7 +9,7 @@ from seqmatch.report.figures.style import COLORS, STYLE, band, logarithmic, mark
 
 @mpl.rc_context(STYLE)
 def difficulty_figure(table: pd.DataFrame) -> Figure:
-    """Mean loss of easy and hard real training images against epochs, a panel a method (Fig. 1 of the paper).
+    """Mean loss of easy and hard real training images against epochs, one panel per method (Fig. 1 of the paper).
 
     Args:
         table: `results/difficulty.csv` of one data set and ipc: `method`, `seed`, `network`, `stage`,

@@ -16,7 +16,7 @@ SMALLEST_LOSS = 1e-3
 
 @mpl.rc_context(STYLE)
 def losses_figure(table: pd.DataFrame) -> Figure:
-    """Loss of every real training image against epochs, the hardest on top, a panel a method (Fig. 6 of the paper).
+    """Loss of every real training image against epochs, the hardest on top, one panel per method (Fig. 6 of the paper).
 
     Args:
         table: `results/losses.csv` of one data set and ipc: `method`, `seed`, `bin`, `difficulty`, `images`,

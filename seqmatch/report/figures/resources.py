@@ -13,10 +13,10 @@ MEBIBYTES_A_GIBIBYTE = 1024
 
 @mpl.rc_context(STYLE)
 def resources_figure(table: pd.DataFrame) -> Figure:
-    """Time of all jobs, peak memory of the largest, and size of all files, a bar a rule.
+    """Time of all jobs, peak memory of the largest, and size of all files, one bar per rule.
 
     Args:
-        table: `results/resources.csv` of one data set: `rule`, `seconds`, `memory_mib`, `disk_mb`, one row a job.
+        table: `results/resources.csv` of one data set: `rule`, `seconds`, `memory_mib`, `disk_mb`, one row per job.
     """
     rules = table.groupby("rule", sort=False)
     names = [f"{rule} ({len(jobs)})" for rule, jobs in rules]

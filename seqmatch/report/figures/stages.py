@@ -12,7 +12,7 @@ CURRICULA = {"union": r"stage $k$ on $S_1 \cup … \cup S_k$", "subset": "stage 
 
 @mpl.rc_context(STYLE)
 def stages_figure(table: pd.DataFrame) -> Figure:
-    """Test accuracy against the number of stages used, a panel a method, a line a curriculum.
+    """Test accuracy against the number of stages used, one panel per method, one line per curriculum.
 
     Args:
         table: `results/stages.csv` of one data set and ipc: `method`, `seed`, `curriculum`, `network`, `stages`,

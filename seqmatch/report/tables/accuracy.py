@@ -24,7 +24,7 @@ ACCURACY_COLUMNS = [
 
 
 def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
-    """Tables that `scripts/evaluate.py` wrote, one below the other: one row a trained network.
+    """Tables that `scripts/evaluate.py` wrote, one below the other: one row per trained network.
 
     Raises:
         SeqmatchError: a file is not such a table.

@@ -14,7 +14,7 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
     """Cross-architecture accuracy of what the headline's selection chose.
 
     Returns:
-        One row a method, cell and architecture: `dataset`, `ipc`, `method`, `K`, `matched_on`,
+        One row per method, cell and architecture: `dataset`, `ipc`, `method`, `K`, `matched_on`,
         `architecture`, `selection`, `accuracy_mean`, `accuracy_std`, `networks`, `seeds`.
     """
     rows = []
@@ -37,7 +37,7 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
 
 
 def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sheet]:
-    """A row a method in a cell, a column an architecture; under it its published numbers.
+    """One row per method in a cell, one column per architecture; under it its published numbers.
 
     Args:
         table: as `architectures_table` returns it.

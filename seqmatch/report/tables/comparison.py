@@ -25,11 +25,11 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     on the pairs of networks, and say nothing about other synthetic sets.
 
     Args:
-        accuracy: one row a trained network, accuracy in percent; the headline's snapshots on the matched network count.
+        accuracy: one row per trained network, in percent; the headline's snapshots on the matched network count.
         contrasts: (data set, ipc, method, baseline) each.
 
     Returns:
-        One row a contrast: `dataset`, `ipc`, `method`, `K`, `baseline`, `difference` (method − baseline, in points),
+        One row per contrast: `dataset`, `ipc`, `method`, `K`, `baseline`, `difference` (method − baseline, in points),
         `low` and `high` (its 95 % confidence interval), `p` (two-sided; of no difference), `unit` (seeds or networks),
         `seeds`, `pairs`. Interval and p are empty for a single pair and where all differences are equal.
     """

@@ -13,11 +13,11 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Every method of every cell, on the network that was matched.
 
     Args:
-        accuracy: one row a trained network, accuracy in percent.
+        accuracy: one row per trained network, accuracy in percent.
         order: method names, top to bottom.
 
     Returns:
-        One row a method in a cell: `dataset`, `ipc`, `method`, `K`, `architecture`, `selection` (what chose the
+        One row per method in a cell: `dataset`, `ipc`, `method`, `K`, `architecture`, `selection` (what chose the
         headline's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, and mean and std of `last` (the last snapshot)
@@ -54,12 +54,12 @@ def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> l
         table: as `methods_table` returns it.
         compared: published numbers beside these, as `seqmatch.report.published.beside_methods` returns them.
     """
-    sheets = [Sheet(title, _main(table, compared), _note(compared)), _spreads(table), _protocols(table)]
+    sheets = [Sheet(title, _main(table, compared), _note(compared)), _spreads(table), _selections(table)]
     return [sheet for sheet in sheets if len(sheet.body)]
 
 
 def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
-    """A row a method, a column a cell; under each method a row of its published numbers, if the cell has any."""
+    """One row per method, one column per cell; under each method its published numbers, if the cell has any."""
     text = bold(means_stds(table, "accuracy"), best_of(table, [cell_names(table)]))
     own = pd.DataFrame(
         {
@@ -118,7 +118,7 @@ def _spreads(table: pd.DataFrame) -> Sheet:
     )
 
 
-def _protocols(table: pd.DataFrame) -> Sheet:
+def _selections(table: pd.DataFrame) -> Sheet:
     shown = table[(table["selection"] != "last") | table["test_selected_mean"].notna()]
     body = pd.DataFrame(
         {

@@ -65,7 +65,7 @@ def _text(value: object) -> str:
 
 
 def settings_sheets(table: pd.DataFrame) -> list[Sheet]:
-    """A row a stage, a column a setting that differs anywhere; those that are the same everywhere stand below."""
+    """One row per stage, one column per setting that differs anywhere; those that are equal everywhere stand below."""
     settings = table.drop(columns=STAGE)
     settings = settings.loc[:, settings.notna().any()]
     same = [name for name in settings if settings[name].nunique() == 1]

@@ -12,8 +12,8 @@ def stability_sheets(stability: pd.DataFrame) -> list[Sheet]:
     """Mean and least agreement of a run's splits.
 
     Args:
-        stability: one row a pair of splits: `dataset`, `method`, `ipc`, `between` (networks or seeds), `seed`, `first`,
-            `second`, `adjusted_rand_index`.
+        stability: one row per pair of splits: `dataset`, `method`, `ipc`, `between` (networks or seeds), `seed`,
+            `first`, `second`, `adjusted_rand_index`.
     """
     named = stability.assign(cell=cell_names(stability))
     found = named.groupby(["cell", "method", "between"], sort=False)["adjusted_rand_index"].agg(["mean", "min", "size"])

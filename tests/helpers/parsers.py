@@ -1,0 +1,20 @@
+"""The arguments of scripts and tools."""
+
+import argparse
+import runpy
+from pathlib import Path
+from unittest import mock
+
+from helpers.tiny import ROOT
+from shared import command
+
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+TOOLS = sorted((ROOT / "tools").glob("*.py"))
+
+
+def parser_of(path: Path) -> argparse.ArgumentParser:
+    """The parser with which a script or tool would read its arguments; nothing of it is run."""
+    with mock.patch.object(command, "run") as run:
+        runpy.run_path(str(path), run_name="__main__")
+    _, parser = run.call_args.args
+    return parser
