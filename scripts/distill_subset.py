@@ -36,7 +36,8 @@ def main(args):
     check(args)
     objective = OBJECTIVES.get(args.objective)
     inputs = [*args.prefix, *args.choosers, *args.experts]
-    with compute.job(args, inputs, [objective.module] if objective else []) as job:
+    declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
+    with compute.job(args, inputs, *declared) as job:
         prefix = [load_subset(path) for path in args.prefix]
         with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
             initial = make_initial(args, job, choosers)

@@ -90,30 +90,34 @@ class Job:
 
 
 @contextmanager
-def job(args: argparse.Namespace, inputs: Sequence[Path], modules: Iterable[str] = ()) -> Iterator[Job]:
+def job(
+    args: argparse.Namespace, inputs: Sequence[Path], modules: Iterable[str] = (), texts: Iterable[str] = ()
+) -> Iterator[Job]:
     """Everything around a job: device, provenance, checkpoint and data set.
 
     The output has to be written inside: a block that ends without an error removes the checkpoint.
 
     Args:
         inputs: what the job reads besides the data set.
-        modules: those that it loads by their names.
+        modules, texts: what else its fingerprint covers: modules that it loads by their names, and what is declared.
     """
     device = devices.prepare(args.gpu, args.threads)
     header = provenance(command.parameters(args), [args.data, *inputs], device.type)
-    checkpoint = open_checkpoint(args, header, modules)
+    checkpoint = open_checkpoint(args, header, modules, texts)
     yield Job(device, header, checkpoint, load(args.data))
     checkpoint.remove()
 
 
-def open_checkpoint(args: argparse.Namespace, header: dict[str, Any], modules: Iterable[str] = ()) -> Checkpoint:
+def open_checkpoint(
+    args: argparse.Namespace, header: dict[str, Any], modules: Iterable[str] = (), texts: Iterable[str] = ()
+) -> Checkpoint:
     """The checkpoint of the work that `header` describes, in a folder named like the file that it makes.
 
     Args:
-        modules: those that the command loads by their names.
+        modules, texts: as those of `job`.
     """
     out = args.out.with_suffix("")
-    code = digest(Path(sys.argv[0]).resolve(), modules)
+    code = digest(Path(sys.argv[0]).resolve(), modules, texts)
     folder = args.checkpoints / out.relative_to(out.anchor)
     checkpoint = Checkpoint(folder, fingerprint(header, code), args.save_every)
     for path in checkpoint.foreign():

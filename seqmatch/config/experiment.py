@@ -66,7 +66,9 @@ class Cell(Section):
 
     dataset: Name = Field(description="a key of `datasets`")
     ipc: Count | Literal["all"] = Field(description="synthetic images per class; `all` for the method `whole`")
-    methods: dict[Name, Entry | None] = Field(description="by name; an empty value takes every default")
+    methods: Annotated[dict[Name, Entry | None], Field(min_length=1)] = Field(
+        description="by name; an empty value takes every default"
+    )
     matching: AnyMatching = Field(AnyMatching(), description="what differs from the general `matching`")
     evaluation: Evaluation = Field(Evaluation(), description="what differs from the general `evaluation`")
     architectures: list[Name] | None = Field(
@@ -102,7 +104,7 @@ class Config(Section):
     experts: dict[Name, Experts] = Field({}, description="recipes for expert trajectories by name")
     matching: AnyMatching = Field(AnyMatching(), description="settings of every stage, unless overridden")
     evaluation: Evaluation = Field(Evaluation(), description="settings of every evaluation, unless overridden")
-    selection: Selection = Field(Selection(), description="choice of snapshots")
+    selection: Selection = Field(Selection(), description="selection of snapshots")
     difficulty: Difficulty = Field(Difficulty(), description="hard and easy instances")
     coupling: Coupling = Field(Coupling(), description="coupling of synthetic images")
     cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")

@@ -14,6 +14,7 @@ from seqmatch.config.sections import (
     CondensationMatching,
     Coreset,
     DistributionMatching,
+    Evaluation,
     GradientMatching,
     Matching,
     Section,
@@ -106,6 +107,11 @@ class Method:
     flat: bool = False
     """Whether it matches sharpness-aware experts (`rho`)."""
 
+    def __post_init__(self):
+        """A declaration that sets what its sections have not, or that names no objective, does not import."""
+        self.section(**self.usual | self.fixed)
+        Evaluation(**self.evaluation)
+
     @property
     def section(self) -> type[Section]:
         """The keys of `matching` that it reads: those of its objective, where it has one."""
@@ -170,6 +176,22 @@ OBJECTIVES = {
     ),
 }
 """By the name that methods give."""
+
+
+def _look_up(table: dict[str, Any], name: str, what: str) -> Any:
+    if name not in table:
+        raise SeqmatchError(f"unknown {what} {name}; {allowed(name, table)}")
+    return table[name]
+
+
+def objective_of(name: str) -> Objective:
+    """The objective of that name.
+
+    Raises:
+        SeqmatchError: there is none.
+    """
+    return _look_up(OBJECTIVES, name, "objective")
+
 
 METHODS = {
     "random": Method(
@@ -255,15 +277,6 @@ METHODS = {
 """By name, in the order of tables."""
 
 
-def objective_of(name: str) -> Objective:
-    """The objective of that name.
-
-    Raises:
-        SeqmatchError: there is none.
-    """
-    return _look_up(OBJECTIVES, name, "objective")
-
-
 def method_of(name: str) -> Method:
     """The method of that name, without `seqmatch-`.
 
@@ -280,9 +293,3 @@ def standard_names() -> dict[str, str]:
         for backbone, method in METHODS.items()
         for name in ([backbone] if method.subsets == "none" else [backbone, SEQUENTIAL + backbone])
     }
-
-
-def _look_up(table: dict[str, Any], name: str, what: str) -> Any:
-    if name not in table:
-        raise SeqmatchError(f"unknown {what} {name}; {allowed(name, table)}")
-    return table[name]

@@ -19,7 +19,7 @@ def read(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise SeqmatchError(f"{path}: cannot be read as a configuration: {error}") from None
     if not isinstance(content, dict):
         raise SeqmatchError(f"{path}: expected keys with values at the top level")

@@ -17,11 +17,12 @@ from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entr
 from seqmatch.config.faults import explain
 from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
 from seqmatch.config.sections import (
-    Choice,
+    WITH_FORMATION,
     Coreset,
     Evaluation,
     Matching,
     Section,
+    SelectedBy,
 )
 from seqmatch.errors import SeqmatchError, allowed
 
@@ -50,7 +51,7 @@ class Run:
     evaluation: Evaluation
     others: tuple[str, ...]
     """Other architectures that its synthetic sets are evaluated on; none for `whole`."""
-    selections: tuple[Choice, ...]
+    selections: tuple[SelectedBy, ...]
     """How snapshots are chosen, the headline first."""
     seeds: tuple[int, ...]
     """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
@@ -195,14 +196,15 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     if whole and evaluation.learning_rate is None:
         raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
     general = _read(declared, config.matching, cell.matching)
-    recipe = _recipe(config, _layered(declared.section, general).experts, key)
+    place = f"cells[{config.cells.index(cell)}].matching"
     stages = () if whole else _stages(config, general, entry, method, declared, key)
+    recipe = _recipe(config, general.get("experts"), place) if whole else stages[0].experts
     run = Run(
         dataset=cell.dataset,
         method=method,
         ipc=cell.ipc,
         backbone=backbone,
-        architecture=config.experts[stages[0].experts if stages else recipe].architecture,
+        architecture=config.experts[recipe].architecture,
         stages=stages,
         evaluation=evaluation,
         others=()
@@ -274,15 +276,32 @@ def _stages(
         if unread:
             raise SeqmatchError(f"{place}.{unread[0]}: {method} does not read it; it reads {', '.join(declared.reads)}")
         stage = _layered(declared.section, general, own, declared.fixed)
-        recipe = _recipe(config, stage.experts, place)
-        stages.append(stage.model_copy(update={"experts": recipe}))
+        changes = {"experts": _recipe(config, stage.experts, place), "formation": _formation(stage, own, place)}
+        stages.append(stage.model_copy(update=changes))
     return tuple(stages)
 
 
-def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[Choice, ...]:
+def _formation(stage: Matching | Coreset, own: dict[str, Any], place: str) -> int:
+    """That of a stage: 1 where its parameterisation reads none, whatever a general section sets for other methods."""
+    name = stage.parameterisation
+    if name in WITH_FORMATION:
+        if stage.formation == 1:
+            raise SeqmatchError(
+                f"{place}.formation = 1: {name} stores several images in one; set 2 or more, or `pixels`"
+            )
+        return stage.formation
+    if own.get("formation", 1) != 1:
+        raise SeqmatchError(
+            f"{place}.formation = {own['formation']}: images stored as {name} do not read it; set "
+            f"`parameterisation: {WITH_FORMATION[0]}`, or leave it out"
+        )
+    return 1
+
+
+def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy, ...]:
     if not distilled:
         return ("last",)
-    headline: Choice = "validation" if config.datasets[cell.dataset].validation_fraction > 0 else "last"
+    headline: SelectedBy = "validation" if config.datasets[cell.dataset].validation_fraction > 0 else "last"
     return (headline, *(name for name in dict.fromkeys(config.selection.also) if name != headline))
 
 
@@ -295,11 +314,6 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
         recipe = config.experts[stage.experts]
         if recipe.architecture != run.architecture:
             raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")
-        if stage.parameterisation == "pixels" and stage.formation != 1:
-            raise SeqmatchError(
-                f"{key}.stages[{k - 1}].formation = {stage.formation}: images stored as pixels do not read it; set "
-                "`parameterisation: multi-formation`, or leave it out"
-            )
         if run.declaration.flat and stage.iterations and not recipe.rho:
             raise SeqmatchError(
                 f"experts.{stage.experts}.rho = 0: {key} matches sharpness-aware experts; set it (published: 0.01), or "

@@ -26,7 +26,7 @@ def _ascending(values: list[float]) -> list[float]:
     return values
 
 
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Name = Annotated[str, StringConstraints(max_length=100, pattern=f"^{NAME}$")]
 Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A folder or a URL: no control characters, which no honest path contains, and which garble commands and messages."""
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -38,10 +38,12 @@ Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
 Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
 Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
-Choice = Literal["validation", "last", "test"]
+SelectedBy = Literal["validation", "last", "test"]
 CompileMode = Literal["auto", "always", "never"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Parameterisation = Literal["pixels", "multi-formation"]
+WITH_FORMATION = ("multi-formation",)
+"""Parameterisations that read `formation`."""
 
 
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
@@ -323,7 +325,7 @@ class Difficulty(Section):
     """The hard and easy split of the real training instances."""
 
     networks: Count = Field(3, description="networks whose losses are recorded")
-    records: Count = Field(20, description="records a stage, at even intervals of its epochs")
+    records: Count = Field(20, description="records per stage, at even intervals of its epochs")
 
 
 class Coupling(Section):

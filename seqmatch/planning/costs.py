@@ -79,7 +79,7 @@ class Scale:
         self.work = cache(lambda dataset, network: self._work(measure, dataset, network))
 
     def seen(self, run: Run) -> list[int]:
-        """Images that each stage of the curriculum trains on."""
+        """Images that each stage of the curriculum of unions trains on."""
         data = self.data(run.dataset)
         if not run.subsets:
             return [data.train]

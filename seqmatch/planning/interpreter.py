@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
@@ -18,7 +19,7 @@ def put_on_path() -> None:
         SeqmatchError: neither has.
     """
     active, own = which("python"), sys.executable
-    if active is not None and Path(active).parent == Path(own).parent:
+    if active is not None and Path(active).parent == Path(own).parent and find_spec("torch"):
         return
     for python in filter(None, (active, own)):
         if subprocess.run([python, "-c", PROBE], capture_output=True).returncode == 0:

@@ -90,9 +90,11 @@ class Plan:
 
         return self.outputs("evaluate", own)
 
-    def cross_accuracies(self) -> list[str]:
-        """Accuracies on the other networks of the second table."""
-        return self.outputs("evaluate", lambda of: of["architecture"] in self.experiment.run_of(of).others)
+    def of_table2(self) -> list[str]:
+        """Accuracies of runs that are evaluated on other architectures: on their own, then on those, each once."""
+        own = self.own_accuracies(attrgetter("others"), self.experiment.cross_seeds)
+        others = self.outputs("evaluate", lambda of: of["architecture"] in self.experiment.run_of(of).others)
+        return list(dict.fromkeys([*own, *others]))
 
     @cached_property
     def targets(self) -> list[str]:

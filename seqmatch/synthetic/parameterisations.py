@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from seqmatch.config.sections import WITH_FORMATION
 from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.synthetic import formation
 
@@ -15,7 +16,7 @@ PARAMETERISATIONS = {
     "multi-formation": (formation.encode, formation.decode),
 }
 """By the name that `matching.parameterisation` gives: from real images to stored ones, and from stored ones to those
-that networks see, given the size of the formation. The second is differentiable and linear."""
+that networks see, given the size of the formation. The second is differentiable."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Parameterisation:
     def __post_init__(self):
         if self.name not in PARAMETERISATIONS:
             raise SeqmatchError(f"unknown parameterisation {self.name}; {allowed(self.name, PARAMETERISATIONS)}")
-        if self.name == "pixels" and self.formation != 1:
+        if self.name not in WITH_FORMATION and self.formation != 1:
             raise SeqmatchError(
-                f"formation {self.formation}: images stored as pixels do not read it; set the parameterisation to "
-                "multi-formation, or leave it out"
+                f"formation {self.formation}: images stored as {self.name} do not read it; set the parameterisation to "
+                f"{WITH_FORMATION[0]}, or leave it out"
             )
 
     @property

@@ -9,6 +9,7 @@ from helpers.tiny import ROOT
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
 
+PIXELS = {"parameterisation": "pixels"}
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
@@ -219,6 +220,8 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
         ({"dc": {"stages": [{"augment_matching": True}]}}, "dc does not read it"),
         ({"herding": {"stages": [{"initial": "random"}]}}, "herding does not read it"),
         ({"mtt": {"stages": [{"formation": 2}]}}, r"formation = 2: images stored as pixels do not read it"),
+        ({"mtt": {"stages": [{"parameterisation": "multi-formation"}]}}, r"stages\[0\].formation = 1: multi-formation"),
+        ({}, "methods = {}"),
         ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "soft_labels has to be the same in all of them"),
         ({"seqmatch-idc": {"stages": [{"formation": 3}, {}]}}, "formation has to be the same in all of them"),
     ],
@@ -259,3 +262,21 @@ def test_a_default_that_a_learner_inherits_reaches_the_job_as_a_parameter():
     given = [json.loads(runs[name].stages[0].model_dump_json())["learner"] for name in ("dc", "idc")]
     assert [set(learner) for learner in given] == [set(config.Training.model_fields)] * 2
     assert given[0]["batch_size"] == config.Training().batch_size
+
+
+def test_a_formation_for_other_methods_does_not_reach_those_that_store_pixels():
+    raw = copy.deepcopy(DEFAULT)
+    raw["matching"]["formation"] = 3
+    raw["cells"][1]["methods"] = {"mtt": None, "idc": None, "idc-pixels": {"backbone": "idc", "stages": [PIXELS]}}
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
+    assert [runs[name].stages[0].formation for name in ("mtt", "idc", "idc-pixels")] == [1, 3, 1]
+
+
+def test_stages_that_name_their_experts_need_no_general_one():
+    raw = copy.deepcopy(DEFAULT)
+    raw["experts"]["other"] = raw["experts"]["convnet"]
+    raw["cells"] = [raw["cells"][1] | {"methods": {"mtt": {"stages": [{"experts": "other"}]}}}]
+    assert config.load(raw).runs["digits", "mtt", "2"].architecture == "convnet"
+    raw["cells"][0]["methods"] = {"mtt": None}
+    with pytest.raises(SeqmatchError, match=r"cells\[0\].methods.mtt.stages\[0\].experts: missing"):
+        config.load(raw)

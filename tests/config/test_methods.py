@@ -7,7 +7,7 @@ import pytest
 from helpers.tiny import ROOT
 
 from seqmatch.config.experiment import SECTIONS
-from seqmatch.config.methods import METHODS, OBJECTIVES, Images, method_of, objective_of, standard_names
+from seqmatch.config.methods import METHODS, OBJECTIVES, Images, Method, method_of, objective_of, standard_names
 from seqmatch.errors import SeqmatchError
 
 
@@ -50,3 +50,12 @@ def test_unknown_names_are_errors():
         objective_of("trajectories")
     with pytest.raises(SeqmatchError, match="unknown method mmt; did you mean mtt"):
         method_of("mmt")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"objective": "trajectories"}, {"objective": "trajectory", "usual": {"emaa": 1}}, {"evaluation": {"x": 1}}],
+)
+def test_an_incomplete_declaration_is_an_error(wrong):
+    with pytest.raises((SeqmatchError, ValueError)):
+        Method(title="x", **wrong)

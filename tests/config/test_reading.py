@@ -20,6 +20,8 @@ def test_every_experiment_is_complete_in_itself(path):
         ("a: [{b: 1,\n b: 1}]\n", "x.yaml, line 2: b stands twice"),
         ("- a\n", "expected keys with values at the top level"),
         ("a: [\n", "cannot be read as a configuration"),
+        ("a: !!bool foo\n", "cannot be read as a configuration"),
+        ("a: !!timestamp foo\n", "cannot be read as a configuration"),
     ],
 )
 def test_a_faulty_file_is_named_with_its_line(tmp_path, text, message):

@@ -56,9 +56,8 @@ def experiment(monkeypatch):
         cost=lambda matching, images: Passes(forward=images.union),
         needs="nothing",
     )
-    method = Method(title="the mean of each class", objective="centre")
     monkeypatch.setitem(OBJECTIVES, "centre", objective)
-    monkeypatch.setitem(METHODS, "centre", method)
+    monkeypatch.setitem(METHODS, "centre", Method(title="the mean of each class", objective="centre"))
     killed_at.clear()
     return config.load(EXPERIMENT)
 

@@ -72,3 +72,8 @@ def test_log_and_benchmark_are_named_like_the_first_file():
     assert job.outputs == ["results/d/m/ipc2/seed0/subset1.safetensors", "results/d/m/ipc2/seed0/scores1.csv"]
     assert job.log == "logs/d/m/ipc2/seed0/subset1.log"
     assert job.benchmark == "results/benchmarks/d/m/ipc2/seed0/subset1.tsv"
+
+
+def test_a_run_whose_own_architecture_is_among_the_others_counts_once():
+    plan = Plan(config.load(TINY | {"cross_architecture": {"architectures": ["convnet", "alexnet"]}}))
+    assert len(plan.of_table2()) == len(set(plan.of_table2())) == 6

@@ -15,11 +15,11 @@ from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, interpreter
 from seqmatch.planning.code import digest
-from seqmatch.planning.jobs import FIGURES, RULES, RUN, Plan
+from seqmatch.planning.jobs import RULES, Plan
 from seqmatch.planning.sizes import pixels_of
 
 try:
-    for path in [*workflow.configfiles, *workflow.overwrite_configfiles]:
+    for path in workflow.configfiles:
         vocabulary.read(Path(path))
     EXPERIMENT = vocabulary.load(config)
 except SeqmatchError as error:

@@ -164,7 +164,8 @@ def needed(paths, what):
     return find
 
 
-def mirrors(wildcards):
+def mirrors(wildcards, threads):
+    """Options of places to try first; a parameter that takes the threads, as this one, reruns nothing when it changes."""
     return [
         f"--mirror={mirror}" for mirror in CONFIG.data.mirrors.get(wildcards.source, [])
     ]

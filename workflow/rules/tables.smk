@@ -1,10 +1,7 @@
 # Tables are made where Snakemake itself runs, in a second or two each.
 TABLE1 = PLAN.own_accuracies(partial(contents.in_table1, EXPERIMENT), CONFIG.seeds)
 TABLE3 = PLAN.own_accuracies(partial(contents.in_table3, EXPERIMENT), CONFIG.seeds)
-TABLE2 = [
-    *PLAN.own_accuracies(attrgetter("others"), EXPERIMENT.cross_seeds),
-    *PLAN.cross_accuracies(),
-]
+TABLE2 = PLAN.of_table2()
 CONTRASTS = contents.contrasts(EXPERIMENT)
 COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG.seeds)
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
