@@ -12,7 +12,7 @@ from seqmatch.networks import build, features
 from seqmatch.seeds import Seed
 from seqmatch.transforms import dsa
 
-SETTINGS = config.Matching(objective="distribution", real_batch=4)
+MATCHING = config.DistributionMatching(real_batch=4)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_an_iteration_depends_on_its_number_alone():
         calls.append(seed)
         return build(TINY, (1, 8, 8), 3, seed)
 
-    step = distribution_step(real, new_network, torch.arange(3), SETTINGS, ["color", "crop"], Seed("d"))
+    step = distribution_step(real, new_network, torch.arange(3), MATCHING, ["color", "crop"], Seed("d"))
     first, again, other = (step(images, 0.1, iteration) for iteration in (5, 5, 6))
     assert torch.equal(first.image_gradient, again.image_gradient)
     assert not torch.equal(first.image_gradient, other.image_gradient)

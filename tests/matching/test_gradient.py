@@ -11,7 +11,7 @@ from seqmatch.runtime import budget
 from seqmatch.seeds import Seed
 from seqmatch.transforms import dsa
 
-SETTINGS = config.Matching(objective="gradient", real_batch=4, updates_per_network=3, network_epochs=2)
+MATCHING = config.GradientMatching(real_batch=4, updates_per_network=3, network_epochs=2)
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_networks_are_renewed_and_learn_in_between():
         seeds.append(seed)
         return build(TINY, (1, 8, 8), 3, seed)
 
-    step = gradient_step(real, new_network, torch.arange(3), SETTINGS, ["crop"], Seed("d"))
+    step = gradient_step(real, new_network, torch.arange(3), MATCHING, ["crop"], Seed("d"))
     first = [step(images, 0.05, iteration).loss for iteration in range(6)]
     assert len(seeds) == 2 and len(set(first)) == 6
-    again = gradient_step(real, new_network, torch.arange(3), SETTINGS, ["crop"], Seed("d"))
+    again = gradient_step(real, new_network, torch.arange(3), MATCHING, ["crop"], Seed("d"))
     assert [again(images, 0.05, iteration).loss for iteration in range(3, 6)] == first[3:]
