@@ -102,13 +102,13 @@ def table(jobs: Iterable[Job], pending: Collection[str], now: float) -> pd.DataF
 
 
 def accuracies(done: Iterable[Job]) -> str:
-    """Mean accuracy in percent of each evaluation, by architecture; of the headline's snapshot."""
+    """Mean accuracy in percent of each evaluation, by architecture; of the main selection's snapshot."""
     found = []
     for job in done:
         if job.rule == "evaluate":
             rows = load_table(Path(job.outputs[0]))
-            headline = rows[rows["selection"] == rows["selection"].iloc[0]]
-            found.append(f"{job.wildcards['architecture']} {headline['accuracy'].mean():.1f}")
+            main_selection = rows[rows["selection"] == rows["selection"].iloc[0]]
+            found.append(f"{job.wildcards['architecture']} {main_selection['accuracy'].mean():.1f}")
     return ", ".join(found)
 
 

@@ -45,14 +45,14 @@ class Run:
     backbone: str
     """The method that it is or varies, a key of `METHODS`."""
     architecture: str
-    """The architecture that is matched and whose accuracy is the headline, a key of `architectures`."""
+    """The architecture that is matched and whose accuracy is quoted, a key of `architectures`."""
     stages: tuple[Matching | Coreset, ...]
     """One entry per subset; empty for `whole`."""
     evaluation: Evaluation
     others: tuple[str, ...]
     """Other architectures that its synthetic sets are evaluated on; none for `whole`."""
     selections: tuple[SelectedBy, ...]
-    """How snapshots are chosen, the headline first."""
+    """How snapshots are selected, the main selection first."""
     seeds: tuple[int, ...]
     """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
 
@@ -301,8 +301,8 @@ def _formation(stage: Matching | Coreset, own: dict[str, Any], place: str) -> in
 def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy, ...]:
     if not distilled:
         return ("last",)
-    headline: SelectedBy = "validation" if config.datasets[cell.dataset].validation_fraction > 0 else "last"
-    return (headline, *(name for name in dict.fromkeys(config.selection.also) if name != headline))
+    main_selection: SelectedBy = "validation" if config.datasets[cell.dataset].validation_fraction > 0 else "last"
+    return (main_selection, *(name for name in dict.fromkeys(config.selection.also) if name != main_selection))
 
 
 def _check_stages(config: Config, run: Run, key: str) -> None:

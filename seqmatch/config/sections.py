@@ -79,7 +79,7 @@ class Dataset(Section):
     validation_fraction: Fraction = Field(
         0.1,
         description="share of the training images held out to choose snapshots; "
-        "0 is the paper's setting and makes `last` the headline",
+        "0 is the paper's setting and makes `last` the main selection",
     )
     normalization: Literal["standardize", "zca", "none"] = Field(
         "standardize", description="fitted on the training split, applied to every split"

@@ -135,17 +135,17 @@ def test_random_is_distillation_without_iterations():
     assert [stage.iterations for stage in run.stages] == [0] and run.selections == ("last",)
 
 
-def test_without_a_validation_split_the_last_snapshot_is_the_headline():
+def test_without_a_validation_split_the_last_snapshot_is_the_main_selection():
     runs = config.load(changed(datasets__digits__validation_fraction=0)).runs
     assert runs["digits", "mtt", "2"].selections == ("last", "test")
 
 
 @pytest.mark.parametrize("also", [["test"], ["test", "last"], []])
-def test_test_data_never_choose_the_headline(also):
-    for fraction, headline in ((0.1, "validation"), (0, "last")):
+def test_test_data_never_choose_the_main_selection(also):
+    for fraction, main_selection in ((0.1, "validation"), (0, "last")):
         raw = changed(datasets__digits__validation_fraction=fraction)
         raw["selection"]["also"] = also
-        assert config.load(raw).runs["digits", "mtt", "2"].selections[0] == headline
+        assert config.load(raw).runs["digits", "mtt", "2"].selections[0] == main_selection
 
 
 def test_experts_record_what_first_stages_can_match_and_no_more():

@@ -89,7 +89,7 @@ def test_spread_over_networks_and_spread_between_seeds_are_kept_apart():
     assert "Spread" not in table1_text(rows[rows["seed"] == 0])
 
 
-def test_table1_never_quotes_a_selection_on_test_data_as_the_headline():
+def test_table1_never_quotes_a_selection_on_test_data_as_the_main_selection():
     rows = accuracy()
     row = methods_table(rows[rows["selection"] != "validation"], ORDER).set_index("method").loc["seqmatch-mtt"]
     assert row["selection"] == "last" and row["accuracy_mean"] == pytest.approx(71.5)
@@ -98,7 +98,7 @@ def test_table1_never_quotes_a_selection_on_test_data_as_the_headline():
 def test_a_selection_on_test_data_is_shown_also_beside_the_last_snapshot():
     rows = accuracy()
     text = table1_text(rows[rows["selection"] != "validation"])
-    assert "| seqmatch-mtt (K = 2) | 71.5 ± 1.3 | last" in text and "91.5 ± 1.3" in text
+    assert "| seqmatch-mtt (K = 2) | 71.5 ± 1.3       | last" in text and "91.5 ± 1.3" in text
 
 
 def test_random_has_no_column_for_a_selection_that_was_not_made():
@@ -135,7 +135,7 @@ def test_columns_keep_the_order_of_the_cells():
     assert [cell.strip() for cell in head.strip("|").split("|")][1:] == ["b ipc 2", "b ipc all", "a ipc 2", "a ipc all"]
 
 
-def test_table2_compares_architectures_on_the_headlines_selection():
+def test_table2_compares_architectures_on_the_main_selection():
     table = architectures_table(accuracy(), ORDER)
     wide = table.pivot(index="method", columns="architecture", values="accuracy_mean")
     assert wide.loc["seqmatch-mtt", "resnet18"] == pytest.approx(61.5)
@@ -206,7 +206,7 @@ def test_equal_differences_have_no_interval_and_numbers_without_partner_do_not_c
     assert row["difference"] == 1 and row["pairs"] == 4 and pd.isna(row["p"])
 
 
-def test_the_comparison_is_of_headlines_on_the_matched_network():
+def test_the_comparison_is_of_main_selections_on_the_matched_network():
     rows = pd.concat([accuracy(), pd.DataFrame(runs_of("mtt", 1, [75.0, 76.0]))])
     row = comparison_table(rows, [CONTRAST, ("digits", "2", "seqmatch-mtt", "random")])
     assert row["difference"].tolist() == [5.5, 30.0] and row["baseline"].tolist() == ["mtt", "random"]

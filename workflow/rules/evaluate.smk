@@ -20,7 +20,7 @@ rule evaluate:
         architecture=named("architectures", "architecture"),
         evaluation=evaluation,
         matched_on=of_run("architecture"),
-        selection=headline,
+        selection=main_selection,
         also=other_selections,
     shell:
         "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"

@@ -121,7 +121,7 @@ def recipe_files(wildcards, stage):
 
 
 def other_selections(wildcards):
-    """Selections of the last snapshot that are evaluated besides the headline's: on the matched network alone."""
+    """Selections of the last snapshot that are evaluated besides the main selection's: on the matched network alone."""
     run = run_of(wildcards)
     return run.selections[1:] if wildcards.architecture == run.architecture else ()
 
@@ -227,7 +227,7 @@ def code_with(name, declared):
     return digest(ROOT / "scripts/distill_subset.py", [name], [declared])
 
 
-def headline(wildcards):
+def main_selection(wildcards):
     """How the snapshot of the last subset was chosen."""
     return run_of(wildcards).selections[0]
 

@@ -40,7 +40,7 @@ def _read_accuracy(path: Path) -> pd.DataFrame:
     return table
 
 
-def headline(cell: pd.DataFrame) -> pd.DataFrame:
+def main_selection(cell: pd.DataFrame) -> pd.DataFrame:
     """The rows of one method in a cell whose accuracy is quoted.
 
     Those of the snapshot chosen on validation data where there is one, else of the last snapshot; never of one chosen

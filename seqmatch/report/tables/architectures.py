@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, headline, in_order, method_names, spread
+from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, in_order, main_selection, method_names, spread
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, means_stds
 
 TITLE = "Table 2: test accuracy in percent on other architectures, mean ± standard deviation over networks"
 
 
 def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Cross-architecture accuracy of what the headline's selection chose.
+    """Cross-architecture accuracy of what the main selection chose.
 
     Returns:
         One row per method, cell and architecture: `dataset`, `ipc`, `method`, `K`, `matched_on`,
@@ -19,7 +19,7 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
     """
     rows = []
     for (dataset, ipc, method), cell in accuracy.groupby([*CELL, "method"], sort=False):
-        for architecture, trained in headline(cell).groupby("architecture", sort=False):
+        for architecture, trained in main_selection(cell).groupby("architecture", sort=False):
             row = {
                 "dataset": dataset,
                 "ipc": ipc,

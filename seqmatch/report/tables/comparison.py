@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from seqmatch.report.tables.accuracy import CELL, headline
+from seqmatch.report.tables.accuracy import CELL, main_selection
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Sequential methods against their backbones: paired differences of test accuracy"
@@ -25,7 +25,7 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     on the pairs of networks, and say nothing about other synthetic sets.
 
     Args:
-        accuracy: one row per trained network, in percent; the headline's snapshots on the matched network count.
+        accuracy: one row per trained network, in percent; the main selection's snapshots on the matched network count.
         contrasts: (data set, ipc, method, baseline) each.
 
     Returns:
@@ -34,7 +34,7 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
         `seeds`, `pairs`. Interval and p are empty for a single pair and where all differences are equal.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
-    cells = {key: headline(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
+    cells = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
     rows = []
     for dataset, ipc, method, baseline in contrasts:
         ours, theirs = cells[dataset, ipc, method], cells[dataset, ipc, baseline]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from seqmatch.report.published import UNLISTED
-from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, headline, in_order, method_names, spread
+from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, in_order, main_selection, method_names, spread
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, mean_std, means_stds
 
 
@@ -18,7 +18,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         One row per method in a cell: `dataset`, `ipc`, `method`, `K`, `architecture`, `selection` (what chose the
-        headline's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
+        main selection's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, and mean and std of `last` (the last snapshot)
         and `test_selected` (chosen on test data: optimistic).
@@ -26,7 +26,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     rows = []
     for (dataset, ipc, method), cell in own.groupby([*CELL, "method"], sort=False):
-        chosen = headline(cell)
+        chosen = main_selection(cell)
         seeds = chosen.groupby("seed")["accuracy"]
         row = {
             "dataset": dataset,
@@ -124,7 +124,7 @@ def _selections(table: pd.DataFrame) -> Sheet:
         {
             "cell": cell_names(shown),
             "method": method_names(shown),
-            "headline": means_stds(shown, "accuracy"),
+            "main selection": means_stds(shown, "accuracy"),
             "chosen by": shown["selection"],
             "last snapshot": means_stds(shown, "last"),
             "chosen on test data": means_stds(shown, "test_selected"),
@@ -134,5 +134,5 @@ def _selections(table: pd.DataFrame) -> Sheet:
         "The same by how the snapshot of the last subset is chosen",
         body,
         "Chosen on test data is the usual protocol of the field; it is optimistic and shown for comparison only. It "
-        "applies to the last subset: the earlier ones, after which that was distilled, are the headline's.",
+        "applies to the last subset: the earlier ones, after which that was distilled, are the main selection's.",
     )
