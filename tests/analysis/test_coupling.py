@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.tiny import TINY, labelled, normal
+from helpers.tiny import FOUR, TINY, labelled, normal
 from torch.func import functional_call, grad, jacrev
 
 from seqmatch import config
@@ -26,14 +26,12 @@ from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.formation import decode
-from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import make_phases, train
 
 SETTINGS = config.Evaluation(epochs=6)
 COUPLING = config.Coupling(networks=2, records=2, draws=3)
-MIXED = Parameterisation("multi-formation", 2)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
 LEARNER = Learner(NEW_NETWORK, SETTINGS, ["crop"])
 
@@ -81,10 +79,10 @@ def test_a_stored_image_amplifies_as_the_images_that_it_holds(case, soft):
     """Against autograd through the sum of their losses, one stored image alone."""
     network, images, labels, _ = case
     shares = normal(24, 3, name="shares", dtype=torch.float64).softmax(1) if soft else None
-    subset = Subset(images, labels, 0.1, MIXED, shares)
+    subset = Subset(images, labels, 0.1, FOUR, shares)
     theta = list(network.parameters())
     direction = random_direction(theta, Seed("v"))
-    loss = stored_loss(classification_loss(network), MIXED)
+    loss = stored_loss(classification_loss(network), FOUR)
     estimates = squared_amplification(loss, theta, subset.images, stored_labels(subset), [direction], 4)
     for index in range(6):
         stored = images[[index]].clone().requires_grad_()

@@ -4,29 +4,11 @@ import re
 
 import pytest
 import yaml
-from helpers.snakemake import TINY, copy_project, snakemake
+from helpers.snakemake import EVERYTHING, TINY, copy_project, snakemake
 from helpers.tiny import ROOT
 
 from seqmatch import config
 from seqmatch.planning.jobs import RULES, Job, Plan, Rule
-
-EVERYTHING = TINY | {
-    "datasets": TINY["datasets"]
-    | {
-        "nette": {"source": "imagenette", "path": "data/imagenet", "validation_fraction": 0.0},
-        "mnist": {"source": "mnist", "augmentation": []},
-    },
-    "cells": [
-        *TINY["cells"],
-        {"dataset": "nette", "ipc": 1, "methods": {"random": None, "mtt": None}},
-        {
-            "dataset": "mnist",
-            "ipc": 2,
-            "architectures": [],
-            "methods": {"herding": None, "dm": None, "seqmatch-idc": {"stages": [{}, {}]}},
-        },
-    ],
-}
 
 
 def listed(text):
