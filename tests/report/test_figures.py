@@ -122,7 +122,7 @@ def test_the_coupling_figure_fits_a_line_to_the_differences():
     assert {"mtt, ipc 2", "seqmatch-mtt, ipc 10"} <= set(names)
     assert [name.split(":")[0] for name in names if "slope" in name] == ["all", "mtt", "seqmatch-mtt"]
     assert "all: slope −1.0 (95 % CI −1.0 to −1.0)" in names
-    assert "S^{+}" in panel.get_xlabel() and "S^{+}" in panel.get_ylabel()
+    assert "S⁺" in panel.get_xlabel() and "S⁺" in panel.get_ylabel()
 
 
 def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
@@ -148,7 +148,7 @@ def test_two_points_or_points_above_each_other_have_no_line():
 def test_the_convergence_figure_has_a_row_of_panels_per_stage_and_says_how_it_is_smoothed():
     figure = convergence_figure(convergence())
     titles = [panel.get_title() for panel in figure.axes]
-    assert titles[0] == "$S_1$: matching loss" and titles[-1] == "$S_2$: validation accuracy, %" and len(titles) == 6
+    assert titles[0] == "S₁: matching loss" and titles[-1] == "S₂: validation accuracy, %" and len(titles) == 6
     assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2, 1, 1, 1]
     assert np.allclose(figure.axes[1].lines[0].get_ydata(), [1.5, 6.5, 11.5])
     (legend,) = figure.legends
@@ -192,10 +192,10 @@ def test_the_resources_figure_adds_up_jobs_of_a_rule():
 def test_the_images_figure_shows_every_image_in_its_row():
     labels = np.array([0, 0, 1])
     pixels = np.arange(3 * 64).reshape(3, 1, 8, 8).astype(np.uint8)
-    blocks = [Block("$S_1$", pixels, labels), Block("$S_2$", pixels[[0, 2]], labels[[0, 2]])]
+    blocks = [Block("S₁", pixels, labels), Block("S₂", pixels[[0, 2]], labels[[0, 2]])]
     figure = images_figure(blocks, ["zero", "one"], "title")
     first, second = figure.axes
-    assert first.get_title() == "$S_1$" and second.get_title() == "$S_2$"
+    assert first.get_title() == "S₁" and second.get_title() == "S₂"
     assert [text.get_text() for text in first.get_yticklabels()] == ["zero", "one"] and not second.get_yticklabels()
     shown = np.asarray(first.images[0].get_array())
     assert shown.shape == (17, 17)

@@ -16,7 +16,7 @@ from seqmatch.report.tables.comparison import comparison_sheets, comparison_tabl
 from seqmatch.report.tables.methods import methods_sheets, methods_table
 from seqmatch.report.tables.settings import UNSET, settings_sheets, settings_table
 from seqmatch.report.tables.stability import stability_sheets
-from seqmatch.report.tables.text import Sheet, grid, interleaved, to_latex, to_markdown
+from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, to_latex, to_markdown
 
 ORDER = ["random", "mtt", "seqmatch-mtt", "whole"]
 PUBLISHED = read_published(ROOT / "resources/published_results.csv")
@@ -292,7 +292,9 @@ def test_rows_of_a_method_stand_together_and_what_shares_a_place_is_joined():
 
 SHEETS = [
     Sheet(
-        "Table 7: 50 % of A_1 & B", pd.DataFrame({"a_b": ["x & y", "50 %"], "c": ["**88.1 ± 0.5**", "1.50"]}), "A #1."
+        "Table 7: 50 % of A_1 & B",
+        pd.DataFrame({"a_b": ["x & y", "50 %"], "c": bold(["88.1 ± 0.5", "1.50"], [True, False])}),
+        "A #1.",
     ),
     Sheet("Empty", pd.DataFrame({"a": []})),
     Sheet("More", pd.DataFrame({"a": ["{x}~^\\"]})),
