@@ -75,7 +75,7 @@ def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
-    with redirect_stdout(Plain(sys.stdout)), redirect_stderr(Plain(sys.stderr)):
+    with redirect_stdout(sys.stdout and Plain(sys.stdout)), redirect_stderr(sys.stderr and Plain(sys.stderr)):
         _run(main, arguments)
 
 
