@@ -9,14 +9,15 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pydantic import BaseModel, ValidationError
 
-from seqmatch.errors import SeqmatchError, ran_out_of_memory
+from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
 from seqmatch.runtime.interruption import Interrupted, interruptible
 from seqmatch.runtime.progress import peak_memory
 
@@ -74,6 +75,32 @@ def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
+    with redirect_stdout(sys.stdout and Plain(sys.stdout)), redirect_stderr(sys.stderr and Plain(sys.stderr)):
+        _run(main, arguments)
+
+
+class Plain:
+    """A stream that no text ends with an error, and none steers the terminal.
+
+    What the stream's encoding lacks, and control characters, such as names of files may have, are written as escapes.
+    """
+
+    SHOWN = re.compile(rf"(?!\A\r|[\n\t]){HIDDEN.pattern}")
+    """As escapes; lines may end, and progress bars begin with a carriage return."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        encoding = self._stream.encoding or "utf-8"
+        shown = printable(text, self.SHOWN).encode(encoding, "backslashreplace").decode(encoding)
+        return self._stream.write(shown)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     parsed = arguments.parse_args()
     print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
     try:

@@ -7,6 +7,10 @@ from pydantic import BaseModel
 
 from seqmatch.errors import allowed
 
+SECTION = "expected keys with values below it, or nothing at all"
+MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": "expected text; put it in quotes"}
+"""Where pydantic's words are not enough: a name such as 2024, no or null is text only in quotes."""
+
 
 def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
     """One line for each key at fault; what the branches of a union allow is joined.
@@ -25,8 +29,7 @@ def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
         else:
             value = repr(fault["input"])
             shown = value if len(value) <= 60 else value[:57] + "…"
-            section = fault["type"] in ("model_type", "dict_type")
-            message = "expected keys with values below it, or nothing at all" if section else fault["msg"]
+            message = MESSAGES.get(fault["type"], fault["msg"])
             lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
 

@@ -7,7 +7,6 @@ open it. Readers compare the checksum, so that damage is an error and never a nu
 
 import glob
 import hashlib
-import io
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files import csv_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,39 +156,43 @@ def load_arrays(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, "np.n
 
 def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> None:
     """Write a table as CSV and its header as JSON beside it (the same name, ending in .json)."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    header = header | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
+    text = csv_text.to_csv(table)
+    header = header | {
+        "checksum": hashlib.sha256(text.encode()).hexdigest(),
+        "text": csv_text.text_columns(table),
+    }
     save_text(path.with_suffix(".json"), json.dumps(header, indent=2, sort_keys=True) + "\n")
     save_text(path, text)
 
 
 def load_table(path: Path) -> "pd.DataFrame":
-    """Read a table that `save_table` wrote; the column `ipc`, if there is one, as text.
+    """Read a table that `save_table` wrote; what was text, such as a name "2024" or "nan", is text again.
 
     Raises:
         SeqmatchError: it is missing, or is not what was written.
     """
-    import pandas as pd
-
     beside = path.with_suffix(".json")
     try:
         content, header = path.read_bytes(), json.loads(beside.read_bytes())
     except FileNotFoundError as error:
         also = f"; {path} needs the .json that was written beside it" if error.filename == str(beside) else ""
         raise SeqmatchError(f"{error.filename}: there is no such file{also}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SeqmatchError(f"{beside}: damaged ({error}); delete it and {path} and run again") from None
     if not isinstance(header, dict) or header.get("checksum") != hashlib.sha256(content).hexdigest():
         raise SeqmatchError(
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
-    return pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
+    try:
+        return csv_text.from_csv(content, header.get("text", ["ipc"]))  # earlier versions named no columns
+    except (ValueError, TypeError) as error:
+        raise SeqmatchError(f"{path}: not a table that seqmatch wrote ({error})") from None
 
 
 def save_text(path: Path, text: str) -> None:
     """Write a text file, atomically."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def peak_bytes() -> int | None:
     From Linux's own count where there is one: that of `getrusage` begins with the memory of the parent process.
     """
     status = Path("/proc/self/status")
-    if counted := re.search(r"VmHWM:\s+(\d+) kB", status.read_text() if status.exists() else ""):
+    if counted := re.search(r"VmHWM:\s+(\d+) kB", status.read_text("utf-8", "replace") if status.exists() else ""):
         return int(counted[1]) * 1024
     try:
         import resource

@@ -1,5 +1,6 @@
 """What scripts say when they are called wrongly: one line, and status 1 or 2."""
 
+import io
 import shlex
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import sys
 import pytest
 from helpers.tiny import ROOT
 from shared import command
+
+from seqmatch.errors import SeqmatchError
 
 RUN = shlex.split("--dataset d --method m --ipc 2 --seed 0 --out o --data nowhere.safetensors")
 ARCHITECTURE = ["--architecture", '{"family": "convnet"}']
@@ -60,3 +63,32 @@ def test_out_of_memory_ends_with_what_was_used_and_what_to_lower(monkeypatch, ca
     last = capsys.readouterr().err.splitlines()[-1]
     assert ended.value.code == 1 and last.startswith(f"error: out of memory ({reason}")
     assert "peak" in last and "GiB of main memory" in last and "lower batch_size, synthetic_batch or the width" in last
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_no_name_ends_a_message_with_an_error_or_steers_the_terminal(monkeypatch, encoding):
+    def main(args):
+        print("é 猫 \udce9 \x1b[31m\t\u202e \x9b2J c\rd")
+        print("\r 50%", file=sys.stderr)
+        raise SeqmatchError("\x1b]0;title\x07: no such class\nsecond line")
+
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding, newline="") for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    monkeypatch.setattr(sys, "argv", ["script"])
+    with pytest.raises(SystemExit):
+        command.run(main, command.parser("A script."))
+    out, err = (stream.buffer.getvalue().decode(encoding) for stream in map(_flushed, streams.values()))
+    names = "é 猫".encode(encoding, "backslashreplace").decode(encoding)
+    assert out == f"{names} \\udce9 \\x1b[31m\t\\u202e \\x9b2J c\\rd\n"
+    assert err.splitlines(keepends=True)[1:] == [
+        "\r",
+        " 50%\n",
+        "error: \\x1b]0;title\\x07: no such class\n",
+        "second line\n",
+    ]
+
+
+def _flushed(stream):
+    stream.flush()
+    return stream
