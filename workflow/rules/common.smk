@@ -106,20 +106,40 @@ def benchmark_of(rule_name):
     return f"results/benchmarks/{RULES[rule_name].name}.tsv"
 
 
+def tables(**inputs):
+    """Inputs that are tables, by name, and the provenance beside each, without which they are not read."""
+    return inputs | {
+        f"{name}_provenance": beside(paths) for name, paths in inputs.items()
+    }
+
+
+def beside(paths):
+    """The provenance of a table, of a list of them, or of those that a function of the wildcards finds."""
+    if callable(paths):
+        return lambda wildcards: beside(paths(wildcards))
+    return [
+        path.replace(".csv", ".json")
+        for path in ([paths] if isinstance(paths, str) else paths)
+    ]
+
+
 def command(script_name):
     """Parameters of a rule: its command, and a fingerprint of the code that it runs, so that an edit reruns the rule.
 
     (As input files the modules would be some thirty more for every job to plan.)
     """
-    return {
-        "script": os.path.relpath(ROOT / "scripts" / f"{script_name}.py"),
-        "code": code(script_name),
-    }
+    return {"script": place(script_name), "code": code(script_name)}
+
+
+def place(script_name):
+    """A rule's parameter: the script's path. It takes the threads, so that a clone that has moved reruns nothing."""
+    path = os.path.relpath(ROOT / "scripts" / f"{script_name}.py")
+    return lambda wildcards, threads: path
 
 
 @cache
-def code(script_name):
-    return digest(ROOT / "scripts" / f"{script_name}.py")
+def code(script_name, modules=(), texts=()):
+    return digest(ROOT / "scripts" / f"{script_name}.py", modules, texts)
 
 
 def limits(rule_name, mem_mb, bytes_per_pixel=0):

@@ -10,7 +10,7 @@ rule fetch_data:
     resources:
         **limits("fetch_data", 1000),
     params:
-        script=command("fetch_data")["script"],
+        script=place("fetch_data"),
         mirrors=mirrors,
     shell:
         "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"

@@ -49,9 +49,29 @@ def named(section, wildcard):
 
 
 evaluation = as_json(of_run("evaluation"))
-matched_architecture = as_json(
-    lambda wildcards: CONFIG.architectures[run_of(wildcards).architecture]
-)
+
+
+def matched(wildcards):
+    """The architecture that the run matches."""
+    return CONFIG.architectures[run_of(wildcards).architecture]
+
+
+def evaluated(wildcards):
+    return defined("architectures", wildcards.architecture)
+
+
+def networks(script_name, architecture):
+    """Parameters of a rule whose networks are of an architecture, which is a function of the wildcards: as `command`,
+    and the architecture. Of the families of networks only its own takes part."""
+
+    def code_with_family(wildcards):
+        return code(script_name, (architecture(wildcards).module,))
+
+    return {
+        "script": place(script_name),
+        "code": code_with_family,
+        "architecture": as_json(architecture),
+    }
 
 
 @cache
@@ -215,16 +235,13 @@ def objective(wildcards):
 
 
 def code_with_objective(wildcards):
-    """A fingerprint of the command with the objective's step, which it loads by name, and how that is declared."""
-    declared = run_of(wildcards).objective
+    """A fingerprint of the command with what it loads by name: the family of its networks, and the objective's step with
+    how that is declared."""
+    family, declared = matched(wildcards).module, run_of(wildcards).objective
     if declared is None:
-        return code("distill_subset")
-    return code_with(declared.module, declared.reaching(stage_of(wildcards)))
-
-
-@cache
-def code_with(name, declared):
-    return digest(ROOT / "scripts/distill_subset.py", [name], [declared])
+        return code("distill_subset", (family,))
+    text = declared.reaching(stage_of(wildcards))
+    return code("distill_subset", (family, declared.module), (text,))
 
 
 def main_selection(wildcards):
