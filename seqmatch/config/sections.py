@@ -52,8 +52,8 @@ FAMILIES = {
     "vgg11": "seqmatch.networks.vgg:vgg11",
     "alexnet": "seqmatch.networks.alexnet:alexnet",
 }
-"""Families of networks: ``module:function`` of what makes one, which is loaded by its name. So an edit to a family, or a
-further one, repeats only jobs whose networks are of it."""
+"""Families of networks: ``module:function`` of what makes one, which is loaded by its name. So an edit to a family, or
+a further one, repeats only jobs whose networks are of it."""
 
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
 """Sources whose published files are fetched."""

@@ -15,7 +15,7 @@ from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, interpreter
 from seqmatch.planning.code import digest
-from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.jobs import RULES, Plan, replaced
 from seqmatch.planning.sizes import pixels_of
 
 try:
