@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, interpreter
+from seqmatch.planning import contents, host
 from seqmatch.planning.code import digest
 from seqmatch.planning.jobs import RULES, Plan, replaced
 from seqmatch.planning.sizes import pixels_of
@@ -27,11 +27,13 @@ except SeqmatchError as error:
 for line in EXPERIMENT.warnings:
     logger.warning(line)
 
-if "CONDA" not in str(workflow.deployment_settings.deployment_method):
-    try:
-        interpreter.put_on_path()
-    except SeqmatchError as error:
-        raise WorkflowError(str(error))
+try:
+    host.check_writable()
+    host.name_user()
+    if "CONDA" not in str(workflow.deployment_settings.deployment_method):
+        host.put_on_path()
+except SeqmatchError as error:
+    raise WorkflowError(str(error))
 
 CONFIG = EXPERIMENT.config
 PLAN = Plan(EXPERIMENT)
