@@ -184,6 +184,20 @@ def needed(paths, what):
     return find
 
 
+def wanted(wildcards):
+    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing."""
+    if not any(word.partition("=")[0] == "--report" for word in sys.argv):
+        return PLAN.targets
+    made = [path for path in PLAN.targets if os.path.exists(path)]
+    if not made:
+        raise WorkflowError("there is nothing to report yet; run the workflow first")
+    if len(made) < len(PLAN.targets):
+        logger.warning(
+            f"the report shows the {len(made)} of {len(PLAN.targets)} tables and figures that are there"
+        )
+    return made
+
+
 def mirrors(wildcards, threads):
     """Options of places to try first; a parameter that takes the threads, as this one, reruns nothing when it changes."""
     return [
