@@ -211,6 +211,25 @@ def known_of_source(wildcards):
     return str(SOURCES.get(source)) + str(IMAGENET_SUBSETS.get(source))
 
 
+@cache
+def warn(message):
+    """Once."""
+    logger.warning(message)
+
+
+def folder_of_source(wildcards, output):
+    """The folder of a user's own images. Unless they are prepared, a run does not begin without it; a plan may be made
+    on another machine, and warns."""
+    path = defined("datasets", wildcards.dataset).path
+    elsewhere = workflow.storage_settings.default_storage_provider is not None
+    if path is None or elsewhere or os.path.isdir(path) or os.path.exists(output[0]):
+        return path
+    missing = f"datasets.{wildcards.dataset}.path = {path}: there is no such folder (seen from {os.getcwd()})"
+    if not workflow.dryrun:
+        raise WorkflowError(missing)
+    warn(missing)
+
+
 def files_of_source(wildcards):
     """The list of files that a data set is read from, if they are fetched."""
     source = defined("datasets", wildcards.dataset).source
