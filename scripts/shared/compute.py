@@ -99,7 +99,8 @@ def job(
 
     Args:
         inputs: what the job reads besides the data set.
-        modules, texts: what else its fingerprint covers: modules that it loads by their names, and what is declared.
+        modules, texts: what else its fingerprint covers: modules that it loads by their names besides that of its
+            family of networks, and what is declared.
     """
     device = devices.prepare(args.gpu, args.threads)
     header = provenance(command.parameters(args), [args.data, *inputs], device.type)
@@ -117,7 +118,7 @@ def open_checkpoint(
         modules, texts: as those of `job`.
     """
     out = args.out.with_suffix("")
-    code = digest(Path(sys.argv[0]).resolve(), modules, texts)
+    code = digest(Path(sys.argv[0]).resolve(), [args.architecture.module, *modules], texts)
     folder = args.checkpoints / out.relative_to(out.anchor)
     checkpoint = Checkpoint(folder, fingerprint(header, code), args.save_every)
     for path in checkpoint.foreign():

@@ -46,6 +46,15 @@ WITH_FORMATION = ("multi-formation",)
 """Parameterisations that read `formation`."""
 
 
+FAMILIES = {
+    "convnet": "seqmatch.networks.convnet:convnet",
+    "resnet18": "seqmatch.networks.resnet:resnet18",
+    "vgg11": "seqmatch.networks.vgg:vgg11",
+    "alexnet": "seqmatch.networks.alexnet:alexnet",
+}
+"""Families of networks: ``module:function`` of what makes one, which is loaded by its name. So an edit to a family, or
+a further one, repeats only jobs whose networks are of it."""
+
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
 """Sources whose published files are fetched."""
 
@@ -106,6 +115,16 @@ class Architecture(Section):
     norm: Literal["instance", "batch", "none"] = Field(
         "instance", description="normalisation; matching needs `instance` or `none`"
     )
+
+    @property
+    def code(self) -> str:
+        """``module:name`` of what makes the network."""
+        return FAMILIES[self.family]
+
+    @property
+    def module(self) -> str:
+        """The module of that."""
+        return self.code.partition(":")[0]
 
 
 class Training(Section):

@@ -1,19 +1,16 @@
 """From a description to a network with explicit randomness."""
 
 import math
+from importlib import import_module
 
 import torch
 from torch import Tensor, nn
 
 from seqmatch import config
+from seqmatch.config.sections import FAMILIES
 from seqmatch.errors import SeqmatchError, allowed
-from seqmatch.networks.alexnet import alexnet
-from seqmatch.networks.convnet import convnet
-from seqmatch.networks.resnet import resnet18
-from seqmatch.networks.vgg import vgg11
 from seqmatch.seeds import Seed
 
-FAMILIES = {"convnet": convnet, "resnet18": resnet18, "vgg11": vgg11, "alexnet": alexnet}
 SMALLEST, LARGEST = 8, 128
 
 
@@ -38,8 +35,9 @@ def structure(spec: config.Architecture, shape: tuple[int, int, int], classes: i
         raise SeqmatchError(f"{classes} classes: a classifier needs at least 2")
     if spec.family not in FAMILIES:
         raise SeqmatchError(f"unknown family of networks {spec.family}; {allowed(spec.family, FAMILIES)}")
+    module, _, function = spec.code.partition(":")
     with torch.device("meta"):
-        return FAMILIES[spec.family](spec, channels, height, classes)
+        return getattr(import_module(module), function)(spec, channels, height, classes)
 
 
 def activations(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> list[int]:

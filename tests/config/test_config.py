@@ -133,6 +133,8 @@ def test_a_method_of_ones_own_is_a_variant_of_a_backbone():
 def test_random_is_distillation_without_iterations():
     run = config.load(DEFAULT).runs["digits", "random", "2"]
     assert [stage.iterations for stage in run.stages] == [0] and run.selections == ("last",)
+    other = changed(matching__lr_images=0.5, matching__iterations=9, matching__synthetic_steps=3)
+    assert config.load(other).runs["digits", "random", "2"] == run  # so that its jobs do not run again
 
 
 def test_without_a_validation_split_the_last_snapshot_is_the_main_selection():

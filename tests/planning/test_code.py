@@ -11,6 +11,7 @@ import pytest
 from helpers.tiny import ROOT
 
 from seqmatch import config
+from seqmatch.config.sections import FAMILIES
 from seqmatch.planning.code import NOT_RESULTS, code_of, digest
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
@@ -182,6 +183,17 @@ def test_experts_depend_on_no_distillation():
     assert not {
         name for name in names("train_experts") if name.startswith(("seqmatch/distillation", "seqmatch/matching"))
     }
+
+
+def test_networks_depend_on_their_own_family_alone():
+    """So that another family, or an edit to one, spares the experts and methods of all others."""
+    families = {section.module for section in (config.Architecture(family=name) for name in FAMILIES)}
+    assert len(families) == len(FAMILIES)
+    files = {f"{name.replace('.', '/')}.py" for name in families}
+    for script in ("train_experts", "distill_subset", "evaluate", "record_losses"):
+        assert not files & names(script)
+    convnet = config.Architecture(family="convnet").module
+    assert files & names("train_experts", convnet) == {"seqmatch/networks/convnet.py"}
 
 
 def test_figures_depend_on_little():

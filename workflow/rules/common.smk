@@ -13,9 +13,9 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, interpreter
+from seqmatch.planning import contents, host
 from seqmatch.planning.code import digest
-from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.jobs import RULES, Plan, replaced
 from seqmatch.planning.sizes import pixels_of
 
 try:
@@ -27,11 +27,13 @@ except SeqmatchError as error:
 for line in EXPERIMENT.warnings:
     logger.warning(line)
 
-if "CONDA" not in str(workflow.deployment_settings.deployment_method):
-    try:
-        interpreter.put_on_path()
-    except SeqmatchError as error:
-        raise WorkflowError(str(error))
+try:
+    host.check_writable()
+    host.name_user()
+    if "CONDA" not in str(workflow.deployment_settings.deployment_method):
+        host.put_on_path()
+except SeqmatchError as error:
+    raise WorkflowError(str(error))
 
 CONFIG = EXPERIMENT.config
 PLAN = Plan(EXPERIMENT)
@@ -106,20 +108,40 @@ def benchmark_of(rule_name):
     return f"results/benchmarks/{RULES[rule_name].name}.tsv"
 
 
+def tables(**inputs):
+    """Inputs that are tables, by name, and the provenance beside each, without which they are not read."""
+    return inputs | {
+        f"{name}_provenance": beside(paths) for name, paths in inputs.items()
+    }
+
+
+def beside(paths):
+    """The provenance of a table, of a list of them, or of those that a function of the wildcards finds."""
+    if callable(paths):
+        return lambda wildcards: beside(paths(wildcards))
+    return [
+        path.replace(".csv", ".json")
+        for path in ([paths] if isinstance(paths, str) else paths)
+    ]
+
+
 def command(script_name):
     """Parameters of a rule: its command, and a fingerprint of the code that it runs, so that an edit reruns the rule.
 
     (As input files the modules would be some thirty more for every job to plan.)
     """
-    return {
-        "script": os.path.relpath(ROOT / "scripts" / f"{script_name}.py"),
-        "code": code(script_name),
-    }
+    return {"script": place(script_name), "code": code(script_name)}
+
+
+def place(script_name):
+    """A rule's parameter: the script's path. It takes the threads, so that a clone that has moved reruns nothing."""
+    path = os.path.relpath(ROOT / "scripts" / f"{script_name}.py")
+    return lambda wildcards, threads: path
 
 
 @cache
-def code(script_name):
-    return digest(ROOT / "scripts" / f"{script_name}.py")
+def code(script_name, modules=(), texts=()):
+    return digest(ROOT / "scripts" / f"{script_name}.py", modules, texts)
 
 
 def limits(rule_name, mem_mb, bytes_per_pixel=0):

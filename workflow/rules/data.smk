@@ -10,7 +10,7 @@ rule fetch_data:
     resources:
         **limits("fetch_data", 1000),
     params:
-        script=command("fetch_data")["script"],
+        script=place("fetch_data"),
         mirrors=mirrors,
     shell:
         "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"
@@ -34,6 +34,7 @@ rule prepare_dataset:
         **command("prepare_dataset"),
         known=known_of_source,
         preparation=named("datasets", "dataset"),
+        folder=folder_of_source,
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
         " --files {input.files} --out {output} > {log} 2>&1"

@@ -14,9 +14,8 @@ rule train_experts:
     resources:
         **training("train_experts"),
     params:
-        **command("train_experts"),
+        **networks("train_experts", architecture_of_recipe),
         recipe=named("experts", "recipe"),
-        architecture=as_json(architecture_of_recipe),
         epochs=recorded_epochs,
         through=[],
         name=recipe_draws,
@@ -39,9 +38,8 @@ use rule train_experts as train_teachers with:
     resources:
         **training("train_teachers"),
     params:
-        **command("train_experts"),
+        **networks("train_experts", matched),
         recipe=as_json(recipe_of_stage),
-        architecture=matched_architecture,
         epochs=teacher_epochs,
         through=through_earlier_stages,
         name=draws,

@@ -49,9 +49,29 @@ def named(section, wildcard):
 
 
 evaluation = as_json(of_run("evaluation"))
-matched_architecture = as_json(
-    lambda wildcards: CONFIG.architectures[run_of(wildcards).architecture]
-)
+
+
+def matched(wildcards):
+    """The architecture that the run matches."""
+    return CONFIG.architectures[run_of(wildcards).architecture]
+
+
+def evaluated(wildcards):
+    return defined("architectures", wildcards.architecture)
+
+
+def networks(script_name, architecture):
+    """Parameters of a rule whose networks are of an architecture, which is a function of the wildcards: as `command`,
+    and the architecture. Of the families of networks only its own takes part."""
+
+    def code_with_family(wildcards):
+        return code(script_name, (architecture(wildcards).module,))
+
+    return {
+        "script": place(script_name),
+        "code": code_with_family,
+        "architecture": as_json(architecture),
+    }
 
 
 @cache
@@ -164,6 +184,20 @@ def needed(paths, what):
     return find
 
 
+def wanted(wildcards):
+    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing."""
+    if not any(word.partition("=")[0] == "--report" for word in sys.argv):
+        return PLAN.targets
+    made = [path for path in PLAN.targets if os.path.exists(path)]
+    if not made:
+        raise WorkflowError("there is nothing to report yet; run the workflow first")
+    if len(made) < len(PLAN.targets):
+        logger.warning(
+            f"the report shows the {len(made)} of {len(PLAN.targets)} tables and figures that are there"
+        )
+    return made
+
+
 def mirrors(wildcards, threads):
     """Options of places to try first; a parameter that takes the threads, as this one, reruns nothing when it changes."""
     return [
@@ -175,6 +209,25 @@ def known_of_source(wildcards):
     """What the catalog tells of a source: readers look it up."""
     source = defined("datasets", wildcards.dataset).source
     return str(SOURCES.get(source)) + str(IMAGENET_SUBSETS.get(source))
+
+
+@cache
+def warn(message):
+    """Once."""
+    logger.warning(message)
+
+
+def folder_of_source(wildcards, output):
+    """The folder of a user's own images. Unless they are prepared, a run does not begin without it; a plan may be made
+    on another machine, and warns."""
+    path = defined("datasets", wildcards.dataset).path
+    elsewhere = workflow.storage_settings.default_storage_provider is not None
+    if path is None or elsewhere or os.path.isdir(path) or os.path.exists(output[0]):
+        return path
+    missing = f"datasets.{wildcards.dataset}.path = {path}: there is no such folder (seen from {os.getcwd()})"
+    if not workflow.dryrun:
+        raise WorkflowError(missing)
+    warn(missing)
 
 
 def files_of_source(wildcards):
@@ -215,16 +268,13 @@ def objective(wildcards):
 
 
 def code_with_objective(wildcards):
-    """A fingerprint of the command with the objective's step, which it loads by name, and how that is declared."""
-    declared = run_of(wildcards).objective
+    """A fingerprint of the command with what it loads by name: the family of its networks, and the objective's step with
+    how that is declared."""
+    family, declared = matched(wildcards).module, run_of(wildcards).objective
     if declared is None:
-        return code("distill_subset")
-    return code_with(declared.module, declared.reaching(stage_of(wildcards)))
-
-
-@cache
-def code_with(name, declared):
-    return digest(ROOT / "scripts/distill_subset.py", [name], [declared])
+        return code("distill_subset", (family,))
+    text = declared.reaching(stage_of(wildcards))
+    return code("distill_subset", (family, declared.module), (text,))
 
 
 def main_selection(wildcards):

@@ -1,5 +1,7 @@
-"""Which Python jobs run: `python` on the PATH, which need not be the one that runs Snakemake. Imports no torch."""
+"""What jobs need of the place where Snakemake was started: a folder to write in, a user with a name, and `python` on
+the PATH, which need not be the one that runs Snakemake. Imports no torch."""
 
+import getpass
 import os
 import subprocess
 import sys
@@ -10,6 +12,29 @@ from shutil import which
 from seqmatch.errors import SeqmatchError
 
 PROBE = "import importlib.util as u; raise SystemExit(not all(map(u.find_spec, ('torch', 'pydantic', 'safetensors'))))"
+
+
+def check_writable() -> None:
+    """Say in one line that Snakemake cannot work here, since it writes even where it only plans or reports.
+
+    Raises:
+        SeqmatchError: its records, or the folder that it runs in, cannot be written.
+    """
+    records = Path(".snakemake")
+    here = records if records.is_dir() else Path()
+    if not os.access(here, os.W_OK):
+        raise SeqmatchError(
+            f"{here.resolve()}: cannot write here, and Snakemake does, even for -n and --report; `tools/status.py` "
+            "only reads; for anything else make a copy (cp -rp), or name another folder with --directory"
+        )
+
+
+def name_user() -> None:
+    """A user without a name, as in a container, gets a number for it: Snakemake and PyTorch's compiler ask for one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def put_on_path() -> None:
