@@ -64,7 +64,7 @@ FAMILIES = {
     "vgg11": "seqmatch.networks.vgg:vgg11",
     "alexnet": "seqmatch.networks.alexnet:alexnet",
 }
-"""Families of networks: ``module:function`` of what makes one. The fingerprint of a job covers the module of its own."""
+"""Families of networks: ``module:function`` of what makes one. A job's fingerprint covers the module of its own."""
 
 OWN_FAMILY = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
 """``module:Class`` of a network of the user's own."""

@@ -14,7 +14,7 @@ rule record_losses:
     resources:
         **training("record_losses"),
     params:
-        **command("record_losses"),
+        **training_command("record_losses", architecture_of_run),
         architecture=matched_architecture,
         evaluation=evaluation,
         more=["--difficulty", CONFIG.difficulty.model_dump_json()],
@@ -35,7 +35,7 @@ use rule record_losses as measure_coupling with:
     resources:
         **training("measure_coupling"),
     params:
-        **command("measure_coupling"),
+        **training_command("measure_coupling", architecture_of_run),
         architecture=matched_architecture,
         evaluation=evaluation,
         more=["--coupling", CONFIG.coupling.model_dump_json()],
@@ -51,7 +51,7 @@ use rule record_losses as measure_stages with:
     resources:
         **training("measure_stages"),
     params:
-        **command("measure_stages"),
+        **training_command("measure_stages", architecture_of_run),
         architecture=matched_architecture,
         evaluation=evaluation,
         more=name_of_architecture,

@@ -49,7 +49,7 @@ rule select_snapshot:
     resources:
         **training("select_snapshot"),
     params:
-        **command("select_snapshot"),
+        **training_command("select_snapshot", architecture_of_run),
         selections=of_run("selections"),
         architecture=matched_architecture,
         evaluation=evaluation,

@@ -16,8 +16,8 @@ rule evaluate:
     resources:
         **training("evaluate"),
     params:
-        **command("evaluate"),
-        architecture=named("architectures", "architecture"),
+        **training_command("evaluate", architecture_evaluated),
+        architecture=as_json(architecture_evaluated),
         evaluation=evaluation,
         matched_on=of_run("architecture"),
         selection=main_selection,

@@ -14,7 +14,7 @@ rule train_experts:
     resources:
         **training("train_experts"),
     params:
-        **command("train_experts"),
+        **training_command("train_experts", architecture_of_recipe),
         recipe=named("experts", "recipe"),
         architecture=as_json(architecture_of_recipe),
         epochs=recorded_epochs,
@@ -39,7 +39,7 @@ use rule train_experts as train_teachers with:
     resources:
         **training("train_teachers"),
     params:
-        **command("train_experts"),
+        **training_command("train_experts", architecture_of_run),
         recipe=as_json(recipe_of_stage),
         architecture=matched_architecture,
         epochs=teacher_epochs,

@@ -49,9 +49,13 @@ def named(section, wildcard):
 
 
 evaluation = as_json(of_run("evaluation"))
-matched_architecture = as_json(
-    lambda wildcards: CONFIG.architectures[run_of(wildcards).architecture]
-)
+
+
+def architecture_of_run(wildcards):
+    return CONFIG.architectures[run_of(wildcards).architecture]
+
+
+matched_architecture = as_json(architecture_of_run)
 
 
 @cache
@@ -192,6 +196,10 @@ def recorded_epochs(wildcards):
     return epochs
 
 
+def architecture_evaluated(wildcards):
+    return defined("architectures", wildcards.architecture)
+
+
 def architecture_of_recipe(wildcards):
     return defined("architectures", defined("experts", wildcards.recipe).architecture)
 
@@ -214,17 +222,21 @@ def objective(wildcards):
     return [] if name is None else ["--objective", name]
 
 
+def training_command(script_name, find):
+    """`command`, for one that makes networks of the architecture that `find` gives: their code takes part."""
+    return command(script_name) | {
+        "code": lambda wildcards: code(script_name, (find(wildcards).module,))
+    }
+
+
 def code_with_objective(wildcards):
-    """A fingerprint of the command with the objective's step, which it loads by name, and how that is declared."""
-    declared = run_of(wildcards).objective
-    if declared is None:
-        return code("distill_subset")
-    return code_with(declared.module, declared.reaching(stage_of(wildcards)))
-
-
-@cache
-def code_with(name, declared):
-    return digest(ROOT / "scripts/distill_subset.py", [name], [declared])
+    """A fingerprint of the command with its network, and the objective's step, and how that is declared."""
+    run = run_of(wildcards)
+    modules = (architecture_of_run(wildcards).module,)
+    if run.objective is None:
+        return code("distill_subset", modules)
+    declared = run.objective.reaching(stage_of(wildcards))
+    return code("distill_subset", (*modules, run.objective.module), (declared,))
 
 
 def main_selection(wildcards):
