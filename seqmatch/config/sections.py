@@ -96,6 +96,10 @@ DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded
 """Sources whose published files are fetched."""
 
 
+FEW = 100
+"""Images below which a selection says little: each is more than a point of accuracy."""
+
+
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values never change."""
 
