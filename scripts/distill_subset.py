@@ -38,6 +38,7 @@ def main(args):
     inputs = [*args.prefix, *args.choosers, *args.experts]
     declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
     with compute.job(args, inputs, *declared) as job:
+        compute.check_matched(args, job)
         prefix = [load_subset(path) for path in args.prefix]
         with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
             initial = make_initial(args, job, choosers)

@@ -2,7 +2,9 @@
 
 Writes one row per network and selection of the last subset's snapshot: the snapshot in the subset's file, and those
 that --also names. Networks of equal seed and number share their random draws, across selections and methods, so that
-these compare in pairs. Accuracy is in percent, after the last epoch, on test data.
+these compare in pairs. Accuracy is in percent, after the last epoch, on test data; a network that failed has none.
+`selected_on` is the number of images that the snapshot was selected on, `undistilled` that of subsets whose snapshot
+is the first, so that they are their initial images although they were distilled.
 """
 
 from pathlib import Path
@@ -11,7 +13,7 @@ from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import load_table, save_table
+from seqmatch.files.store import load_header, load_table, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import load_snapshots
@@ -34,26 +36,39 @@ def main(args):
         "seed": args.seed,
     }
     with compute.job(args, [*args.subsets, *(path for path in (args.snapshots, args.scores) if path)]) as job:
-        curricula = {
-            selection: [stage.to(job.device) for stage in curriculum]
-            for selection, curriculum in make_curricula(args, job.dataset)
-        }
+        made = list(make_curricula(args, job.dataset))
+        curricula = {selection: [stage.to(job.device) for stage in stages] for selection, stages, _ in made}
         seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
         results = evaluate(curricula, job.dataset.split("test", job.device), compute.learner(args, job), seed)
+        images = {split: len(index) for split, index in job.dataset.splits.items()}
+        results["selected_on"] = [images.get(selection, 0) for selection in results["selection"]]
+        results["undistilled"] = results["selection"].map({selection: count for selection, _, count in made})
         save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "seconds": 3}), job.header)
 
 
 def make_curricula(args, dataset):
-    """What networks learn from, by the selection of the last subset's snapshot; that in the subset's file first."""
+    """Selections of the last subset's snapshot, what networks then learn from, and how many subsets are undistilled.
+
+    First that in the subset's file.
+    """
     if not args.subsets:
-        yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)]
+        yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)], 0
         return
-    subsets = [load_subset(path) for path in args.subsets]
-    yield args.selection, make_curriculum(subsets, args.evaluation)
+    subsets, undistilled = [load_subset(path) for path in args.subsets], list(map(is_undistilled, args.subsets))
+    yield args.selection, make_curriculum(subsets, args.evaluation), sum(undistilled)
     for selection in args.also:
         snapshots = load_snapshots(args.snapshots)
-        last = snapshots.subset(choose_snapshot(snapshots, load_table(args.scores), selection))
-        yield selection, make_curriculum([*subsets[:-1], last], args.evaluation)
+        index = choose_snapshot(snapshots, load_table(args.scores), selection)
+        first = index == 0 and len(snapshots.iterations) > 1
+        curriculum = make_curriculum([*subsets[:-1], snapshots.subset(index)], args.evaluation)
+        yield selection, curriculum, sum(undistilled[:-1]) + first
+
+
+def is_undistilled(path):
+    """Whether a subset was distilled, but its snapshot is the first one: the images that it began as."""
+    header = load_header(path)
+    iterations = header.get("distilled", {}).get("matching", {}).get("iterations", 0)
+    return iterations > 0 and header.get("iteration") == 0
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main(args):
     experiment = config.load(args.configuration)
     published = read_published(args.published)
     tables = [load_table(path) for path in args.tables]
-    beside = [beside_methods(table, published, args.published_data) for table in tables]
+    beside = [beside_methods(table, published, args.published_data, args.published_architectures) for table in tables]
     accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path))[0] for path in args.comparison]
     times = times_table(pd.concat(map(load_table, args.resources)))
@@ -142,6 +142,7 @@ if __name__ == "__main__":
     arguments.add_argument("--resources", type=Path, nargs="+", required=True, help="tables of measure_resources.py")
     command.add_configuration(arguments)
     table_formats.add_published(arguments)
+    table_formats.add_published_architectures(arguments)
     arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
     arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")
     command.run(main, arguments)

@@ -16,7 +16,7 @@ from seqmatch.report.tables.published import published_sheets
 def main(args):
     published = read_published(args.published)
     data, networks = args.published_data, args.published_architectures
-    tables = [beside_methods(load_table(path), published, data) for path in args.method_tables]
+    tables = [beside_methods(load_table(path), published, data, networks) for path in args.method_tables]
     tables += [beside_architectures(load_table(path), published, data, networks) for path in args.architecture_tables]
     table = pd.concat(tables).drop_duplicates()
     header = provenance(command.parameters(args), [*args.method_tables, *args.architecture_tables, args.published])

@@ -8,13 +8,14 @@ The subset's file holds the normalised images, labels, step size, the statistics
 a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
 """
 
+import sys
 from pathlib import Path
 
 import pandas as pd
 from shared import command, compute
 
 from seqmatch import config
-from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, score_snapshots
+from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, doubts, score_snapshots
 from seqmatch.data.dataset import SPLITS
 from seqmatch.files.store import load_header, save_table
 from seqmatch.seeds import Seed
@@ -40,6 +41,14 @@ def main(args):
         normalization = job.dataset.normalization
         save_subset(args.out, snapshots.subset(index), snapshots.subset(0), normalization, job.header | about)
     print(f"{args.out}: the snapshot after {iteration} iterations, selected by {selection}")
+    if selection in SPLITS:
+        for doubt in doubts(scores, selection, len(job.dataset.splits[selection])):
+            print(f"warning: {args.out}: {doubt}", file=sys.stderr)
+    print(
+        f"note: {args.out} also holds the real images that it began as (initial_pixels); docs/guide/use-elsewhere.md "
+        "says how to share it without them",
+        file=sys.stderr,
+    )
 
 
 def score(args, job, snapshots):

@@ -18,7 +18,7 @@ TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over net
 
 def main(args):
     table = methods_table(read_accuracies(args.accuracies), args.methods)
-    compared = beside_methods(table, read_published(args.published), args.published_data)
+    compared = beside_methods(table, read_published(args.published), args.published_data, args.published_architectures)
     header = provenance(command.parameters(args), [*args.accuracies, args.published])
     table_formats.write(args.csv, table, header, methods_sheets(table, compared, TITLE.format(args.number)))
 
@@ -29,5 +29,6 @@ if __name__ == "__main__":
     arguments.add_argument("--number", type=int, choices=[1, 3], default=1, help="of the table, in its title")
     arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
     table_formats.add_published(arguments)
+    table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)
     command.run(main, arguments)

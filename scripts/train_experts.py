@@ -24,6 +24,7 @@ def main(args):
     if args.prefix and args.evaluation is None:
         raise SeqmatchError("--prefix needs --evaluation: how networks are trained through the earlier stages")
     with compute.job(args, args.prefix) as job:
+        compute.check_matched(args, job)
         members = list(make_members(args, job))
         augmentation, gradients_for = job.dataset.augmentation, compute.gradients_for(args, job)
         trajectories = record_trajectories(members, augmentation, gradients_for, job.checkpoint)

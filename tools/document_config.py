@@ -130,7 +130,7 @@ def kind(about, schema):
     if "$ref" in about:
         return "section"
     if about.get("type") == "object":
-        return "sections by name"
+        return "values by name" if about.get("additionalProperties") is True else "sections by name"
     if "anyOf" in about:
         return " or ".join(kind(option, schema) for option in about["anyOf"] if option.get("type") != "null")
     if "enum" in about or "const" in about:

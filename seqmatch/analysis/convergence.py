@@ -18,8 +18,8 @@ def convergence_table(matching_losses: np.ndarray, step_sizes: np.ndarray, score
 
     Returns:
         One row per quantity and point: `quantity` (matching_loss, step_size, or validation: accuracy of a snapshot in
-        percent, mean over networks), `iteration` (the middle of the window, or updates done before the snapshot),
-        `window` (iterations that the value is the mean of), `value`.
+        percent, mean over networks, empty where one failed), `iteration` (the middle of the window, or updates done
+        before the snapshot), `window` (iterations that the value is the mean of), `value`.
     """
     iterations = np.arange(len(matching_losses))
     length = max(1, -(-len(iterations) // WINDOWS))
@@ -30,7 +30,7 @@ def convergence_table(matching_losses: np.ndarray, step_sizes: np.ndarray, score
         for window in windows
     ]
     if "validation" in scores:
-        means = scores.groupby("iteration")["validation"].mean()
+        means = scores.groupby("iteration")["validation"].agg(lambda of: of.mean(skipna=False))
         rows += [
             {"quantity": "validation", "iteration": iteration, "window": 1, "value": value}
             for iteration, value in means.items()

@@ -1,5 +1,6 @@
 """What a distilled set is worth: the accuracy of fresh networks trained on it, and which snapshot to select."""
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from seqmatch.config.sections import FEW
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
@@ -32,7 +34,8 @@ def evaluate(curricula: Mapping[str, Sequence[Stage]], test: Labelled, learner: 
         seed: network i draws from ``seed / i``.
 
     Returns:
-        One row per curriculum and network: `selection`, `network`, `accuracy` in percent, `seconds`.
+        One row per curriculum and network: `selection`, `network`, `accuracy` in percent, `seconds`. A network that
+        failed has no accuracy (NaN).
     """
     pairs = [(selection, index) for selection in curricula for index in range(learner.settings.networks)]
     members = [learner.member(curricula[selection], seed / index) for selection, index in pairs]
@@ -94,22 +97,56 @@ def score_snapshots(
 def choose_snapshot(snapshots: Snapshots, scores: pd.DataFrame, selection: str) -> int:
     """Index of the last snapshot, or of the one with the highest mean score; of equal ones, the later.
 
+    A snapshot on which a network failed comes after all on which fewer did.
+
     Args:
         scores: as `score_snapshots` returns; not looked at for `last`.
         selection: one of `SELECTIONS`: `last`, or the column of scores that decides.
     """
     if selection == "last":
         return len(snapshots.iterations) - 1
+    return ranking(scores, selection)[-1]
+
+
+def ranking(scores: pd.DataFrame, selection: str) -> list[int]:
+    """Snapshots from the worst to the best by a column of scores; of equal ones, the later is better."""
+    by_snapshot = scores.groupby("snapshot")[selection]
+    table = pd.DataFrame({"failed": by_snapshot.size() - by_snapshot.count(), "mean": by_snapshot.mean()})
+    return table.sort_index().sort_values(["failed", "mean"], ascending=[False, True], kind="stable").index.tolist()
+
+
+def doubts(scores: pd.DataFrame, selection: str, images: int) -> list[str]:
+    """What speaks against a choice by `selection` from `scores`, a line each.
+
+    Args:
+        images: how many the accuracies were counted on.
+    """
+    chosen = ranking(scores, selection)[-1]
     means = scores.groupby("snapshot")[selection].mean()
-    return int(means[means == means.max()].index[-1])
+    equal = max(int((means == means[chosen]).sum()) - 1, 0)
+    failed = int(scores[selection].isna().sum())
+    first = scores.loc[scores["snapshot"] == chosen, "iteration"].iloc[0] == 0 and len(means) > 1
+    return [
+        text
+        for text, holds in (
+            (f"it was selected on {images} images alone, of which one is {100 / images:.1f} points", images < FEW),
+            (f"{equal} others have the same score; the latest was taken", equal),
+            (f"{failed} of {len(scores)} networks that score snapshots failed", failed),
+            (
+                "it is the first one, of iteration 0: its images are the initial, real ones, and nothing is distilled",
+                first,
+            ),
+        )
+        if holds
+    ]
 
 
 def percent(network: nn.Module, test: Labelled) -> float:
-    """Accuracy in percent; 0 for a network whose training diverged."""
-    if is_finite(network):
-        return 100 * accuracy(network, *test)
-    print("warning: a network diverged and counts as 0 % (is the step size too large?)", file=sys.stderr, flush=True)
-    return 0.0
+    """Accuracy in percent; NaN for a network that failed: its training diverged, or its logits are not finite."""
+    found = 100 * accuracy(network, *test) if is_finite(network) else math.nan
+    if math.isnan(found):
+        print("warning: a network failed: its training diverged (is the step size too large?)", file=sys.stderr)
+    return found
 
 
 def _starts(

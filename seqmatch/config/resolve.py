@@ -173,6 +173,7 @@ def load(raw: dict[str, Any]) -> Experiment:
     except ValidationError as error:
         raise SeqmatchError(explain(error.errors(), raw, Config)) from None
     _check_datasets(config)
+    _check_architectures(config)
     _check_experts(config)
     _check_names(config)
     runs: dict[tuple[str, str, str], Run] = {}
@@ -376,6 +377,17 @@ def _check_datasets(config: Config) -> None:
                 f"datasets.{name}.path = {dataset.path}: {dataset.source} takes none; folders that have its files go "
                 "into `data.mirrors`"
             )
+
+
+def _check_architectures(config: Config) -> None:
+    """A class of the user's own is called with `options`, and with nothing else; families of the package have none."""
+    for name, architecture in config.architectures.items():
+        others = ("width", "depth", "norm") if architecture.own else ("options",)
+        for key in others:
+            if key in architecture.model_fields_set:
+                value, what = getattr(architecture, key), f"{architecture.family} does not read it"
+                hint = "give it in `options`" if architecture.own else "set width, depth or norm"
+                raise SeqmatchError(f"architectures.{name}.{key} = {value}: {what}; {hint}")
 
 
 def _check_experts(config: Config) -> None:

@@ -4,11 +4,23 @@ What a method reads of `matching` is a section of its own (`WholeData`, `Coreset
 `seqmatch.config.methods` says which method reads which.
 """
 
+import json
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from seqmatch.config.catalog import SOURCES
+from seqmatch.errors import allowed
 
 NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
 """Names become parts of paths: lower-case letters and digits, joined by single hyphens or underscores."""
@@ -52,11 +64,40 @@ FAMILIES = {
     "vgg11": "seqmatch.networks.vgg:vgg11",
     "alexnet": "seqmatch.networks.alexnet:alexnet",
 }
-"""Families of networks: ``module:function`` of what makes one, which is loaded by its name. So an edit to a family, or
-a further one, repeats only jobs whose networks are of it."""
+"""Families of networks: ``module:function`` of what makes one. A job's fingerprint covers the module of its own."""
+
+OWN_FAMILY = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
+"""``module:Class`` of a network of the user's own."""
+
+
+def _family(value: str) -> str:
+    if value not in FAMILIES and not re.fullmatch(OWN_FAMILY, value):
+        raise ValueError(f"unknown family; {allowed(value, FAMILIES)}; or a class of your own, as module:Class")
+    return value
+
+
+def _finite(options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    json.dumps(options, allow_nan=False)  # they reach the job as JSON
+    return options
+
+
+Options = Annotated[
+    dict[Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]*$")], JsonValue],
+    AfterValidator(_finite),
+    WithJsonSchema({"type": "object", "additionalProperties": True}),
+]
+Family = Annotated[
+    str,
+    AfterValidator(_family),
+    WithJsonSchema({"anyOf": [{"enum": list(FAMILIES)}, {"type": "string", "pattern": f"^{OWN_FAMILY}$"}]}),
+]
 
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
 """Sources whose published files are fetched."""
+
+
+FEW = 100
+"""Images below which a selection says little: each is more than a point of accuracy."""
 
 
 class Section(BaseModel):
@@ -103,7 +144,10 @@ class Dataset(Section):
 class Architecture(Section):
     """An architecture, independent of image size and number of classes."""
 
-    family: Literal["convnet", "resnet18", "vgg11", "alexnet"] = Field(description="kind of network")
+    family: Family = Field(
+        description="kind of network, or `module:Class` of your own (docs/guide/extend.md)",
+    )
+    options: Options = Field({}, description="what a class of your own is called with; others have none")
     width: Count = Field(
         128,
         le=4096,
@@ -117,9 +161,14 @@ class Architecture(Section):
     )
 
     @property
+    def own(self) -> bool:
+        """Whether it is a class of the user's own."""
+        return self.family not in FAMILIES
+
+    @property
     def code(self) -> str:
         """``module:name`` of what makes the network."""
-        return FAMILIES[self.family]
+        return FAMILIES.get(self.family, self.family)
 
     @property
     def module(self) -> str:

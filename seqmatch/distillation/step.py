@@ -59,7 +59,7 @@ class Problem:
 
     @property
     def activations(self) -> list[int]:
-        """Numbers that each convolution writes for one image."""
+        """Numbers that each convolution, or other layer, writes for one image."""
         return networks.activations(self.architecture, self.dataset.shape, self.dataset.classes)
 
     def real(self) -> Labelled:
@@ -67,8 +67,8 @@ class Problem:
         return self.dataset.split("train", self.device)
 
     def structure(self) -> nn.Module:
-        """The network without any numbers."""
-        return networks.structure(self.architecture, self.dataset.shape, self.dataset.classes)
+        """A network of which only the layers matter."""
+        return self.fresh(Seed("structure"))
 
     def fresh(self, seed: Seed) -> nn.Module:
         """A freshly initialised network on the device."""

@@ -1,5 +1,13 @@
 """What learns: architectures for small square images, built from one description."""
 
-from seqmatch.networks.build import activations, build, count_operations, initialize, structure, written
+from seqmatch.networks.build import (
+    activations,
+    averages_batches,
+    build,
+    count_operations,
+    initialize,
+    structure,
+    written,
+)
 from seqmatch.networks.features import features, head
 from seqmatch.networks.layers import channels_last

@@ -22,17 +22,23 @@ some).
 A module that is loaded by its name (importlib) is not seen here: who asks for a digest names it. The `__init__` of a
 package counts where something is imported from it; that of `seqmatch`, which serves other programs, does not where only
 modules are.
+
+A named module may be one of the user's own, such as a network: then what it imports from beside it counts too, or, if
+it is installed among other packages, from its own package. Other packages do not count.
 """
 
 import ast
 import hashlib
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import resolve_name
 from pathlib import Path
+
+from seqmatch.errors import SeqmatchError
 
 PACKAGE = "seqmatch"
 
@@ -88,29 +94,74 @@ def digest(script: Path, modules: Iterable[str] = (), texts: Iterable[str] = ())
 
     Raises:
         FileNotFoundError: there is no such script.
-        ModuleNotFoundError: there is no such module.
+        SeqmatchError: there is no such module, or what it imports of the project is not Python.
     """
-    parts = [_read(path.read_bytes()).digest for path in code_of(script, modules)]
+    parts = [_read(path).digest for path in code_of(script, modules)]
     parts += [hashlib.sha256(text.encode()).digest() for text in texts]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def code_of(script: Path, modules: Iterable[str] = ()) -> list[Path]:
-    """The files that take part in `digest`, sorted: the script, the modules, and what these import of the project."""
+    """The files that take part in `digest`: the script, the modules, and what these import of the project.
+
+    Those of the project are sorted by their names, those of the user's own come after them, sorted likewise.
+    """
     root = script.parent.parent
-    found = {script}
+    found, own = {script}, {}
     for name in modules:
-        path = _file(root, name) or _elsewhere(name)
-        if not _is_left_out(name):
+        path = _file(root, name)
+        if path is None:
+            own |= _own(name)
+        elif not _is_left_out(name):
             found.add(path)
-    waiting = [*found]
+    waiting = [*found, *own.values()]
     while waiting:
         for name in _imported(root, waiting.pop()):
             path = _file(root, name)
             if path is not None and path not in found and not _is_left_out(name):
                 found.add(path)
                 waiting.append(path)
-    return sorted(found)
+    return [*sorted(found), *(own[name] for name in sorted(own))]
+
+
+def _own(name: str) -> dict[str, Path]:
+    """Files of a module that is not of the project, and of those beside it that it imports, by name; nothing is run.
+
+    Raises:
+        SeqmatchError: there is none.
+    """
+    here = os.getcwd()
+    place = next((place for place in (*sys.path, here) if _at(place, name)), None)
+    if place is None:
+        raise SeqmatchError(f"there is no module {name}, neither installed nor in {here}")
+    top, installed = name.partition(".")[0], {"site-packages", "dist-packages"} & set(Path(place).parts)
+    found: dict[str, Path] = {}
+    waiting = [name]
+    while waiting:
+        parts = waiting.pop().split(".")
+        if parts[0] == PACKAGE or (installed and parts[0] != top):
+            continue
+        for count in range(1, len(parts) + 1):  # packages run before what is in them
+            full = ".".join(parts[:count])
+            path = _at(place, full)
+            if path is not None and full not in found:
+                found[full] = path
+                package = full if path.name == "__init__.py" else full.rpartition(".")[0]
+                waiting += _names(_read(path).imports, package)
+    return found
+
+
+def _at(place: str, name: str) -> Path | None:
+    """The file of a module in a folder that modules are looked for in."""
+    path = f"{place or '.'}/{name.replace('.', '/')}"
+    return next((Path(file) for file in (f"{path}/__init__.py", f"{path}.py") if os.path.isfile(file)), None)
+
+
+def _names(imports: Imports, package: str) -> Iterator[str]:
+    """Names of modules, and of what is in them, as a module of that package imports them."""
+    for module, names in imports:
+        full = resolve_name(module, package) if module.startswith(".") and package else module
+        yield from (full, *(f"{full}.{name}" for name in names))
 
 
 def _is_left_out(name: str) -> bool:
@@ -125,17 +176,13 @@ def _file(root: Path, name: str) -> Path | None:
     return next((Path(file) for file in candidates if os.path.isfile(file)), None)  # 4 times as fast as `Path.is_file`
 
 
-def _elsewhere(name: str) -> Path:
-    """The file of a module that is not of the project, such as an objective of a user's own."""
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{name}: there is no such module")
-    return Path(spec.origin)
-
-
 def _imported(root: Path, path: Path) -> Iterator[str]:
-    """Names that a file imports, of modules and of what is in them."""
-    for module, names in _read(path.read_bytes()).imports:
+    """Names that a file of the project imports, of modules and of what is in them."""
+    for module, names in _read(path).imports:
+        if module.startswith("."):
+            if any(path.is_relative_to(root / folder) for folder in (PACKAGE, "scripts")):
+                raise ValueError(f"{path} imports relatively; name the module in full")
+            continue
         inner = [f"{module}.{name}" for name in names]
         yield from inner
         if module != PACKAGE or not all(_file(root, name) for name in inner):
@@ -150,8 +197,20 @@ class _Code:
     imports: Imports
 
 
+def _read(path: Path) -> _Code:
+    """What matters of a file.
+
+    Raises:
+        SeqmatchError: it is not Python.
+    """
+    try:
+        return _parsed(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise SeqmatchError(f"{path}: not Python: {error}") from None
+
+
 @cache
-def _read(content: bytes) -> _Code:
+def _parsed(content: bytes) -> _Code:
     """Once for each content: many scripts import the same files, and an edit to one is noticed."""
     tree = ast.parse(content)
     _strip(tree)
@@ -216,9 +275,7 @@ def _imports(nodes: Iterable[tuple[ast.AST, ast.AST]]) -> Iterator[tuple[str, tu
         if isinstance(node, ast.Import):
             yield from ((alias.name, ()) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError(f"line {node.lineno} imports relatively; name the module in full")
-            yield node.module, tuple(alias.name for alias in node.names)
+            yield "." * node.level + (node.module or ""), tuple(alias.name for alias in node.names)
 
 
 def _words(nodes: Iterable[tuple[ast.AST, ast.AST]]) -> set[ast.AST]:

@@ -20,7 +20,12 @@ THEIRS = {
     "network": "published_architecture",
     "source": "reference",
 }
-OURS = {"accuracy_mean": "run_mean", "accuracy_std": "run_std", "architecture": "run_architecture"}
+OURS = {
+    "accuracy_mean": "run_mean",
+    "accuracy_std": "run_std",
+    "accuracy_failed": "run_failed",
+    "architecture": "run_architecture",
+}
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -39,20 +44,23 @@ def read_published(path: Path) -> pd.DataFrame:
     return found.assign(dataset=found["dataset"].replace("tinyimagenet", "tiny-imagenet"))
 
 
-def beside_methods(table: pd.DataFrame, published: pd.DataFrame, data: dict[str, str]) -> pd.DataFrame:
+def beside_methods(
+    table: pd.DataFrame, published: pd.DataFrame, data: dict[str, str], architectures: dict[str, str]
+) -> pd.DataFrame:
     """Published numbers of the cells that ran, and this run's in these cells, side by side.
 
     Args:
         table: Table 1 or 3 of this run.
         published: as `read_published` gives it.
         data: data set of the run to its source, for those that hold a published data set as it is.
+        architectures: architecture of the run to the name that publications have for it; nothing stands beside others.
 
     Returns:
         One row per published number, or method of such a cell that has none: `dataset`, `ipc`, `method`,
         `published_mean`, `published_std`, `published_architecture`, `reference`, `run_mean`, `run_std`,
-        `run_architecture`; missing ones are empty.
+        `run_failed` (networks), `run_architecture`; missing ones are empty.
     """
-    ours = table.rename(columns=OURS)
+    ours = table[table["architecture"].isin(architectures)].rename(columns=OURS)
     cells = ours[["dataset", "ipc"]].drop_duplicates()
     return _beside(ours, published[published["table"] != OTHER_ARCHITECTURES], cells, data, [])
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization, Whitening
+from seqmatch.errors import SeqmatchError
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation, name_in
 
@@ -65,6 +66,20 @@ def save_subset(
     save_tensors(path, tensors | normalization.tensors(), header | {"parameterisation": subset.parameterisation.name})
 
 
+def without_originals(source: Path, target: Path) -> None:
+    """Write the subset in the file `source` to `target` without the real images that it began as, to share it.
+
+    What is left was made from real images, and can still resemble them.
+
+    Raises:
+        SeqmatchError: `source` is missing or damaged, or the images of the subset are real ones themselves.
+    """
+    tensors, header = load_tensors(source, ("images", "pixels"))
+    if header.get("iteration") == 0:
+        raise SeqmatchError(f"{source}: nothing of it is distilled, so its own images are real ones; do not share it")
+    save_tensors(target, {name: tensor for name, tensor in tensors.items() if name != "initial_pixels"}, header)
+
+
 def _pixels(subset: Subset, normalization: Normalization) -> Tensor:
     """Stored images as uint8. Whitening is of whole images, so it is inverted in each that a stored one holds."""
     if isinstance(normalization, Whitening):
@@ -76,7 +91,7 @@ def _pixels(subset: Subset, normalization: Normalization) -> Tensor:
 
 
 def load_subset(path: Path) -> Subset:
-    """Read a subset that `save_subset` wrote.
+    """Read a subset that `save_subset` wrote. The real images that it began as, which the file may hold, are left.
 
     Raises:
         SeqmatchError: the file is missing or damaged, or does not name a known parameterisation.

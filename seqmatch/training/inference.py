@@ -1,5 +1,6 @@
 """What trained networks say of images: their accuracy and their losses."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,8 +18,12 @@ def is_finite(network: nn.Module) -> bool:
 
 @torch.inference_mode()
 def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1]."""
-    return float((_logits(network, images).argmax(1) == labels).double().mean())
+    """Share of normalised images (N, C, H, W) that `network` classifies as `labels`, in [0, 1].
+
+    NaN where a logit is not a finite number: the network has failed, and classifies nothing.
+    """
+    logits = _logits(network, images)
+    return float((logits.argmax(1) == labels).double().mean()) if logits.isfinite().all() else math.nan
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from helpers.tiny import ROOT
 
 from seqmatch import config
 from seqmatch.config.sections import FAMILIES
+from seqmatch.errors import SeqmatchError
 from seqmatch.planning.code import NOT_RESULTS, code_of, digest
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
@@ -152,8 +153,59 @@ def test_further_modules_and_texts_take_part(tmp_path):
     digests = [digest(script), digest(script, ["seqmatch.b"]), digest(script, ["seqmatch.d"])]
     digests += [digest(script, texts=texts) for texts in (["ab"], ["a", "b"], ["b", "a"])]
     assert len(set(digests)) == len(digests)
-    with pytest.raises(ModuleNotFoundError, match=r"seqmatch\.e"):
+    with pytest.raises(SeqmatchError, match=r"no module seqmatch\.e"):
         digest(script, ["seqmatch.e"])
+
+
+OWN = {
+    "nets/__init__.py": "X = 1\n",
+    "nets/mlp.py": "import torch\nfrom .layers import Norm\nimport more\nfrom seqmatch import b\n",
+    "nets/layers.py": "from seqmatch.c import x\n",
+    "more.py": "from nets import mlp\n",
+    "other.py": "",
+    "seqmatch/b.py": "",
+    "seqmatch/c.py": "",
+}
+
+
+def test_a_module_of_ones_own_counts_with_what_lies_beside_it(tmp_path, monkeypatch):
+    project, own = tmp_path / "project", tmp_path / "own"
+    script = write(project, {name: text for name, text in OWN.items() if name.startswith("seqmatch")})
+    write(own, {name: text for name, text in OWN.items() if not name.startswith("seqmatch")})
+    monkeypatch.chdir(own)
+    taking_part = [path.relative_to(tmp_path).as_posix() for path in code_of(script, ["nets.mlp"])]
+    assert taking_part == [
+        "project/scripts/a.py",
+        "project/seqmatch/b.py",
+        "project/seqmatch/c.py",
+        *(f"own/{name}" for name in ("more.py", "nets/__init__.py", "nets/layers.py", "nets/mlp.py")),
+    ]
+    before = digest(script, ["nets.mlp"])
+    (own / "other.py").write_text("x = 1")
+    assert digest(script, ["nets.mlp"]) == before
+    (own / "nets/layers.py").write_text("x = 1")
+    assert digest(script, ["nets.mlp"]) != before
+    (own / "nets/layers.py").write_text("x = (")
+    with pytest.raises(SeqmatchError, match=r"layers\.py: not Python"):
+        digest(script, ["nets.mlp"])
+
+
+def test_of_an_installed_module_its_own_package_counts(tmp_path, monkeypatch):
+    place = tmp_path / "lib/site-packages"
+    write(place, OWN)
+    monkeypatch.syspath_prepend(place)
+    assert found(tmp_path, {}, ["nets.mlp"]) == [
+        f"lib/site-packages/nets/{name}" for name in ("__init__.py", "layers.py", "mlp.py")
+    ]
+
+
+def test_a_job_depends_on_the_family_of_its_own_network_alone():
+    """So that a family that is added, or edited, repeats no experts of another one."""
+    families = {module.partition(":")[0] for module in FAMILIES.values()}
+    files = {f"{module.replace('.', '/')}.py" for module in families}
+    for script in ("train_experts", "distill_subset", "evaluate"):
+        assert not files & names(script)
+        assert files & names(script, "seqmatch.networks.vgg") == {"seqmatch/networks/vgg.py"}
 
 
 def test_an_edit_is_noticed_in_the_same_process(tmp_path):

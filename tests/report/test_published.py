@@ -6,6 +6,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
 from seqmatch.report.tables.published import published_sheets
 
+NAMES = {"convnet": "ConvNet-3"}
 PATH = ROOT / "resources/published_results.csv"
 
 
@@ -14,7 +15,7 @@ def ours(dataset="mine", methods=("mtt", "seqmatch-mtt", "herding"), ipc="10"):
         {"dataset": dataset, "ipc": ipc, "method": method, "accuracy_mean": 50.0 + index, "accuracy_std": 1.0}
         for index, method in enumerate(methods)
     ]
-    return pd.DataFrame(rows).assign(architecture="convnet")
+    return pd.DataFrame(rows).assign(architecture="convnet", accuracy_failed=0)
 
 
 def test_every_published_number_has_a_reference():
@@ -26,7 +27,7 @@ def test_every_published_number_has_a_reference():
 
 def test_published_and_own_numbers_stand_side_by_side():
     published = read_published(PATH)
-    table = beside_methods(ours(), published, {"mine": "cifar10"})
+    table = beside_methods(ours(), published, {"mine": "cifar10"}, NAMES)
     mtt = table[table["method"] == "mtt"]
     listed = published.query("table == 1 and method == 'MTT' and dataset == 'cifar10' and ipc == '10'")
     assert sorted(mtt["published_mean"]) == sorted(listed["accuracy_mean"]) and (mtt["run_mean"] == 50.0).all()
@@ -42,9 +43,9 @@ def test_published_and_own_numbers_stand_side_by_side():
 
 def test_cells_without_published_numbers_are_compared_with_nothing():
     published = read_published(PATH)
-    assert beside_methods(ours(), published, {}).empty
-    assert beside_methods(ours(ipc="3"), published, {"mine": "cifar10"}).empty
-    (sheet,) = published_sheets(beside_methods(ours(), published, {}))
+    assert beside_methods(ours(), published, {}, NAMES).empty
+    assert beside_methods(ours(ipc="3"), published, {"mine": "cifar10"}, NAMES).empty
+    (sheet,) = published_sheets(beside_methods(ours(), published, {}, NAMES))
     assert sheet.body.empty and sheet.note == "No cell of this run has published numbers."
 
 
@@ -60,7 +61,7 @@ def test_other_architectures_are_compared_on_the_same_one():
 
 
 def test_the_sheet_keeps_missing_numbers_empty():
-    (sheet,) = published_sheets(beside_methods(ours(), read_published(PATH), {"mine": "cifar10"}))
+    (sheet,) = published_sheets(beside_methods(ours(), read_published(PATH), {"mine": "cifar10"}, NAMES))
     rows = sheet.body.set_index("method")
     assert rows.loc["seqmatch-mtt"].tolist() == ["mine ipc 10", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
     assert "65.3 ± 0.7" in rows.loc["mtt", "published"].tolist() and rows.loc["haba", "this run"] == ""
@@ -75,5 +76,5 @@ def test_a_list_that_is_none_is_named(tmp_path):
 
 
 def test_imagenet_subsets_have_theirs_from_table_3():
-    table = beside_methods(ours("nette", ("mtt",)), read_published(PATH), {"nette": "imagenette"})
+    table = beside_methods(ours("nette", ("mtt",)), read_published(PATH), {"nette": "imagenette"}, NAMES)
     assert table.set_index("method").loc["mtt", ["published_mean", "run_mean"]].tolist() == [63.0, 50.0]

@@ -16,6 +16,7 @@ from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
 from seqmatch.report.tables.methods import methods_sheets, methods_table
+from seqmatch.report.tables.published import published_sheets
 from seqmatch.report.tables.settings import UNSET, settings_sheets, settings_table
 from seqmatch.report.tables.stability import stability_sheets
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, to_latex, to_markdown
@@ -27,6 +28,7 @@ PUBLISHED = read_published(ROOT / "resources/published_results.csv")
 def runs_of(method, k, values, seeds=(0, 1), **others):
     """One row per seed and network; each seed's accuracies are higher by one than the last one's."""
     about = {"dataset": "digits", "ipc": "2", "matched_on": "convnet", "architecture": "convnet", "selection": "last"}
+    about |= {"selected_on": 0, "undistilled": 0}
     return [
         about
         | {"method": method, "K": k, "seed": seed, "network": network, "accuracy": value + seed, "seconds": 1.0}
@@ -49,9 +51,10 @@ def accuracy(**everywhere):
     return pd.DataFrame(rows).assign(**everywhere)
 
 
-def table1_text(rows, **sources):
+def table1_text(rows, networks=None, **sources):
     table = methods_table(rows, ORDER)
-    return to_markdown(methods_sheets(table, beside_methods(table, PUBLISHED, sources), "Table 1: accuracy"))
+    compared = beside_methods(table, PUBLISHED, sources, networks or {"convnet": "ConvNet-3"})
+    return to_markdown(methods_sheets(table, compared, "Table 1: accuracy"))
 
 
 def table2_text(rows, networks=None, **sources):
@@ -129,6 +132,59 @@ def test_published_numbers_stand_under_this_runs_and_are_never_bold():
     assert cells_of(text, "mtt, published") == ["65.4 ± 0.7; 65.3 ± 0.7"]
     assert cells_of(text, "haba, published") == ["69.9 ± 0.4"]
     assert "random, published" not in text and text.count("**") == 2
+
+
+def test_published_numbers_stand_beside_no_network_that_publications_do_not_know():
+    assert "published" not in table1_text(accuracy(ipc="10"), networks={"other": "ConvNet-3"}, digits="cifar10")
+
+
+def failing(method, *networks, **where):
+    """The table of accuracies where these networks of a method's main selection failed."""
+    rows = accuracy(**where)
+    rows.loc[(rows["method"] == method) & rows["network"].isin(networks), "accuracy"] = float("nan")
+    return rows
+
+
+def test_a_failed_network_is_no_accuracy_in_any_table():
+    """Where some failed, the mean is of the others, says so, and is never the best; where all did, there is none."""
+    some, every = failing("seqmatch-mtt", 1), failing("seqmatch-mtt", 0, 1)
+    text = table1_text(some)
+    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["80.5 ± 0.7, 2 failed (4)", ""]
+    assert cells_of(text, "random")[0] == "**51.5 ± 1.3** (4)" and "2 networks failed" in text
+    assert "70.5 ± 0.7, 2 failed" in text and "90.5 ± 0.7, 2 failed" in text  # the other selections
+    text = table1_text(every)
+    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["4 failed (4)", ""] and "0.0" not in text
+    assert cells_of(table2_text(some), "digits ipc 2: seqmatch-mtt (K = 2)") == [
+        "80.5 ± 0.7, 2 failed",
+        "60.5 ± 0.7, 2 failed",
+    ]
+    text = table2_text(every)
+    assert cells_of(text, "digits ipc 2: seqmatch-mtt (K = 2)") == ["4 failed", "4 failed"] and "4 failed**" not in text
+    assert cells_of(text, "digits ipc 2: random") == ["**51.5 ± 1.3**", "**62.5 ± 1.3**"]
+    table = methods_table(failing("mtt", 0, 1, ipc="10"), ORDER)
+    (sheet,) = published_sheets(beside_methods(table, PUBLISHED, {"digits": "cifar10"}, {"convnet": ""}))
+    assert "51.5 ± 1.3" in sheet.body["this run"].tolist()
+
+
+def test_a_failed_network_is_in_no_comparison():
+    nan = float("nan")
+    row, shown = compared([[80.0, nan], [83.0, 85.0], [81.0, 83.0]], [[70.0, 70.0]] * 3)
+    assert (row["pairs"], row["failed"]) == (5, 1) and row["difference"] == pytest.approx((10 + 14 + 12) / 3)
+    assert shown["pairs"] == "5, 1 failed" and shown["significant at 5 %"] == "not tested"
+    row, shown = compared([[nan, nan]] * 2, [[70.0, 70.0]] * 2)
+    assert (row["pairs"], row["failed"]) == (0, 4) and shown["difference"] == "failed" and shown["p"] == ""
+
+
+def test_a_selection_without_a_basis_is_noted_below_the_table():
+    rows = accuracy()
+    for text in (table1_text(rows), table2_text(rows)):
+        assert "validation images, which" not in text and "real images" not in text
+    selected = rows["selection"] == "validation"
+    rows.loc[selected, "selected_on"] = 18
+    rows.loc[selected & (rows["seed"] == 1), "undistilled"] = 1
+    for text in (table1_text(rows), table2_text(rows)):
+        assert "digits ipc 2 seqmatch-mtt (K = 2) (18 images)" in text
+        assert "nothing of it is distilled: digits ipc 2 seqmatch-mtt (K = 2) (1 seeds)" in text
 
 
 def test_columns_keep_the_order_of_the_cells():
@@ -322,7 +378,7 @@ def test_markdown_keeps_digits_and_heads_sections():
 def test_every_sheet_is_of_text_alone():
     table = methods_table(accuracy(ipc="10"), ORDER)
     sheets = [
-        *methods_sheets(table, beside_methods(table, PUBLISHED, {"digits": "cifar10"}), ""),
+        *methods_sheets(table, beside_methods(table, PUBLISHED, {"digits": "cifar10"}, {"convnet": ""}), ""),
         *settings_sheets(configured()),
         *comparison_sheets(comparison_table(accuracy(), [("digits", "2", "seqmatch-mtt", "random")])),
     ]

@@ -14,7 +14,7 @@ from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, host
-from seqmatch.planning.code import digest
+from seqmatch.planning.code import code_of, digest
 from seqmatch.planning.jobs import RULES, Plan, replaced
 from seqmatch.planning.sizes import pixels_of
 
@@ -47,6 +47,14 @@ PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
 ENVIRONMENT = "../../environment.yml"
 COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+
+for name, architecture in CONFIG.architectures.items():
+    try:
+        code_of(ROOT / "scripts/evaluate.py", [architecture.module])
+    except SeqmatchError as error:
+        raise WorkflowError(
+            f"architectures.{name}.family = {architecture.family}: {error}"
+        )
 
 
 wildcard_constraints:

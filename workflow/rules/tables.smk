@@ -29,9 +29,11 @@ rule table1:
         number=1,
         methods=METHODS,
         published_data=PUBLISHED_DATA,
+        architectures=PUBLISHED_ARCHITECTURES,
     shell:
         "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods}"
-        " --published {input.published:q} --published-data {params.published_data:q} --csv {output.csv} > {log} 2>&1"
+        " --published {input.published:q} --published-data {params.published_data:q}"
+        " --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
 
 
 use rule table1 as table3 with:
@@ -47,6 +49,7 @@ use rule table1 as table3 with:
         number=3,
         methods=METHODS,
         published_data=PUBLISHED_DATA,
+        architectures=PUBLISHED_ARCHITECTURES,
 
 
 rule table2:
@@ -177,9 +180,11 @@ rule overview:
         configuration=contents.configuration(EXPERIMENT),
         resolved=contents.resolved(EXPERIMENT),
         published_data=PUBLISHED_DATA,
+        architectures=PUBLISHED_ARCHITECTURES,
     shell:
         "python {params.script:q} --tables {input.tables} --comparison {input.comparison}"
         " --accuracies {input.accuracies} --published {input.published:q}"
-        " --published-data {params.published_data:q} --resources {input.resources}"
+        " --published-data {params.published_data:q} --published-architectures {params.architectures:q}"
+        " --resources {input.resources}"
         " --configuration {params.configuration:q} --out {output.overview}"
         " --configuration-page {output.configuration} > {log} 2>&1"

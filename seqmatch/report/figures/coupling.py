@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from seqmatch.report.figures.style import LEGEND_LINE, STYLE, TWO_COLUMNS, lines, looks
+from seqmatch.report.figures.style import LEGEND_LINE, STYLE, TWO_COLUMNS, lines, looks, note_failed
 
 MARKERS = "osD^vP*X"
 LEGEND_HEIGHT = 0.15
@@ -63,7 +63,7 @@ def coupling_figure(table: pd.DataFrame) -> Figure:
         table: as `coupling_points` takes it. Bars are one standard deviation over networks. Lines are least-squares
             fits through all points, and through those of each of several methods, where there are at least three.
     """
-    points = coupling_points(table)
+    points = coupling_points(table).dropna(subset="accuracy")
     figure = Figure()
     panel = figure.subplots()
     panel.axhline(0, color="0.7", linewidth=0.8)
@@ -82,6 +82,7 @@ def coupling_figure(table: pd.DataFrame) -> Figure:
         ylabel="test accuracy: S⁺ − S⁻, points",
     )
     legend = figure.legend(loc="outside right upper")
+    note_failed(figure, table)
     height = sum(text.get_text().count("\n") + 1 for text in legend.get_texts()) + 2
     figure.set_size_inches(TWO_COLUMNS, max(2.6, LEGEND_HEIGHT * height))
     return figure

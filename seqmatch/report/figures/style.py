@@ -125,10 +125,17 @@ def legible(figure: Figure) -> None:
 
 def band(panel: Axes, rows: pd.DataFrame, x: str, y: str, **look: str) -> None:
     """The mean of `y` at each `x` as a line, and a band of one standard deviation, cut off above zero."""
-    spread = rows.groupby(x)[y].agg(["mean", "std"]).fillna(0)
+    spread = rows.groupby(x)[y].agg(["mean", "std"]).fillna({"std": 0})
     panel.plot(spread.index, spread["mean"], **look)
     low = (spread["mean"] - spread["std"]).clip(lower=spread["mean"] / 10)
     panel.fill_between(spread.index, low, spread["mean"] + spread["std"], color=look["color"], alpha=0.2, linewidth=0)
+
+
+def note_failed(figure: Figure, table: pd.DataFrame) -> None:
+    """Say below a figure how many networks of a table have no accuracy, and so are not in it."""
+    failed = int(table["accuracy"].isna().sum())
+    if failed:
+        figure.supxlabel(f"{failed} networks failed and are left out", fontsize=7)
 
 
 def mark_stages(panel: Axes, rows: pd.DataFrame, color: str = "0.5") -> None:

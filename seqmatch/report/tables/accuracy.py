@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqmatch.config.sections import FEW
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_table
 
@@ -20,6 +21,8 @@ ACCURACY_COLUMNS = [
     "network",
     "accuracy",
     "seconds",
+    "selected_on",
+    "undistilled",
 ]
 
 
@@ -51,8 +54,49 @@ def main_selection(cell: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(name: str, rows: pd.DataFrame) -> dict[str, float]:
-    """Mean and sample standard deviation of the accuracies in `rows`, as two columns."""
-    return {f"{name}_mean": rows["accuracy"].mean(), f"{name}_std": rows["accuracy"].std(ddof=1)}
+    """Mean and sample standard deviation of the accuracies in `rows`, and how many networks failed and have none."""
+    accuracy = rows["accuracy"]
+    return {
+        f"{name}_mean": accuracy.mean(),
+        f"{name}_std": accuracy.std(ddof=1),
+        f"{name}_failed": int(accuracy.isna().sum()),
+    }
+
+
+def basis(rows: pd.DataFrame) -> dict[str, int]:
+    """What the snapshots of `rows`, of one method, were selected on: the images, fewest first; and sets that are partly
+    undistilled."""
+    sets = rows.drop_duplicates("seed")
+    return {"selected_on": int(sets["selected_on"].min()), "undistilled": int((sets["undistilled"] > 0).sum())}
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """What to know of the entries of a table with the columns of `spread("accuracy", …)` and `basis`."""
+    failed = int(table["accuracy_failed"].sum())
+    few = table[table["selected_on"].between(1, FEW - 1)]
+    initial = table[table["undistilled"] > 0]
+    texts = []
+    if failed:
+        texts.append(
+            f"{failed} networks failed (their training diverged): they are in no mean, and their entries not in bold."
+        )
+    if len(few):
+        texts.append(
+            f"Selected on fewer than {FEW} validation images, which says little: "
+            f"{_listed(few, 'selected_on', 'images')}."
+        )
+    if len(initial):
+        texts.append(
+            "A subset's selected snapshot is its initial, real images, so that nothing of it is distilled: "
+            f"{_listed(initial, 'undistilled', 'seeds')}."
+        )
+    return texts
+
+
+def _listed(rows: pd.DataFrame, column: str, unit: str) -> str:
+    """Methods by cell, each once, with a number."""
+    names = cell_names(rows) + " " + method_names(rows) + " (" + rows[column].astype(str) + f" {unit})"
+    return ", ".join(dict.fromkeys(names))
 
 
 def in_order(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
@@ -74,6 +118,6 @@ def method_names(table: pd.DataFrame) -> pd.Series:
 
 
 def best_of(table: pd.DataFrame, column: list[pd.Series]) -> pd.Series:
-    """Whether a row prints as the best of its `column`, `whole` (all real data) aside."""
-    mean = table["accuracy_mean"].round(1)
-    return mean == mean.where(table["K"] > 0).groupby(column).transform("max")
+    """Whether a row prints as the best of its `column`, `whole` (all real data) and failed networks aside."""
+    mean = table["accuracy_mean"].round(1).where((table["K"] > 0) & (table["accuracy_failed"] == 0))
+    return mean == mean.groupby(column).transform("max")

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, in_order, main_selection, method_names, spread
+from seqmatch.report.tables.accuracy import (
+    CELL,
+    basis,
+    best_of,
+    cell_names,
+    in_order,
+    main_selection,
+    method_names,
+    notes,
+    spread,
+)
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, means_stds
 
 TITLE = "Table 2: test accuracy in percent on other architectures, mean ± standard deviation over networks"
@@ -15,7 +25,9 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
 
     Returns:
         One row per method, cell and architecture: `dataset`, `ipc`, `method`, `K`, `matched_on`,
-        `architecture`, `selection`, `accuracy_mean`, `accuracy_std`, `networks`, `seeds`.
+        `architecture`, `selection`, `accuracy_mean`, `accuracy_std`, `accuracy_failed` (networks without an accuracy,
+        which are in no mean), `networks`, `seeds`, `selected_on` (images that chose a snapshot), `undistilled` (seeds
+        with a subset that is its initial images).
     """
     rows = []
     for (dataset, ipc, method), cell in accuracy.groupby([*CELL, "method"], sort=False):
@@ -31,6 +43,7 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
                 **spread("accuracy", trained),
                 "networks": len(trained),
                 "seeds": trained["seed"].nunique(),
+                **basis(trained),
             }
             rows.append(row)
     return in_order(pd.DataFrame(rows), order)
@@ -64,4 +77,4 @@ def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sh
     body = grid(interleaved(own, theirs), own["column"].unique(), corner="cell: method")
     counts = ", ".join(f"{n}" for n in sorted(table["networks"].unique()))
     note = f"Networks for each entry: {counts}. Best of each column (to the digits printed) in bold."
-    return [Sheet(TITLE, body, note)]
+    return [Sheet(TITLE, body, " ".join([note, *notes(table)]))]

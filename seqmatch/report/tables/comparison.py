@@ -13,7 +13,7 @@ TITLE = "Sequential methods against their backbones: paired differences of test 
 CONFIDENCE = 0.95
 PAIR = ["seed", "network"]
 
-COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "unit", "seeds", "pairs"]
+COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "unit", "seeds", "pairs", "failed"]
 
 
 def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str, str, str]]) -> pd.DataFrame:
@@ -31,27 +31,29 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     Returns:
         One row per contrast: `dataset`, `ipc`, `method`, `K`, `baseline`, `difference` (method − baseline, in points),
         `low` and `high` (its 95 % confidence interval), `p` (two-sided; of no difference), `unit` (seeds or networks),
-        `seeds`, `pairs`. Interval and p are empty for a single pair and where all differences are equal.
+        `seeds`, `pairs`, `failed` (pairs that are left out, because a network of them failed). Interval and p are
+        empty for a single pair and where all differences are equal; the difference too, where no pair is left.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     cells = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
     rows = []
     for dataset, ipc, method, baseline in contrasts:
         ours, theirs = cells[dataset, ipc, method], cells[dataset, ipc, baseline]
-        pairs = ours.set_index(PAIR)["accuracy"] - theirs.set_index(PAIR)["accuracy"]
-        pairs = pairs.dropna()  # methods may be evaluated with different numbers of networks
+        left, right = ours.set_index(PAIR)["accuracy"], theirs.set_index(PAIR)["accuracy"]
+        pairs = (left - right).dropna()  # methods may be evaluated with different numbers of networks
+        failed = len(left.index.intersection(right.index)) - len(pairs)
         seeds = pairs.groupby("seed").mean()
         unit = "seeds" if len(seeds) > 1 else "networks"
         row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
         row |= _student(seeds if unit == "seeds" else pairs)
-        rows.append(row | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs)})
+        rows.append(row | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs), "failed": failed})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _student(differences: pd.Series) -> dict[str, float]:
     values = differences.to_numpy()
-    found = {"difference": values.mean(), "low": np.nan, "high": np.nan, "p": np.nan}
-    if np.ptp(values) == 0:
+    found = {"difference": differences.mean(), "low": np.nan, "high": np.nan, "p": np.nan}
+    if len(values) == 0 or np.ptp(values) == 0:
         return found
     test = stats.ttest_1samp(values, 0.0)
     interval = test.confidence_interval(CONFIDENCE)
@@ -65,12 +67,12 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
             "cell": table["dataset"] + " ipc " + table["ipc"].astype(str),
             "method": table["method"] + " (K = " + table["K"].astype(str) + ")",
             "against": table["baseline"],
-            "difference": [f"{value:+.1f}" for value in table["difference"]],
+            "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
             "95 % interval": [_interval(row) for row in table.itertuples()],
             "p": ["" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in table["p"]],
             "of": table["unit"],
             "seeds": table["seeds"].astype(str),
-            "pairs": table["pairs"].astype(str),
+            "pairs": [f"{row.pairs}" + f", {row.failed} failed" * (row.failed > 0) for row in table.itertuples()],
             "significant at 5 %": [_verdict(row) for row in table.itertuples()],
         }
     )
@@ -80,6 +82,8 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
         "differences. With one seed they are of networks: how sure the difference between these two synthetic sets is, "
         "not between the methods, which is then not tested."
     )
+    if table["failed"].any():
+        note += " Pairs with a network that failed (its training diverged) are left out, and their row is not tested."
     return [Sheet(TITLE, body, note if len(body) else "No method of more than one subset has a counterpart of one.")]
 
 
@@ -88,6 +92,6 @@ def _interval(row) -> str:
 
 
 def _verdict(row) -> str:
-    if row.unit != "seeds" or pd.isna(row.p):
+    if row.unit != "seeds" or row.failed or pd.isna(row.p):
         return "not tested"
     return "yes" if row.p < 1 - CONFIDENCE else "no"

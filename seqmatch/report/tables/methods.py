@@ -5,7 +5,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from seqmatch.report.published import UNLISTED
-from seqmatch.report.tables.accuracy import CELL, best_of, cell_names, in_order, main_selection, method_names, spread
+from seqmatch.report.tables.accuracy import (
+    CELL,
+    basis,
+    best_of,
+    cell_names,
+    in_order,
+    main_selection,
+    method_names,
+    notes,
+    spread,
+)
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, mean_std, means_stds
 
 
@@ -20,8 +30,10 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         One row per method in a cell: `dataset`, `ipc`, `method`, `K`, `architecture`, `selection` (what chose the
         main selection's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
-        `std_between_seeds` (of the seeds' means), `networks`, `seeds`, and mean and std of `last` (the last snapshot)
-        and `test_selected` (chosen on test data: optimistic).
+        `std_between_seeds` (of the seeds' means), `networks`, `seeds`, `selected_on` (images that chose a snapshot),
+        `undistilled` (seeds with a subset that is its initial images), and mean and std of `last` (the last snapshot)
+        and `test_selected` (chosen on test data: optimistic). `…_failed` counts networks without an accuracy, which are
+        in no mean.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     rows = []
@@ -40,6 +52,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
             "std_between_seeds": seeds.mean().std(ddof=1),
             "networks": len(chosen),
             "seeds": len(seeds),
+            **basis(chosen),
             **spread("last", cell[cell["selection"] == "last"]),
             **spread("test_selected", cell[cell["selection"] == "test"]),
         }
@@ -54,7 +67,7 @@ def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> l
         table: as `methods_table` returns it.
         compared: published numbers beside these, as `seqmatch.report.published.beside_methods` returns them.
     """
-    sheets = [Sheet(title, _main(table, compared), _note(compared)), _spreads(table), _selections(table)]
+    sheets = [Sheet(title, _main(table, compared), _note(table, compared)), _spreads(table), _selections(table)]
     return [sheet for sheet in sheets if len(sheet.body)]
 
 
@@ -81,20 +94,21 @@ def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     return grid(interleaved(own, theirs), own["column"].unique(), corner="method (networks)")
 
 
-def _note(compared: pd.DataFrame) -> str:
-    notes = [
+def _note(table: pd.DataFrame, compared: pd.DataFrame) -> str:
+    texts = [
         "Best of each column (to the digits printed) in bold, training on all real data (whole) aside. Snapshots are "
         "chosen on a validation split held out of the training data; where there is none, the last one is taken."
     ]
+    texts += notes(table)
     if compared["published_mean"].notna().any():
-        notes.append(
+        texts.append(
             "Rows of published numbers are never part of a mean, nor in bold; each number's source stands in "
             "published.csv. Most authors choose on test data."
         )
     missing = compared.loc[compared["reference"] == UNLISTED, "method"].unique()
     if len(missing):
-        notes.append(f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(missing)}.")
-    return " ".join(notes)
+        texts.append(f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(missing)}.")
+    return " ".join(texts)
 
 
 def _spreads(table: pd.DataFrame) -> Sheet:

@@ -46,8 +46,12 @@ def mean_std(mean: float, std: float) -> str:
 
 
 def means_stds(table: pd.DataFrame, name: str = "accuracy") -> list[str]:
-    """`mean_std` of the columns `{name}_mean` and `{name}_std`."""
-    return [mean_std(*pair) for pair in zip(table[f"{name}_mean"], table[f"{name}_std"], strict=True)]
+    """`mean_std` of the columns `{name}_mean` and `{name}_std`, and how many networks failed (`{name}_failed`)."""
+    failed = table.get(f"{name}_failed", [0] * len(table))
+    return [
+        f"{mean_std(mean, std)}, {count:.0f} failed".removeprefix(", ") if count > 0 else mean_std(mean, std)
+        for mean, std, count in zip(table[f"{name}_mean"], table[f"{name}_std"], failed, strict=True)
+    ]
 
 
 def bold(text: Sequence[str], which: Sequence[bool]) -> list[str]:
