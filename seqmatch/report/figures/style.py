@@ -1,5 +1,6 @@
 """The look that all figures share, their common parts, and how they are written."""
 
+import io
 from collections.abc import Iterable, Sequence
 from itertools import cycle, product
 from math import log10
@@ -10,6 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from seqmatch.files.store import save_bytes
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 """Widths of a figure, in inches."""
@@ -91,7 +94,8 @@ def mark_stages(panel: Axes, rows: pd.DataFrame, color: str = "0.5") -> None:
 def save(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure in the format of each path's ending; equal figures give equal bytes."""
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+        drawn = io.BytesIO()  # where a disk is full, matplotlib fails with errors that do not say so
         with mpl.rc_context(STYLE):
-            figure.savefig(path, metadata=metadata)
+            figure.savefig(drawn, format=path.suffix.removeprefix("."), metadata=metadata)
+        save_bytes(path, drawn.getvalue())
