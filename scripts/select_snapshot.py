@@ -8,6 +8,7 @@ The subset's file holds the normalised images, labels, step size, the statistics
 a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
 """
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ from seqmatch.synthetic.subset import load_subset, save_subset
 
 
 def main(args):
-    with compute.job(args, [*args.prefix, args.snapshots]) as job:
+    with compute.job(args, [*args.prefix, args.snapshots], also=[args.scores]) as job:
         snapshots = load_snapshots(args.snapshots)
         scores = score(args, job, snapshots)
         selection = args.selections[0]
@@ -39,7 +40,7 @@ def main(args):
         }
         normalization = job.dataset.normalization
         save_subset(args.out, snapshots.subset(index), snapshots.subset(0), normalization, job.header | about)
-    print(f"{args.out}: the snapshot after {iteration} iterations, selected by {selection}")
+    print(f"{args.out}: the snapshot after {iteration} iterations, selected by {selection}", file=sys.stderr)
 
 
 def score(args, job, snapshots):
