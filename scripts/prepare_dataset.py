@@ -4,6 +4,7 @@ Splits are those of the source, or stratified by class and drawn from the data s
 normalisation is fitted on the training split.
 """
 
+import sys
 from pathlib import Path
 
 from shared import command
@@ -13,18 +14,21 @@ from seqmatch.data.dataset import save
 from seqmatch.data.download import check
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import read
+from seqmatch.files import finished
 from seqmatch.files.store import provenance
 from seqmatch.seeds import Seed
 
 
 def main(args):
+    inputs = [args.files] if args.files else []
+    finished.check(inputs, [args.out])
     if args.files:
         check(args.files)
     raw = read(args.preparation, args.files.parent if args.files else None)
     dataset = prepare(raw, args.preparation, Seed("prepare", args.dataset, args.preparation.split_seed))
-    save(args.out, dataset, provenance(command.parameters(args), [args.files] if args.files else []))
+    save(args.out, dataset, provenance(command.parameters(args), inputs))
     counts = ", ".join(f"{name} {len(index)}" for name, index in dataset.splits.items())
-    print(f"{args.dataset}: {dataset.classes} classes, images of {dataset.shape}, {counts}")
+    print(f"{args.dataset}: {dataset.classes} classes, images of {dataset.shape}, {counts}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,10 +19,14 @@ from pydantic import BaseModel, ValidationError
 
 from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
 from seqmatch.runtime.interruption import Interrupted, interruptible
-from seqmatch.runtime.progress import peak_memory
+from seqmatch.runtime.progress import BestEffort, peak_memory
 
 DONE = "done"
 """The last line of the log of a job that ended well."""
+
+
+class Finished(Exception):
+    """What the command makes is there: it ends well at once."""
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -74,8 +78,11 @@ def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
-    with redirect_stdout(sys.stdout and Plain(sys.stdout)), redirect_stderr(sys.stderr and Plain(sys.stderr)):
+    """Print the exact command, run it, and turn an error made for people into one line and exit status 1.
+
+    Messages are best effort: a log that cannot be written ends no work.
+    """
+    with redirect_stdout(Plain(BestEffort(sys.stdout))), redirect_stderr(Plain(BestEffort(sys.stderr))):
         _run(main, arguments)
 
 
@@ -92,7 +99,7 @@ class Plain:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        encoding = self._stream.encoding or "utf-8"
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
         shown = printable(text, self.SHOWN).encode(encoding, "backslashreplace").decode(encoding)
         return self._stream.write(shown)
 
@@ -104,11 +111,13 @@ def _run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argumen
     parsed = arguments.parse_args()
     print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
     try:
-        with interruptible():
+        with interruptible(), suppress(Finished):
             main(parsed)
         print(DONE, file=sys.stderr, flush=True)
-    except (SeqmatchError, OSError) as error:
+    except SeqmatchError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and not error.filename2 else str(error))
     except Interrupted as request:
         print(f"ended by {request}; the same command goes on from the last state saved", file=sys.stderr, flush=True)
         sys.exit(request.status)

@@ -1,6 +1,8 @@
 """What scripts say when they are called wrongly: one line, and status 1 or 2."""
 
+import errno
 import io
+import os
 import shlex
 import subprocess
 import sys
@@ -92,3 +94,52 @@ def test_no_name_ends_a_message_with_an_error_or_steers_the_terminal(monkeypatch
 def _flushed(stream):
     stream.flush()
     return stream
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Run a command that consists of a function, in this process."""
+
+    def run(main):
+        monkeypatch.setattr(sys, "argv", ["script"])
+        monkeypatch.setattr(sys, "stderr", sys.stderr)  # put back afterwards
+        command.run(lambda args: main(), command.parser("A script."))
+
+    return run
+
+
+class Full(io.StringIO):
+    def write(self, *text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    flush = write
+
+
+@pytest.mark.parametrize("log", [Full(), None], ids=["full", "closed"])
+def test_a_log_that_cannot_be_written_ends_no_work(call, monkeypatch, log):
+    done = []
+
+    def main():
+        print("warning: of any module", file=sys.stderr, flush=True)
+        done.append(True)
+
+    monkeypatch.setattr(sys, "stderr", log)
+    call(main)
+    assert done
+
+
+def test_a_system_error_names_the_file_and_says_what_the_system_says(call, capsys):
+    def main():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results/a.csv")
+
+    with pytest.raises(SystemExit):
+        call(main)
+    assert capsys.readouterr().err.splitlines()[-1] == "error: results/a.csv: No space left on device"
+
+
+def test_what_was_finished_before_ends_well(call, capsys):
+    def main():
+        raise command.Finished
+
+    call(main)
+    assert capsys.readouterr().err.splitlines()[-1] == command.DONE

@@ -1,5 +1,6 @@
 """The look that all figures share, their common parts, and how they are written."""
 
+import io
 from collections.abc import Iterable, Sequence
 from itertools import cycle, product
 from math import log10
@@ -16,6 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from seqmatch.errors import printable
+from seqmatch.files.store import save_bytes
 from seqmatch.report.figures import fonts
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
@@ -151,7 +153,8 @@ def save(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure in the format of each path's ending; equal figures give equal bytes."""
     legible(figure)
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+        drawn = io.BytesIO()  # where a disk is full, matplotlib fails with errors that do not say so
         with mpl.rc_context(STYLE):
-            figure.savefig(path, metadata=metadata)
+            figure.savefig(drawn, format=path.suffix.removeprefix("."), metadata=metadata)
+        save_bytes(path, drawn.getvalue())
