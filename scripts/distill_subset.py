@@ -16,6 +16,7 @@ from shared import command, compute
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
 from seqmatch.data.normalization import Standardization
+from seqmatch.data.prepare import check_classes
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.loop import Restarts, distill, undistilled
@@ -71,6 +72,7 @@ def make_initial(args, job, choosers):
     matching = args.matching
     real = job.dataset.split("train")
     parameterisation = Parameterisation(matching.parameterisation, matching.formation)
+    check_classes(job.dataset, int(args.ipc) * parameterisation.held)
     if matching.initial == "random":
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:

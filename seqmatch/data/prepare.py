@@ -16,14 +16,14 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     """Split (stratified by class, unless the source has a test split of its own) and fit the normalisation.
 
     Raises:
-        SeqmatchError: a class has too few images to stand in every split.
+        SeqmatchError: a class has too few images to stand in every split; names it, and the key.
     """
     everything = torch.arange(len(raw.labels))
     if raw.test is None:
-        rest, test = _split(everything, raw.labels, settings.test_fraction, seed / "test")
+        rest, test = _split(everything, raw, "test_fraction", settings.test_fraction, seed / "test")
     else:
         rest, test = everything[~raw.test], everything[raw.test]
-    train, validation = _split(rest, raw.labels, settings.validation_fraction, seed / "validation")
+    train, validation = _split(rest, raw, "validation_fraction", settings.validation_fraction, seed / "validation")
     fitted = {
         "standardize": lambda: normalization.fit_standardization(raw.images, train),
         "zca": lambda: normalization.fit_whitening(raw.images, settings.zca_regularization, train),
@@ -39,14 +39,38 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     )
 
 
-def _split(index: Tensor, labels: Tensor, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
-    """(kept, held out), both ascending, with every class in its proportion."""
+def check_classes(dataset: Dataset, needed: int) -> None:
+    """Whether every class has the training images that the largest synthetic set starts from.
+
+    Raises:
+        SeqmatchError: names the smallest class, if it has fewer than `needed`.
+    """
+    counts = dataset.labels[dataset.splits["train"]].bincount(minlength=dataset.classes)
+    smallest = int(counts.argmin())
+    if counts[smallest] < needed:
+        raise SeqmatchError(
+            f"class {dataset.class_names[smallest]} has {counts[smallest]} training images, but a synthetic set of "
+            f"`cells` starts from {needed} of each class (ipc × formation²); lower `ipc`, or hold out fewer images"
+        )
+
+
+def _split(index: Tensor, raw: RawImages, key: str, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
+    """(kept, held out), both ascending, with every class in its proportion, and in each of them."""
     if fraction == 0:
         return index, index[:0]
+    labels = raw.labels[index]
     try:
-        kept, held_out = train_test_split(
-            index.numpy(), test_size=fraction, stratify=labels[index].numpy(), random_state=seed.integer()
-        )
-    except ValueError as error:
-        raise SeqmatchError(f"a fraction of {fraction} of {len(index)} images cannot be held out: {error}") from None
-    return torch.from_numpy(kept).sort().values, torch.from_numpy(held_out).sort().values
+        parts = train_test_split(index, test_size=fraction, stratify=labels, random_state=seed.integer())
+        counts = torch.stack([raw.labels[part].bincount(minlength=len(raw.class_names)) for part in parts])
+        if not counts.all():
+            raise ValueError
+    except ValueError:
+        counts = labels.bincount(minlength=len(raw.class_names))
+        smallest = int(counts.argmin())
+        raise SeqmatchError(
+            f"{key} = {fraction}: {raw.class_names[smallest]}, the smallest of {len(counts)} classes, has "
+            f"{counts[smallest]} of {len(index)} images, too few for each class to keep one and to have one held out; "
+            f"give it more, or change `{key}`"
+        ) from None
+    kept, held_out = (part.sort().values for part in parts)
+    return kept, held_out

@@ -34,6 +34,7 @@ rule prepare_dataset:
         **command("prepare_dataset"),
         known=known_of_source,
         preparation=named("datasets", "dataset"),
+        images_per_class=images_per_class,
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
-        " --files {input.files} --out {output} > {log} 2>&1"
+        " --files {input.files} --images-per-class {params.images_per_class} --out {output} > {log} 2>&1"
