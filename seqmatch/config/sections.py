@@ -73,7 +73,8 @@ class Dataset(Section):
     fit: Literal["crop", "squash"] = Field(
         "crop",
         description="how images that are not square become so: `crop`, the short side is resized and the middle kept; "
-        "`squash`, the whole is resized to a square, as in MTT's code for ImageNet subsets (published numbers)",
+        "`squash`, the whole is resized to a square, as in MTT's code, to which published numbers of ImageNet subsets "
+        "belong (there without antialiasing)",
     )
     channels: Literal[1, 3] = Field(3, description="of an `imagefolder`: 3 for colour, 1 for grey")
     test_fraction: OpenFraction = Field(

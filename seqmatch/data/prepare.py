@@ -8,8 +8,11 @@ from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, ran_out_of_memory
 from seqmatch.seeds import Seed
+
+WHITENING_COPIES = 5
+"""Matrices of float64 with a row and a column for each number of an image that are there at once."""
 
 
 def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
@@ -26,7 +29,7 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     train, validation = _split(rest, raw, "validation_fraction", settings.validation_fraction, seed / "validation")
     fitted = {
         "standardize": lambda: normalization.fit_standardization(raw.images, train),
-        "zca": lambda: normalization.fit_whitening(raw.images, settings.zca_regularization, train),
+        "zca": lambda: _whitening(raw.images, settings.zca_regularization, train),
         "none": lambda: normalization.identity(raw.images.shape[1]),
     }[settings.normalization]()
     return Dataset(
@@ -37,6 +40,20 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
         normalization=fitted,
         augmentation=tuple(settings.augmentation),
     )
+
+
+def _whitening(images: Tensor, regularization: float, train: Tensor) -> normalization.Whitening:
+    try:
+        return normalization.fit_whitening(images, regularization, train)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        numbers = images[0].numel()
+        gigabytes = WHITENING_COPIES * 8 * numbers**2 / 1e9
+        raise SeqmatchError(
+            f"normalization = zca: out of memory; whitening images of {numbers:,} numbers takes about {gigabytes:.0f} "
+            "GB; give the job more (mem_mb), set a smaller image_size, or normalization: standardize"
+        ) from None
 
 
 def check_classes(dataset: Dataset, needed: int) -> None:
@@ -68,9 +85,9 @@ def _split(index: Tensor, raw: RawImages, key: str, fraction: float, seed: Seed)
         counts = labels.bincount(minlength=len(raw.class_names))
         smallest = int(counts.argmin())
         raise SeqmatchError(
-            f"{key} = {fraction}: {raw.class_names[smallest]}, the smallest of {len(counts)} classes, has "
-            f"{counts[smallest]} of {len(index)} images, too few for each class to keep one and to have one held out; "
-            f"give it more, or change `{key}`"
+            f"{key} = {fraction}: of {len(index)} images not every class can keep one and have one held out; the "
+            f"smallest of {len(counts)} classes is {raw.class_names[smallest]}, with {counts[smallest]}; give it more "
+            f"images, or change `{key}`"
         ) from None
     kept, held_out = (part.sort().values for part in parts)
     return kept, held_out

@@ -120,7 +120,7 @@ def files():
 
 @pytest.mark.parametrize(("form", "content", "expected"), list(files()))
 def test_every_mode_that_pillow_writes(form, content, expected):
-    """As a formula has it, in all formats; or refused by the file's name where black and white have no agreed number."""
+    """As a formula has it, in all formats; or refused by name, where no number is black and white for all."""
     unclear = expected is None or (form == "TIFF" and Image.open(io.BytesIO(content)).mode == "I")
     if unclear:
         with pytest.raises(SeqmatchError, match=r"x\.any: not an image that can be read \(mode"):

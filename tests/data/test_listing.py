@@ -70,11 +70,11 @@ def test_a_class_may_be_a_link_but_not_to_another_class(tmp_path):
     (root / "c").symlink_to(tmp_path / "elsewhere")
     assert "c/1.png" in found(root)[0]
     (root / "d").symlink_to(root / "a")
-    with pytest.raises(SeqmatchError, match="data/d: the same folder as .*data/a; an image is of one class"):
+    with pytest.raises(SeqmatchError, match=r"data/d: the same folder as .*data/a; an image is of one class"):
         found(root)
     (root / "d").unlink()
     (root / "b/link").symlink_to(root / "a")
-    with pytest.raises(SeqmatchError, match="b/link: leads to images of .*data/a; an image is of one class"):
+    with pytest.raises(SeqmatchError, match=r"b/link: leads to images of .*data/a; an image is of one class"):
         found(root)
 
 
@@ -150,7 +150,7 @@ def test_words_within_others_are_no_splits(tmp_path):
 
 
 def test_a_split_within_a_class_is_refused(tmp_path):
-    with pytest.raises(SeqmatchError, match="a/t.*: a split within a class"):
+    with pytest.raises(SeqmatchError, match=r"a/t.*: a split within a class"):
         found(tree(tmp_path, "a/train/1.png", "a/test/1.png", "b/train/1.png"))
 
 

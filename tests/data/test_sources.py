@@ -20,7 +20,7 @@ from torchvision import datasets
 
 from seqmatch import config
 from seqmatch.config import catalog
-from seqmatch.data import archives, folders, sources, tiny_imagenet
+from seqmatch.data import archives, download, folders, sources, tiny_imagenet, torchvision_sets
 from seqmatch.data.sources import published_files, read
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import sizes
@@ -129,6 +129,26 @@ def test_damaged_archives_are_named(tmp_path, damage):
         (tmp_path / file.name).write_bytes(content)
     with pytest.raises(SeqmatchError, match=r"train-images-idx3-ubyte\.gz|not the published files"):
         read(settings("mnist"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError, "No space left"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError, "can't allocate"),
+        (ValueError("odd"), SeqmatchError, r"cannot be read \(odd\); they are as published \(checksum\): keep them"),
+    ],
+)
+def test_files_are_to_be_deleted_only_where_their_checksum_is_wrong(tmp_path, monkeypatch, error, expected, said):
+    def fails(*arguments):
+        raise error
+
+    known = {file.name: file.md5 for file in published_files("svhn")}
+    monkeypatch.setattr(download, "_md5", lambda path: known[path.name])
+    monkeypatch.setattr(torchvision_sets, "_split", fails)
+    with pytest.raises(expected, match=said) as raised:
+        read(settings("svhn"), tmp_path)
+    assert "delete" not in str(raised.value)
 
 
 # Archives that mean harm.

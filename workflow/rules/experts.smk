@@ -24,7 +24,8 @@ rule train_experts:
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --architecture {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --images-per-class {params.images_per_class} --out {output}" + COMPUTE
+        " --name {params.name:q} --images-per-class {params.images_per_class} --out {output}"
+        + COMPUTE
 
 
 use rule train_experts as train_teachers with:
