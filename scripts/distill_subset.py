@@ -15,8 +15,8 @@ from shared import command, compute
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
+from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
-from seqmatch.data.prepare import check_classes
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.loop import Restarts, distill, undistilled

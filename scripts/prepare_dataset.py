@@ -10,9 +10,9 @@ from pathlib import Path
 from shared import command
 
 from seqmatch import config
-from seqmatch.data.dataset import save
+from seqmatch.data.dataset import check_classes, save
 from seqmatch.data.download import check
-from seqmatch.data.prepare import check_classes, prepare
+from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import read
 from seqmatch.files.store import provenance
 from seqmatch.seeds import Seed

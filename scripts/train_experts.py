@@ -10,7 +10,7 @@ from pathlib import Path
 from shared import command, compute
 
 from seqmatch import config
-from seqmatch.data.prepare import check_classes
+from seqmatch.data.dataset import check_classes
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum

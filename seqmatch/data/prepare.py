@@ -56,21 +56,6 @@ def _whitening(images: Tensor, regularization: float, train: Tensor) -> normaliz
         ) from None
 
 
-def check_classes(dataset: Dataset, needed: int) -> None:
-    """Whether every class has the training images that the largest synthetic set starts from.
-
-    Raises:
-        SeqmatchError: names the smallest class, if it has fewer than `needed`.
-    """
-    counts = dataset.labels[dataset.splits["train"]].bincount(minlength=dataset.classes)
-    smallest = int(counts.argmin())
-    if counts[smallest] < needed:
-        raise SeqmatchError(
-            f"class {dataset.class_names[smallest]} has {counts[smallest]} training images, but a synthetic set of "
-            f"`cells` starts from {needed} of each class (ipc × formation²); lower `ipc`, or hold out fewer images"
-        )
-
-
 def _split(index: Tensor, raw: RawImages, key: str, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
     """(kept, held out), both ascending, with every class in its proportion, and in each of them."""
     if fraction == 0:

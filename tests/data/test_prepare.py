@@ -6,9 +6,9 @@ from sklearn.datasets import load_digits
 
 from seqmatch import config
 from seqmatch.data import normalization
-from seqmatch.data.dataset import load, save
+from seqmatch.data.dataset import check_classes, load, save
 from seqmatch.data.images import RawImages
-from seqmatch.data.prepare import check_classes, prepare
+from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
@@ -139,7 +139,7 @@ def test_whitening_against_a_singular_value_decomposition():
 
 
 def test_covariance_is_exact_over_several_chunks():
-    """Whole numbers below 2^53 in NumPy, on more images than a chunk holds, more pixels than a block, extreme levels."""
+    """Whole numbers below 2^53 in NumPy: more images than a chunk holds, more pixels than a block, extreme levels."""
     pixels = some_images(count=2500, channels=1, size=26).flatten(1)
     pixels[:, 0], pixels[::2, 1] = 0, 255
     mean, covariance = normalization._moments(pixels.split(normalization.CHUNK))
