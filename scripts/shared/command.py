@@ -60,6 +60,13 @@ def add_configuration(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def add_images_per_class(arguments: argparse.ArgumentParser) -> None:
+    """The option of what a data set is checked for before anything is trained on it."""
+    arguments.add_argument(
+        "--images-per-class", type=int, default=1, metavar="N", help="training images that each class needs (default 1)"
+    )
+
+
 def images_per_class(text: str) -> str:
     """The value of --ipc: a number, or `all`, as it stands in names of files."""
     if not re.fullmatch(r"[1-9]\d*|all", text):
@@ -68,8 +75,8 @@ def images_per_class(text: str) -> str:
 
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a file's provenance says of its making: every argument but paths and machinery."""
-    skipped = {"gpu", "threads", "save_every"}
+    """What a file's provenance says of its making: every argument but paths, machinery and what is only checked."""
+    skipped = {"gpu", "threads", "save_every", "images_per_class"}
     return {
         name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for name, value in sorted(vars(arguments).items())

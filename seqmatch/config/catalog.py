@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SMALLEST_SIDE, LARGEST_SIDE = 8, 128
+"""Pixels of a side, of images that networks take."""
+
 
 @dataclass(frozen=True)
 class Source:

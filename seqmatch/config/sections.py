@@ -19,7 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from seqmatch.config.catalog import SOURCES
+from seqmatch.config.catalog import LARGEST_SIDE, SMALLEST_SIDE, SOURCES
 from seqmatch.errors import allowed
 
 NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
@@ -115,10 +115,16 @@ class Dataset(Section):
         description="folder of an `imagefolder` (`train/<class>/`, `test/<class>/`; or `<class>/` alone), or of "
         "ImageNet-1k (`train/<wnid>/`, `val/<wnid>/`) for its subsets; other sources need none",
     )
-    image_size: Annotated[int, Field(strict=True, ge=8, le=128)] | None = Field(
+    image_size: Annotated[int, Field(strict=True, ge=SMALLEST_SIDE, le=LARGEST_SIDE)] | None = Field(
         None,
-        description="pixels of a side: the short one is resized to it, the middle kept; by default images stay as they "
-        "are (ImageNet subsets: 128)",
+        description="pixels of a side, to which images are resized; by default they stay as they are (ImageNet "
+        "subsets: 128)",
+    )
+    fit: Literal["crop", "squash"] = Field(
+        "crop",
+        description="how images that are not square become so: `crop`, the short side is resized and the middle kept; "
+        "`squash`, the whole is resized to a square, as in MTT's code, to which published numbers of ImageNet subsets "
+        "belong (there without antialiasing)",
     )
     channels: Literal[1, 3] = Field(3, description="of an `imagefolder`: 3 for colour, 1 for grey")
     test_fraction: OpenFraction = Field(

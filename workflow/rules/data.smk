@@ -35,6 +35,7 @@ rule prepare_dataset:
         known=known_of_source,
         preparation=named("datasets", "dataset"),
         folder=folder_of_source,
+        images_per_class=images_per_class,
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
-        " --files {input.files} --out {output} > {log} 2>&1"
+        " --files {input.files} --images-per-class {params.images_per_class} --out {output} > {log} 2>&1"

@@ -19,10 +19,12 @@ rule train_experts:
         epochs=recorded_epochs,
         through=[],
         name=recipe_draws,
+        images_per_class=images_per_class,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --architecture {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --out {output}" + COMPUTE
+        " --name {params.name:q} --images-per-class {params.images_per_class} --out {output}"
+        + COMPUTE
 
 
 use rule train_experts as train_teachers with:
@@ -43,3 +45,4 @@ use rule train_experts as train_teachers with:
         epochs=teacher_epochs,
         through=through_earlier_stages,
         name=draws,
+        images_per_class=images_per_class,

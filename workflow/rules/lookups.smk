@@ -205,6 +205,14 @@ def mirrors(wildcards, threads):
     ]
 
 
+def images_per_class(wildcards, threads):
+    """Training images of each class that the largest synthetic set starts from; as `mirrors`, it reruns nothing."""
+    runs = [run for run in EXPERIMENT.runs.values() if run.dataset == wildcards.dataset]
+    return max(
+        [run.ipc * run.stages[0].formation ** 2 for run in runs if run.stages] + [1]
+    )
+
+
 def known_of_source(wildcards):
     """What the catalog tells of a source: readers look it up."""
     source = defined("datasets", wildcards.dataset).source
