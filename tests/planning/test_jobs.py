@@ -8,6 +8,7 @@ from helpers.snakemake import EVERYTHING, TINY, copy_project, snakemake
 from helpers.tiny import ROOT
 
 from seqmatch import config
+from seqmatch.errors import SeqmatchError
 from seqmatch.planning.jobs import RULES, Job, Plan, Rule
 
 
@@ -59,3 +60,9 @@ def test_log_and_benchmark_are_named_like_the_first_file():
 def test_a_run_whose_own_architecture_is_among_the_others_counts_once():
     plan = Plan(config.load(TINY | {"cross_architecture": {"architectures": ["convnet", "alexnet"]}}))
     assert len(plan.of_table2()) == len(set(plan.of_table2())) == 6
+
+
+def test_too_many_jobs_are_named_before_they_are_all_made():
+    many = TINY | {"experts": {"convnet": TINY["experts"]["convnet"] | {"shards": 10_000_000}}}
+    with pytest.raises(SeqmatchError, match=r"more than 50,000 jobs train_experts; lower experts\.\*\.shards"):
+        len(Plan(config.load(many)).jobs)

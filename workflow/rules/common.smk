@@ -40,11 +40,13 @@ try:
         vocabulary.typed(config, workflow.config_settings.config)
     )
     PLAN = Plan(EXPERIMENT)
+    PLAN.by_rule  # every job, once: too many are an error
 except SeqmatchError as error:
     raise WorkflowError(UNUSABLE + str(error))
 for line in EXPERIMENT.warnings:
     logger.warning(line)
 
+interpreter.find_shared(ROOT / "scripts")
 if "CONDA" not in str(workflow.deployment_settings.deployment_method):
     try:
         interpreter.put_on_path()
