@@ -17,7 +17,9 @@ class SeqmatchError(Exception):
 
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that a GPU or the machine had no memory left; knows PyTorch's errors by their texts."""
-    texts = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")  # cuBLAS's, cuDNN's
+    texts = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "bad allocation")
+    texts += ("ALLOC_FAILED", "ALLOCATION_FAILED")  # cuBLAS's, cuDNN's
+    texts += ("could not create a primitive", "could not create a memory")  # oneDNN's, for want of memory or of support
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )

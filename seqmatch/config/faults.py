@@ -42,8 +42,12 @@ def _keys_of(fault: Any, raw: Any) -> list[str | int]:
     """The keys that lead to a fault in what was read, without pydantic's names for the branches of unions."""
     node, path = raw, []
     for part in fault["loc"]:
-        if (isinstance(node, dict) and part in node) or (isinstance(node, list) and isinstance(part, int)):
-            node = node[part]
+        if isinstance(node, dict):  # pydantic names a key that is neither text nor whole as text
+            found = [key for key in node if key == part or (not isinstance(key, str | int) and str(key) == part)]
+        else:
+            found = [part] if isinstance(node, list) and isinstance(part, int) else []
+        if found:
+            node = node[found[0]]
             path.append(part)
     return [*path, fault["loc"][-1]] if fault["type"] == "missing" else path
 
@@ -57,4 +61,4 @@ def _keys(annotation: Any, path: list[str | int]) -> list[str]:
             annotation = get_args(annotation)[-1]
         while get_origin(annotation) in (Annotated, types.UnionType):
             annotation = get_args(annotation)[0]
-    return list(annotation.model_fields)
+    return list(getattr(annotation, "model_fields", ()))

@@ -37,6 +37,13 @@ def name_user() -> None:
         os.environ["USER"] = str(os.getuid())
 
 
+def find_shared(scripts: Path) -> None:
+    """Have jobs import what lies beside their script where PYTHONSAFEPATH takes its folder off Python's path."""
+    if os.environ.get("PYTHONSAFEPATH"):
+        paths = filter(None, [str(scripts), os.environ.get("PYTHONPATH")])
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+
+
 def put_on_path() -> None:
     """Have `python` be one that has what jobs need: the one that is active if it has, else the one that runs this.
 

@@ -14,10 +14,14 @@ from typing import Any
 
 from seqmatch.config import Experiment, Run
 from seqmatch.config.sections import DOWNLOADED
+from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, costs
 from seqmatch.planning.costs import Cost, Scale
 
 Wildcards = dict[str, Any]
+
+MOST_JOBS = 50_000
+"""Of a rule: more take Snakemake hours to plan. The paper's experiments have 1,300 altogether."""
 
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 FIGURES = "results/figures/{dataset}"
@@ -71,7 +75,11 @@ class Plan:
 
     @cached_property
     def by_rule(self) -> dict[str, list[Job]]:
-        """The jobs of each rule, in the order of the work."""
+        """The jobs of each rule, in the order of the work.
+
+        Raises:
+            SeqmatchError: a rule has too many.
+        """
         return {name: _distinct(name, rule.jobs(self.experiment)) for name, rule in RULES.items()}
 
     @property
@@ -104,7 +112,15 @@ class Plan:
 
 
 def _distinct(rule: str, wildcards: Iterator[Wildcards]) -> list[Job]:
-    return list({tuple(values.values()): Job(rule, values) for values in wildcards}.values())
+    jobs: dict[tuple[Any, ...], Job] = {}
+    for values in wildcards:
+        jobs.setdefault(tuple(values.values()), Job(rule, values))
+        if len(jobs) > MOST_JOBS:
+            raise SeqmatchError(
+                f"more than {MOST_JOBS:,} jobs {rule}; lower experts.*.shards (experts.*.networks_per_shard puts more "
+                "into each), or the number of seeds, stages or cells"
+            )
+    return list(jobs.values())
 
 
 def _sources(experiment: Experiment) -> Iterator[Wildcards]:

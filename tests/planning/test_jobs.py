@@ -8,6 +8,7 @@ from helpers.snakemake import EVERYTHING, TINY, copy_project, snakemake
 from helpers.tiny import ROOT
 
 from seqmatch import config
+from seqmatch.errors import SeqmatchError
 from seqmatch.planning.jobs import RULES, Job, Plan, Rule, replaced
 
 
@@ -70,3 +71,9 @@ def test_finished_results_that_are_made_anew_are_told_of(tmp_path):
         jobs
     )
     assert replaced([("distill_subset", [new]), ("table1", [old]), ("figure_images", [old])]) == ""
+
+
+def test_too_many_jobs_are_named_before_they_are_all_made():
+    many = TINY | {"experts": {"convnet": TINY["experts"]["convnet"] | {"shards": 10_000_000}}}
+    with pytest.raises(SeqmatchError, match=r"more than 50,000 jobs train_experts; lower experts\.\*\.shards"):
+        len(Plan(config.load(many)).jobs)

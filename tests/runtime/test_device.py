@@ -158,6 +158,8 @@ def test_memory_errors_are_told_from_others():
         torch.empty(2**60, dtype=torch.uint8)
     assert ran_out_of_memory(caught.value)
     assert ran_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert ran_out_of_memory(RuntimeError("could not create a primitive descriptor"))  # oneDNN's way to say it
+    assert ran_out_of_memory(RuntimeError("std::bad_alloc"))
     assert ran_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
     assert ran_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"))
     assert not ran_out_of_memory(RuntimeError("shape"))

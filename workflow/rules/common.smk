@@ -18,25 +18,44 @@ from seqmatch.planning.code import code_of, digest
 from seqmatch.planning.jobs import RULES, Plan, replaced
 from seqmatch.planning.sizes import pixels_of
 
-try:
-    for path in workflow.configfiles:
-        vocabulary.read(Path(path))
-    EXPERIMENT = vocabulary.load(config)
+UNUSABLE = "the configuration cannot be used:\n"
+FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
+if workflow.modifier.skip_configfile:
+    FILES = []  # a workflow that uses this one as a module says itself what is run
+
+try:  # before Snakemake reads the default
+    for path in FILES:
+        vocabulary.read(path)
 except SeqmatchError as error:
-    raise WorkflowError(f"the configuration cannot be used:\n{error}")
+    raise WorkflowError(UNUSABLE + str(error))
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: vocabulary.default_file(ROOT)
+
+
+try:
+    EXPERIMENT = vocabulary.load(
+        vocabulary.typed(config, workflow.config_settings.config)
+    )
+    PLAN = Plan(EXPERIMENT)
+    PLAN.by_rule  # every job, once: too many are an error
+except SeqmatchError as error:
+    raise WorkflowError(UNUSABLE + str(error))
 for line in EXPERIMENT.warnings:
     logger.warning(line)
 
 try:
     host.check_writable()
     host.name_user()
+    host.find_shared(ROOT / "scripts")
     if "CONDA" not in str(workflow.deployment_settings.deployment_method):
         host.put_on_path()
 except SeqmatchError as error:
     raise WorkflowError(str(error))
 
 CONFIG = EXPERIMENT.config
-PLAN = Plan(EXPERIMENT)
 # How jobs compute (`gpu`, `compile`) reaches them as resources, not as parameters: a change repeats nothing.
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
