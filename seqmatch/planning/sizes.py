@@ -12,6 +12,9 @@ from seqmatch.errors import SeqmatchError
 MOST_FILES = 100_000
 """Files of an `imagefolder` that are looked at; its other classes are taken to be as large as those."""
 
+NOT_COUNTED = 0
+"""Images of the smallest class of an `imagefolder`, which the job that reads them counts."""
+
 
 def size_of(dataset: Dataset) -> Source:
     """How large a data set of the configuration is; an `imagefolder` is counted, and empty where it cannot be read.
@@ -37,9 +40,10 @@ def _counted(dataset: Dataset) -> Source:
         listing = Listing(Path(dataset.path))
         (train, first), *test = (_images(listing, split) for split in listing.splits)
         side = dataset.image_size or _side(first)
-        return Source(train, sum(count for count, _ in test), len(listing.classes), (dataset.channels, side, side))
+        shape = (dataset.channels, side, side)
+        return Source(train, sum(count for count, _ in test), len(listing.classes), NOT_COUNTED, shape)
     except (SeqmatchError, OSError):
-        return Source(0, 0, 0, (dataset.channels, *(dataset.image_size or LARGEST_SIDE,) * 2))
+        return Source(0, 0, 0, NOT_COUNTED, (dataset.channels, *(dataset.image_size or LARGEST_SIDE,) * 2))
 
 
 def _images(listing: Listing, split: Path) -> tuple[int, str]:
