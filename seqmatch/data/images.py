@@ -193,7 +193,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     (bits,) = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
     white = 2**bits - 1
-    return Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + white // 2) // white).astype(np.uint8))
+    levels = (np.arange(white + 1) * 255 + white // 2) // white
+    return Image.fromarray(levels.astype(np.uint8)[np.asarray(image)])
 
 
 def _on_white(image: Image.Image) -> Image.Image:
