@@ -151,7 +151,7 @@ def decoded(name: str, opened: Callable[[str], BinaryIO], mode: str) -> tuple[Im
                 plain = _on_white(_eight_bits(image))
                 return plain if turn is None else plain.transpose(turn), changed
         except MemoryError:
-            raise
+            raise MemoryError(f"decoding {name}") from None
         except Exception as error:  # decoders of mangled files raise errors of every class
             if isinstance(error, OSError) and error.errno is not None:  # of the system, not of the content
                 raise SeqmatchError(f"{name}: cannot be read: {error}") from None
