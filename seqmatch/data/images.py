@@ -151,7 +151,7 @@ def decoded(name: str, opened: Callable[[str], BinaryIO], mode: str) -> tuple[Im
                 plain = _on_white(_eight_bits(image))
                 return plain if turn is None else plain.transpose(turn), changed
         except MemoryError:
-            raise
+            raise MemoryError(f"decoding {name}") from None
         except Exception as error:  # decoders of mangled files raise errors of every class
             if isinstance(error, OSError) and error.errno is not None:  # of the system, not of the content
                 raise SeqmatchError(f"{name}: cannot be read: {error}") from None
@@ -193,7 +193,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     (bits,) = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
     white = 2**bits - 1
-    return Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + white // 2) // white).astype(np.uint8))
+    levels = (np.arange(white + 1) * 255 + white // 2) // white
+    return Image.fromarray(levels.astype(np.uint8)[np.asarray(image)])
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -158,7 +158,8 @@ class Listing:
             raise SeqmatchError(f"{file.path}: images of this kind are not read; convert it, to PNG say, or remove it")
         if ending in IMAGES and file.is_file():
             return True
-        self.skipped[f"files `{printable(ending)}`" if ending and file.is_file() else "other files"] += 1
+        kind = f"files `{printable(ending)}`" if ending else "files without an ending"
+        self.skipped[kind if file.is_file() else "neither files nor folders"] += 1
         return False
 
 

@@ -46,7 +46,7 @@ def test_hidden_and_derived_folders_are_skipped_and_counted_at_any_depth(tmp_pat
         "folders `Thumbnails`": 1,
         "hidden files": 1,
         "files `.txt`": 1,
-        "other files": 2,
+        "files without an ending": 2,
     }
 
 
@@ -114,7 +114,7 @@ def test_images_beside_classes_stop(tmp_path, path):
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path):
     os.mkfifo(tree(tmp_path, *CLASSES) / "a/pipe.png")
-    assert found(tmp_path) == (sorted(CLASSES), {"other files": 1})
+    assert found(tmp_path) == (sorted(CLASSES), {"neither files nor folders": 1})
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("Train", "Test"), ("training", "TESTING")])
