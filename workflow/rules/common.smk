@@ -13,10 +13,10 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, interpreter
+from seqmatch.planning import contents, interpreter, memory
 from seqmatch.planning.code import digest
+from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan
-from seqmatch.planning.sizes import pixels_of
 
 UNUSABLE = "the configuration cannot be used:\n"
 FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
@@ -54,6 +54,7 @@ if "CONDA" not in str(workflow.deployment_settings.deployment_method):
         raise WorkflowError(str(error))
 
 CONFIG = EXPERIMENT.config
+SCALE = Scale(EXPERIMENT, memory.approximate)
 # How jobs compute (`gpu`, `compile`) reaches them as resources, not as parameters: a change repeats nothing.
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
@@ -141,20 +142,19 @@ def code(script_name):
     return digest(ROOT / "scripts" / f"{script_name}.py")
 
 
-def limits(rule_name, mem_mb, bytes_per_pixel=0):
-    """Resources of a rule: memory, also for its data set, and minutes; a retry after a time-out or out of memory gets
-    as much once more."""
+def limits(rule_name, mem_mb):
+    """Resources of a rule: memory, also for what its job keeps there, and minutes; a retry after a time-out or out of
+    memory gets as much once more."""
 
-    def memory(wildcards, attempt):
-        data = pixels(wildcards.dataset) if bytes_per_pixel else 0
-        return attempt * (mem_mb + bytes_per_pixel * data // 1_000_000)
+    def megabytes(wildcards, attempt):
+        return attempt * (mem_mb + needed_mb(rule_name, **wildcards))
 
     def minutes(wildcards, attempt):
         return attempt * RULES[rule_name].minutes
 
-    return {"mem_mb": memory, "runtime": minutes}
+    return {"mem_mb": megabytes, "runtime": minutes}
 
 
 def training(rule_name):
     """Resources of a rule that trains networks."""
-    return limits(rule_name, 2000, 4) | {"gpu": GPU, "compile": CONFIG.compile}
+    return limits(rule_name, 2000) | {"gpu": GPU, "compile": CONFIG.compile}
