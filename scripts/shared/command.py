@@ -134,7 +134,8 @@ def _run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argumen
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         _fail(
             f"out of memory ({reason}), {peak_memory()} of main memory; give the job more (mem_mb, or a larger GPU), "
-            "or lower batch_size, synthetic_batch or the width of the network"
+            "or lower what its memory follows from: batch_size, synthetic_batch, the width of the network, image_size "
+            "(most of all with `normalization: zca`), networks_per_shard, snapshots, or records"
         )
 
 

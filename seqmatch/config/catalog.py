@@ -70,5 +70,12 @@ SOURCES = {
 }
 """By the name that `datasets.*.source` gives; `imagefolder`, of any size, is not among them."""
 
+WHITENING_BYTES = 5 * 8
+"""Bytes of main memory per number of a matrix that whitens images, while it is fitted: its covariance, its eigenvectors
+and their copies, float64. Measured."""
+
+LARGEST_WHITENED = 32_767
+"""Numbers of an image that can be whitened: LAPACK counts the 2n² numbers that it works in with 32 bits."""
+
 NEED_PATH = ("imagefolder", *IMAGENET_SUBSETS)
 """Sources that lie in a folder of the user's, `datasets.*.path`."""

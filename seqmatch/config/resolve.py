@@ -5,6 +5,7 @@ that sets a key decides it. A method takes from the general sections what it rea
 not read is an error.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from seqmatch.config.catalog import NEED_PATH, SOURCES, smallest_class, splits_of
+from seqmatch.config.catalog import LARGEST_WHITENED, NEED_PATH, SOURCES, WHITENING_BYTES, smallest_class, splits_of
 from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entry
 from seqmatch.config.faults import explain
 from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
@@ -394,6 +395,7 @@ def _check_datasets(config: Config) -> None:
                 "into `data.mirrors`"
             )
         _check_splits(name, dataset)
+        _check_whitening(name, dataset)
 
 
 def _check_splits(name: str, dataset: Dataset) -> None:
@@ -426,6 +428,18 @@ def _check_architectures(config: Config) -> None:
                 value, what = getattr(architecture, key), f"{architecture.family} does not read it"
                 hint = "give it in `options`" if architecture.own else "set width, depth or norm"
                 raise SeqmatchError(f"architectures.{name}.{key} = {value}: {what}; {hint}")
+
+
+def _check_whitening(name: str, dataset: Dataset) -> None:
+    """Whether images can be whitened, where their size is known."""
+    channels, side, _ = SOURCES[dataset.source].shape if dataset.source in SOURCES else (dataset.channels, 0, 0)
+    numbers = channels * (dataset.image_size or side) ** 2
+    if dataset.normalization == "zca" and numbers > LARGEST_WHITENED:
+        raise SeqmatchError(
+            f"datasets.{name}.normalization = zca: images of {numbers:,} numbers would need "
+            f"{WHITENING_BYTES * numbers**2 / 1e9:.0f} GB of memory to be whitened, and no library works on such "
+            f"matrices; use `standardize`, or an image_size up to {math.isqrt(LARGEST_WHITENED // channels)}"
+        )
 
 
 def _check_experts(config: Config) -> None:

@@ -116,6 +116,11 @@ FAULTS = [
         {"cells__1__methods": {"mtt": {"evaluation": {"decay_at": [], "decay_factor": 0.1}}}},
         "methods.mtt.evaluation.decay_factor = 0.1: training with `decay_at` alone reads it",
     ),
+    (
+        {"datasets__digits": {"source": "imagenette", "path": "x", "normalization": "zca"}},
+        "datasets.digits.normalization = zca: images of 49,152 numbers would need 97 GB",
+        "an image_size up to 104",
+    ),
     ({"cells__0__architectures": ["vgg11"]}, "cells[0].architectures: `whole` is trained on the matched architecture"),
     ({"cells__1__ipc": 119}, "methods.random: ipc = 119: the smallest class of digits has 118 training images"),
     ({"cells__1__ipc": 60, "cells__1__methods": {"idc": None}}, "each stored image starts from 4; use at most ipc 29"),

@@ -123,3 +123,26 @@ def test_a_user_without_a_name_has_a_number(monkeypatch):
     monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
     host.name_user()
     assert os.environ["USER"] == str(os.getuid())
+
+
+def test_jobs_find_what_lies_beside_their_script_whatever_python_leaves_off_its_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", "other")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    host.find_shared(tmp_path)
+    assert os.environ["PYTHONPATH"] == "other"
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/__init__.py").write_text("")
+    (tmp_path / "job.py").write_text("import shared")
+    host.find_shared(tmp_path)
+    subprocess.run([sys.executable, tmp_path / "job.py"], check=True)
+
+
+def test_values_within_lists_and_mappings_of_the_command_line_are_numbers(tmp_path):
+    """One plan: the jobs of another seed, whose parameters are numbers."""
+    given = ["--config", "seeds=[3]", "matching={iterations: 5}", "--"]
+    result = snakemake(
+        copy_project(tmp_path, TINY), "-n", "-p", *given, "results/digits/mtt/ipc3/seed3/snapshots1.safetensors"
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert '"iterations":5,' in result.stdout

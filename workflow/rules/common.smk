@@ -13,10 +13,10 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, host
+from seqmatch.planning import contents, host, memory
 from seqmatch.planning.code import code_of, digest
+from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan, replaced
-from seqmatch.planning.sizes import pixels_of
 
 UNUSABLE = "the configuration cannot be used:\n"
 FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
@@ -56,6 +56,7 @@ except SeqmatchError as error:
     raise WorkflowError(str(error))
 
 CONFIG = EXPERIMENT.config
+SCALE = Scale(EXPERIMENT, memory.approximate)
 # How jobs compute (`gpu`, `compile`) reaches them as resources, not as parameters: a change repeats nothing.
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
@@ -171,20 +172,19 @@ def code(script_name, modules=(), texts=()):
     return digest(ROOT / "scripts" / f"{script_name}.py", modules, texts)
 
 
-def limits(rule_name, mem_mb, bytes_per_pixel=0):
-    """Resources of a rule: memory, also for its data set, and minutes; a retry after a time-out or out of memory gets
-    as much once more."""
+def limits(rule_name, mem_mb):
+    """Resources of a rule: memory, also for what its job keeps there, and minutes; a retry after a time-out or out of
+    memory gets as much once more."""
 
-    def memory(wildcards, attempt):
-        data = pixels(wildcards.dataset) if bytes_per_pixel else 0
-        return attempt * (mem_mb + bytes_per_pixel * data // 1_000_000)
+    def megabytes(wildcards, attempt):
+        return attempt * (mem_mb + needed_mb(rule_name, **wildcards))
 
     def minutes(wildcards, attempt):
         return attempt * RULES[rule_name].minutes
 
-    return {"mem_mb": memory, "runtime": minutes}
+    return {"mem_mb": megabytes, "runtime": minutes}
 
 
 def training(rule_name):
     """Resources of a rule that trains networks."""
-    return limits(rule_name, 2000, 4) | {"gpu": GPU, "compile": CONFIG.compile}
+    return limits(rule_name, 2000) | {"gpu": GPU, "compile": CONFIG.compile}

@@ -29,7 +29,7 @@ rule prepare_dataset:
         ENVIRONMENT
     threads: 1
     resources:
-        **limits("prepare_dataset", 1500, 1),
+        **limits("prepare_dataset", 1500),
     params:
         **command("prepare_dataset"),
         known=known_of_source,

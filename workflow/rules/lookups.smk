@@ -75,9 +75,14 @@ def networks(script_name, architecture):
 
 
 @cache
-def pixels(dataset):
-    """Numbers in all images of a data set, of which its size in memory follows."""
-    return pixels_of(defined("datasets", dataset))
+def needed_mb(rule_name, **wildcards):
+    """Megabytes that a job needs beyond what its rule always does."""
+    if "subset" in wildcards:
+        wildcards["subset"] = int(wildcards["subset"])
+    try:
+        return memory.needed(SCALE, rule_name, wildcards) // 1_000_000
+    except LookupError:  # outside the configuration: its parameters say so
+        return 0
 
 
 def run_wildcards(wildcards):
