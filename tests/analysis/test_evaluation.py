@@ -116,6 +116,6 @@ def test_doubts_of_a_selection_are_said():
     (initial,) = doubts(scores.assign(validation=[70.0, 60.0, 65.0]), "validation", 100)
     assert "iteration 0" in initial and "nothing is distilled" in initial
     (equal,) = doubts(scores.assign(validation=[60.0, 70.0, 70.0]), "validation", 100)
-    assert "1 others have the same score" in equal
+    assert "same score (1)" in equal
     (failed,) = doubts(scores.assign(validation=float("nan")), "validation", 100)
     assert "3 of 3 networks" in failed
