@@ -130,7 +130,7 @@ def doubts(scores: pd.DataFrame, selection: str, images: int) -> list[str]:
         text
         for text, holds in (
             (f"it was selected on {images} images alone, of which one is {100 / images:.1f} points", images < FEW),
-            (f"{equal} others have the same score; the latest was taken", equal),
+            (f"others have the same score ({equal}); the latest was taken", equal),
             (f"{failed} of {len(scores)} networks that score snapshots failed", failed),
             (
                 "it is the first one, of iteration 0: its images are the initial, real ones, and nothing is distilled",

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.match import Match
 
 SMALLEST_NORM = 1e-6
@@ -84,6 +85,9 @@ def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensio
 
     Args:
         dimensions: of the parameters that are asked for.
+
+    Raises:
+        SeqmatchError: the network has none of these.
     """
     parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
     own = {
@@ -91,6 +95,12 @@ def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensio
         for name, parameter in parameters.items()
         if parameter.ndim in dimensions
     }
+
+    if not own:
+        kinds = " and ".join({2: "linear layers", 4: "convolutions"}[count] for count in dimensions)
+        raise SeqmatchError(
+            f"this method matches gradients of {kinds}, of which the network has none; take another method"
+        )
 
     def logits(own: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(network, parameters | own, (images,))

@@ -23,8 +23,8 @@ A module that is loaded by its name (importlib) is not seen here: who asks for a
 package counts where something is imported from it; that of `seqmatch`, which serves other programs, does not where only
 modules are.
 
-A named module may be one of the user's own, such as a network: then what it imports from beside it counts too, or, if
-it is installed among other packages, from its own package. Other packages do not count.
+A named module may be one of the user's own, such as a network: then what it imports from beside it counts too. Of one
+that is installed among other packages its file alone counts: as of those, its version is not seen here.
 """
 
 import ast
@@ -136,20 +136,22 @@ def _own(name: str) -> dict[str, Path]:
     place = next((place for place in (*sys.path, here) if _at(place, name)), None)
     if place is None:
         raise SeqmatchError(f"there is no module {name}, neither installed nor in {here}")
-    top, installed = name.partition(".")[0], {"site-packages", "dist-packages"} & set(Path(place).parts)
+    if {"site-packages", "dist-packages"} & set(Path(place).parts):
+        return {name: _at(place, name)}
     found: dict[str, Path] = {}
     waiting = [name]
     while waiting:
         parts = waiting.pop().split(".")
-        if parts[0] == PACKAGE or (installed and parts[0] != top):
-            continue
         for count in range(1, len(parts) + 1):  # packages run before what is in them
             full = ".".join(parts[:count])
             path = _at(place, full)
-            if path is not None and full not in found:
+            if path is not None and full not in found and parts[0] != PACKAGE:
                 found[full] = path
                 package = full if path.name == "__init__.py" else full.rpartition(".")[0]
-                waiting += _names(_read(path).imports, package)
+                try:
+                    waiting += _names(_read(path).imports, package)
+                except ImportError as error:
+                    raise SeqmatchError(f"{path}: {error}") from None
     return found
 
 

@@ -99,7 +99,7 @@ def main_memory() -> int:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):
-        own = Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":", 2)[2].lstrip("/")
+        own = Path("/proc/self/cgroup").read_text("utf-8", "replace").splitlines()[-1].split(":", 2)[2].lstrip("/")
         for folder in (group / own, *(group / own).parents):
             with suppress(OSError, ValueError):  # `max` is no number
                 memory = min(memory, int((folder / "memory.max").read_text()))

@@ -6,7 +6,7 @@ import torch
 from helpers.tiny import TINY, labelled, normal
 
 from seqmatch import config
-from seqmatch.analysis.evaluation import choose_snapshot, evaluate, score_snapshots
+from seqmatch.analysis.evaluation import choose_snapshot, doubts, evaluate, score_snapshots
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -79,12 +79,12 @@ def test_evaluation_learns_what_the_curriculum_teaches():
     assert results["accuracy"].min() > 60
 
 
-def test_a_network_that_diverges_counts_as_nothing_right_and_is_reported(capsys):
+def test_a_network_that_diverges_has_no_accuracy_and_is_reported(capsys):
     unnormalised = config.Architecture(family="convnet", width=4, depth=2, norm="none")
     curriculum = make_curriculum([Subset(*labelled(), step_size=1e30)], SETTINGS)
     learner = Learner(partial(build, unnormalised, (1, 8, 8), 3), SETTINGS)
     results = evaluate({"last": curriculum}, labelled(name="t"), learner, Seed("e"))
-    assert results["accuracy"].tolist() == [0.0, 0.0]
+    assert results["accuracy"].isna().tolist() == [True, True]
     assert "diverged" in capsys.readouterr().err
 
 
@@ -100,3 +100,22 @@ def test_a_snapshot_is_selected_by_its_mean_score_or_as_the_last():
     assert choose_snapshot(snapshots(), scores, "validation") == 2  # the later of equals
     assert choose_snapshot(snapshots(), scores, "test") == 0
     assert choose_snapshot(snapshots(), scores, "last") == 2
+    scores.loc[scores["snapshot"] == 2, "validation"] = [99.0, float("nan")]
+    assert choose_snapshot(snapshots(), scores, "validation") == 1  # no network failed on it
+    scores["validation"] = float("nan")
+    assert choose_snapshot(snapshots(), scores, "validation") == 2
+
+
+def test_doubts_of_a_selection_are_said():
+    scores = pd.DataFrame(
+        {"network": 0, "snapshot": [0, 1, 2], "iteration": [0, 5, 9], "validation": [60.0, 70.0, 65.0]}
+    )
+    assert doubts(scores, "validation", 100) == []
+    (few,) = doubts(scores, "validation", 18)
+    assert "18 images" in few and "5.6 points" in few
+    (initial,) = doubts(scores.assign(validation=[70.0, 60.0, 65.0]), "validation", 100)
+    assert "iteration 0" in initial and "nothing is distilled" in initial
+    (equal,) = doubts(scores.assign(validation=[60.0, 70.0, 70.0]), "validation", 100)
+    assert "same score (1)" in equal
+    (failed,) = doubts(scores.assign(validation=float("nan")), "validation", 100)
+    assert "3 of 3 networks" in failed

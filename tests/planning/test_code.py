@@ -190,13 +190,11 @@ def test_a_module_of_ones_own_counts_with_what_lies_beside_it(tmp_path, monkeypa
         digest(script, ["nets.mlp"])
 
 
-def test_of_an_installed_module_its_own_package_counts(tmp_path, monkeypatch):
+def test_of_an_installed_module_its_file_counts(tmp_path, monkeypatch):
     place = tmp_path / "lib/site-packages"
     write(place, OWN)
     monkeypatch.syspath_prepend(place)
-    assert found(tmp_path, {}, ["nets.mlp"]) == [
-        f"lib/site-packages/nets/{name}" for name in ("__init__.py", "layers.py", "mlp.py")
-    ]
+    assert found(tmp_path, {}, ["nets.mlp"]) == ["lib/site-packages/nets/mlp.py"]
 
 
 def test_an_edit_is_noticed_in_the_same_process(tmp_path):

@@ -189,6 +189,20 @@ def test_the_stages_figure_sets_both_curricula_side_by_side():
     assert panel.get_title() == "seqmatch-mtt" and len(labels(panel)) == 2
 
 
+def test_figures_leave_failed_networks_out_and_say_so():
+    rows = [("mtt", 0, "union", network, stages, 60.0) for network in (0, 1) for stages in (1, 2)]
+    table = pd.DataFrame(rows, columns=["method", "seed", "curriculum", "network", "stages", "accuracy"])
+    table.loc[[0, 1, 3], "accuracy"] = float("nan")  # one network everywhere, the other one after two stages
+    figure = stages_figure(table)
+    assert figure.get_supxlabel() == "failed networks, left out: 3"
+    means = figure.axes[0].containers[0].lines[0].get_ydata()
+    assert means[0] == 60.0 and np.isnan(means[1])
+    halves = coupling(["mtt"])
+    halves.loc[0, "accuracy"] = float("nan")
+    assert coupling_figure(halves).get_supxlabel().endswith(": 1")
+    assert stages_figure(table.fillna(50.0)).get_supxlabel() == ""
+
+
 def test_the_resources_figure_adds_up_jobs_of_a_rule():
     rows = [("evaluate", 90.0, 1024.0, 1.0), ("distill_subset", 600.0, 512.0, 0.0), ("evaluate", 30.0, 2048.0, 2.0)]
     table = pd.DataFrame(rows, columns=["rule", "seconds", "memory_mib", "disk_mb"])

@@ -150,10 +150,10 @@ def test_a_failed_network_is_no_accuracy_in_any_table():
     some, every = failing("seqmatch-mtt", 1), failing("seqmatch-mtt", 0, 1)
     text = table1_text(some)
     assert cells_of(text, "seqmatch-mtt (K = 2)") == ["80.5 ± 0.7, 2 failed (4)", ""]
-    assert cells_of(text, "random")[0] == "**51.5 ± 1.3** (4)" and "2 networks failed" in text
+    assert cells_of(text, "random")[0] == "**51.5 ± 1.3** (4)" and "diverged: 2;" in text
     assert "70.5 ± 0.7, 2 failed" in text and "90.5 ± 0.7, 2 failed" in text  # the other selections
     text = table1_text(every)
-    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["4 failed (4)", ""] and "0.0" not in text
+    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["4 failed (4)", ""] and "0.0 ±" not in text
     assert cells_of(table2_text(some), "digits ipc 2: seqmatch-mtt (K = 2)") == [
         "80.5 ± 0.7, 2 failed",
         "60.5 ± 0.7, 2 failed",
@@ -183,8 +183,8 @@ def test_a_selection_without_a_basis_is_noted_below_the_table():
     rows.loc[selected, "selected_on"] = 18
     rows.loc[selected & (rows["seed"] == 1), "undistilled"] = 1
     for text in (table1_text(rows), table2_text(rows)):
-        assert "digits ipc 2 seqmatch-mtt (K = 2) (18 images)" in text
-        assert "nothing of it is distilled: digits ipc 2 seqmatch-mtt (K = 2) (1 seeds)" in text
+        assert "digits ipc 2 seqmatch-mtt (K = 2) (images: 18)" in text
+        assert "nothing of it is distilled: digits ipc 2 seqmatch-mtt (K = 2) (seeds: 1)" in text
 
 
 def test_columns_keep_the_order_of_the_cells():

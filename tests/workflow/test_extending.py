@@ -34,7 +34,7 @@ EXAMPLES = {
         "results/digits/data.safetensors",
     ),
     "An architecture": (
-        EXPERIMENT | {"architectures": {"convnet": {"family": "mlp", "width": 8, "depth": 1, "norm": "none"}}},
+        EXPERIMENT | {"architectures": {"convnet": {"family": "nets:Mlp", "options": {"width": 8}}}},
         f"{RUN}/accuracy/convnet.csv",
     ),
     "An objective, and the method that uses it": (

@@ -137,7 +137,7 @@ def note_failed(figure: Figure, table: pd.DataFrame) -> None:
     """Say below a figure how many networks of a table have no accuracy, and so are not in it."""
     failed = int(table["accuracy"].isna().sum())
     if failed:
-        figure.supxlabel(f"{failed} networks failed and are left out", fontsize=7)
+        figure.supxlabel(f"failed networks, left out: {failed}", fontsize=7)
 
 
 def mark_stages(panel: Axes, rows: pd.DataFrame, color: str = "0.5") -> None:

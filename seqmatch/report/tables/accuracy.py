@@ -78,7 +78,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     texts = []
     if failed:
         texts.append(
-            f"{failed} networks failed (their training diverged): they are in no mean, and their entries not in bold."
+            f"Networks that failed, because their training diverged: {failed}; no mean has them, no such entry is bold."
         )
     if len(few):
         texts.append(
@@ -95,7 +95,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 def _listed(rows: pd.DataFrame, column: str, unit: str) -> str:
     """Methods by cell, each once, with a number."""
-    names = cell_names(rows) + " " + method_names(rows) + " (" + rows[column].astype(str) + f" {unit})"
+    names = cell_names(rows) + " " + method_names(rows) + f" ({unit}: " + rows[column].astype(str) + ")"
     return ", ".join(dict.fromkeys(names))
 
 
