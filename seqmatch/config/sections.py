@@ -158,8 +158,8 @@ class Experts(Training):
     adaptive: bool = Field(
         True,
         strict=True,
-        description="with `rho`: measure the radius in units of each parameter's own size (ASAM), as published; `false`: "
-        "plain GSAM, which perturbs far more at the same `rho`",
+        description="with `rho`: measure the radius in units of each parameter's own size (ASAM), as published; "
+        "`false`: plain GSAM, which perturbs far more at the same `rho`",
     )
     epochs: Count | None = Field(None, description="epochs recorded; by default as many as any first stage can match")
     storage: Literal["float32", "float16"] = Field(
