@@ -15,10 +15,11 @@ from shared import command, compute
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
+from seqmatch.config.sections import CHOSEN_BY_EXPERTS
 from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
-from seqmatch.distillation.initial import Part, initial_subset
+from seqmatch.distillation.initial import Part, initial_subset, noise
 from seqmatch.distillation.loop import Restarts, distill, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.step import Problem
@@ -64,27 +65,31 @@ def check(args):
     needs = OBJECTIVES[args.objective].needs if args.matching.iterations else "nothing"
     if needs in (("trajectories",) if args.subset == 1 else ("trajectories", "starts")) and not args.experts:
         raise SeqmatchError("--experts: missing; these settings need networks that were trained on real data")
-    if (args.matching.initial != "random" or getattr(args.matching, "soft_labels", False)) and not args.choosers:
+    chosen = args.matching.initial in CHOSEN_BY_EXPERTS
+    if (chosen or getattr(args.matching, "soft_labels", False)) and not args.choosers:
         raise SeqmatchError("--choosers: missing; these settings need experts to choose or label the initial images")
 
 
 def make_initial(args, job, choosers):
-    """The real images that this subset starts from."""
+    """What this subset starts from."""
     matching = args.matching
     real = job.dataset.split("train")
     parameterisation = Parameterisation(matching.parameterisation, matching.formation)
     check_classes(job.dataset, int(args.ipc) * parameterisation.held)
-    if matching.initial == "random":
-        order = random_order(Seed("initial images", args.dataset, args.seed))
-    else:
+    seed = Seed("initial images", args.dataset, args.seed)
+    if matching.initial in CHOSEN_BY_EXPERTS:
         one = finished_expert(args, job, choosers, args.seed % len(choosers))
         count = int(args.ipc) * parameterisation.held
         order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), count)
+    else:
+        order = random_order(seed)
     part = Part(int(args.ipc), args.subset_count, args.subset)
     try:
         initial = initial_subset(real, part, matching.initial_step_size, order, parameterisation)
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
+    if matching.initial == "noise":
+        initial = replace(initial, images=noise(initial.images.shape, seed / "noise" / args.subset))
     if not getattr(matching, "soft_labels", False):
         return initial
     ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))

@@ -52,7 +52,7 @@ def descent(recipe):
     """How experts of this recipe go downhill."""
     if recipe.rho == 0:
         return lambda gradient: gradient
-    return partial(sharpness_aware, rho=recipe.rho, alpha=recipe.gsam_alpha)
+    return partial(sharpness_aware, rho=recipe.rho, alpha=recipe.gsam_alpha, adaptive=recipe.adaptive)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entr
 from seqmatch.config.faults import explain
 from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
 from seqmatch.config.sections import (
+    CHOSEN_BY_EXPERTS,
     WITH_FORMATION,
     Coreset,
     Dataset,
@@ -91,7 +92,7 @@ class Run:
     def asks_experts(self, k: int) -> bool:
         """Whether experts choose or label the real images that subset k, from 1, starts from."""
         stage = self.stages[k - 1]
-        return stage.initial != "random" or getattr(stage, "soft_labels", False)
+        return stage.initial in CHOSEN_BY_EXPERTS or getattr(stage, "soft_labels", False)
 
     def matches_experts(self, k: int) -> bool:
         """Whether subset k, from 1, is matched with the experts of a recipe."""

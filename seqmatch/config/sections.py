@@ -225,6 +225,11 @@ class Training(Section):
         [], description="fractions of the epochs at which the learning rate is multiplied by `decay_factor`"
     )
     decay_factor: Factor = Field(0.1, description="factor on the learning rate")
+    decay_restarts: bool = Field(
+        False,
+        strict=True,
+        description="whether momentum begins anew at each decay, as in the published code of trajectory matching",
+    )
     precision: Precision = Field(
         "float32",
         description="arithmetic of convolutions and matrix products in training; `tf32` (on GPUs alone) and `bfloat16` "
@@ -243,7 +248,15 @@ class Experts(Training):
         0.0, description="radius of sharpness-aware training (GSAM), which FTD needs; published: 0.01; 0: plain SGD"
     )
     gsam_alpha: NotNegative = Field(
-        0.3, description="with `rho`: how much the part of the gradient across the perturbed one counts against it"
+        0.3,
+        description="with `rho`: how much the part of the gradient across the perturbed one counts against it; "
+        "published: 0.3 for CIFAR-10 at ipc 1 and 10, else 1",
+    )
+    adaptive: bool = Field(
+        True,
+        strict=True,
+        description="with `rho`: measure the radius in units of each parameter's own size (ASAM), as published; "
+        "`false`: plain GSAM, which perturbs far more at the same `rho`",
     )
     epochs: Count | None = Field(None, description="epochs recorded; by default as many as any first stage can match")
     storage: Literal["float32", "float16"] = Field(
@@ -288,7 +301,10 @@ class SoftLabels(Section):
     )
 
 
-Initial = Literal["random", "herding", "k-center"]
+CHOSEN_BY_EXPERTS = ("herding", "k-center")
+"""Initial images that are chosen in the features of an expert."""
+
+Initial = Literal["random", "noise", *CHOSEN_BY_EXPERTS]
 
 
 class Coreset(SoftLabels, Stored):
@@ -303,7 +319,9 @@ class Matching(Stored):
     """How one subset is distilled, whatever is matched: the keys that all methods share which move images."""
 
     initial: Initial = Field(
-        "random", description="which real images a subset starts from, the latter two in the features of an expert"
+        "random",
+        description="what a subset starts from: real images, at random or chosen in the features of an expert; or "
+        "`noise`, normal in each normalised pixel",
     )
     iterations: Updates = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
@@ -353,9 +371,9 @@ class GradientMatching(ClassMatching):
         50, description="epochs on the synthetic images that the network learns between two iterations"
     )
     learner: Training = Field(
-        Training(momentum=0.5),
+        Training(),
         description="how the network learns from them, at the stage's step size; keys as of `evaluation`; by default "
-        "momentum 0.5 in batches of 256",
+        "batches of 256, for `dc` with momentum 0.5",
     )
 
 

@@ -1,10 +1,12 @@
-"""The real images that a subset starts from."""
+"""What a subset starts from: real images, or noise."""
 
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from seqmatch.distillation.coresets import Order
+from seqmatch.seeds import Seed
 from seqmatch.synthetic.division import subset_sizes
 from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
 from seqmatch.synthetic.subset import Subset
@@ -56,3 +58,8 @@ def initial_subset(
     index = torch.cat(chosen)
     stored = parameterisation.encode(images[index]).clone()
     return Subset(stored, labels[index[::held]].clone(), step_size, parameterisation)
+
+
+def noise(shape: torch.Size, seed: Seed) -> Tensor:
+    """Stored images of this shape, every number of them normal: as wide as the pixels of standardised images."""
+    return torch.randn(shape, generator=seed.generator())

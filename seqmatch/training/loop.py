@@ -132,6 +132,9 @@ def _train_epoch(
     generator = (phase.seed / epoch).generator()
     order = torch.randperm(len(stage.labels), generator=generator)[:count].to(stage.labels.device, non_blocking=True)
     rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
+    if settings.decay_restarts and rate != learning_rate(stage.step_size, settings, max(epoch - 1, 0), phase.epochs):
+        for velocity in velocities:
+            velocity.zero_()
     for batch in batches(order, settings.batch_size):
         draws = dsa.FORMS[settings.augmentation_form](operations, len(batch), generator)
         images, labels = dsa.apply_composed(draws, stage.images[batch]), stage.labels[batch]

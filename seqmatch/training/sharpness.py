@@ -1,4 +1,4 @@
-"""Sharpness-aware training of experts: GSAM (Zhuang et al. 2022), as FTD uses it (Du et al. 2022)."""
+"""Sharpness-aware training of experts: GSAM (Zhuang et al. 2022), adaptive (Kwon et al. 2021) as FTD uses it."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ SMALLEST_NORM = 1e-12
 """Gradients shorter than this are not stretched further."""
 
 
-def sharpness_aware(gradient: Gradient, rho: float, alpha: float) -> Gradient:
+def sharpness_aware(gradient: Gradient, rho: float, alpha: float, adaptive: bool = False) -> Gradient:
     """The direction that GSAM descends, in place of the gradient g of the loss.
 
     With p the gradient at θ + ρ g/‖g‖, it is p − α g⊥, where g⊥ is the part of g orthogonal to p: down the perturbed
@@ -19,6 +19,8 @@ def sharpness_aware(gradient: Gradient, rho: float, alpha: float) -> Gradient:
     Args:
         rho: ρ > 0, the radius.
         alpha: α ≥ 0.
+        adaptive: measure the radius in units of each parameter's own size (ASAM): p is then the gradient at
+            θ + ρ θ² g/‖θ g‖, products entry by entry.
     """
 
     def direction(network: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
@@ -26,9 +28,11 @@ def sharpness_aware(gradient: Gradient, rho: float, alpha: float) -> Gradient:
         plain = gradient(network, images, labels)
         before = [parameter.detach().clone() for parameter in parameters]
         with torch.no_grad():
-            norm = _dot(plain, plain).sqrt().clamp_min(SMALLEST_NORM)
-            for parameter, part in zip(parameters, plain, strict=True):
-                parameter.add_(part * (rho / norm))
+            sizes = before if adaptive else [1.0] * len(before)
+            scaled = [part * size for part, size in zip(plain, sizes, strict=True)]
+            norm = _dot(scaled, scaled).sqrt().clamp_min(SMALLEST_NORM)
+            for parameter, part, size in zip(parameters, scaled, sizes, strict=True):
+                parameter.add_(part * size * (rho / norm))
         perturbed = gradient(network, images, labels)
         with torch.no_grad():
             for parameter, start in zip(parameters, before, strict=True):

@@ -346,6 +346,44 @@ def test_sizes_of_splits_are_those_that_scikit_learn_makes():
         assert smallest_class(digits, sizes) - 2 <= np.bincount(train).min() <= smallest_class(digits, sizes)
 
 
+def test_noise_to_start_from_needs_no_experts_and_is_no_coreset():
+    raw = copy.deepcopy(DEFAULT)
+    raw["cells"] = [raw["cells"][1] | {"methods": {"dc": {"stages": [{"initial": "noise"}]}}}]
+    experiment = config.load(raw)
+    assert experiment.runs["digits", "dc", "2"].stages[0].initial == "noise" and experiment.recorded_epochs == {}
+    raw["cells"][0]["methods"] = {"random": {"stages": [{"initial": "noise"}]}}
+    with pytest.raises(SeqmatchError, match="random does not read it"):
+        config.load(raw)
+
+
+def test_the_papers_experiments_have_the_published_values():
+    """Where they differ between cells: FTD's Table 7, the learning rate of DSA, and MTT without whitening."""
+    experiment = config.load(config.read(ROOT / "config/paper.yaml"))
+    runs, experts = experiment.runs, experiment.config.experts
+    assert experiment.config.architectures["alexnet"].norm == "none"
+    flat = {
+        ("cifar10", "10"): (30, 20, None, 100, 0.001, 0.9995, 0.3),
+        ("cifar10", "50"): (30, 40, None, 1000, 0.01, 0.999, 1),
+        ("cifar100", "10"): (20, 40, None, 1000, 0.01, 0.9995, 1),
+        ("cifar100", "50"): (80, 40, 1000, 1000, 0.01, 0.999, 1),
+        ("tiny-imagenet", "10"): (20, 40, 500, 10000, 0.01, 0.999, 1),
+    }
+    keys = ("synthetic_steps", "max_start_epoch", "synthetic_batch", "lr_images", "initial_step_size", "ema")
+    for (dataset, ipc), published in flat.items():
+        (stage,) = runs[dataset, "ftd", ipc].stages
+        recipe = experts[stage.experts]
+        assert (*(getattr(stage, key) for key in keys), recipe.gsam_alpha) == published
+        assert (recipe.rho, recipe.adaptive) == (0.01, True)
+    for ipc in ("10", "50"):
+        (dc,), (dsa,) = (runs["cifar10-standardized", name, ipc].stages for name in ("dc", "dsa"))
+        assert (dc.lr_images, dc.initial, dc.learner.momentum) == (0.1, "noise", 0.5)
+        assert (dsa.lr_images, dsa.initial, dsa.learner.momentum) == (0.1, "random", 0)
+    assert {("cifar10-standardized", "mtt", "50"), ("cifar100-standardized", "mtt", "10")} <= set(runs)
+    sequences = [run for (_, method, _), run in runs.items() if method in ("seqmatch-mtt", "seqmatch-ftd")]
+    reached = {run.epochs(k) + 1 for run in sequences for k in range(1, run.subsets + 1)}
+    assert reached == {5, 10, 20, 40}  # as in Table 4
+
+
 def test_a_section_within_a_section_is_layered_key_by_key():
     raw = copy.deepcopy(DEFAULT)
     raw["matching"]["learner"] = {"momentum": 0.3}

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from helpers.tiny import FOUR, labelled
 
 from seqmatch.distillation.coresets import random_order
-from seqmatch.distillation.initial import Part, initial_subset
+from seqmatch.distillation.initial import Part, initial_subset, noise
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.parameterisations import Parameterisation
 
@@ -67,3 +67,10 @@ def test_a_subset_starts_as_a_mix_of_distinct_real_images_of_its_class():
 def test_a_class_too_small_for_the_mix_is_refused():
     with pytest.raises(ValueError, match="class 0 has 9 training images, fewer than ipc 3 × 4 mixed in each"):
         initial_subsets(labelled(per_class=9), 3, 1, parameterisation=FOUR)
+
+
+def test_noise_is_normal_and_another_one_for_each_seed():
+    drawn = noise(torch.Size((20, 3, 16, 16)), Seed("i") / 1)
+    assert abs(float(drawn.mean())) < 0.03 and abs(float(drawn.std()) - 1) < 0.03
+    assert torch.equal(drawn, noise(drawn.shape, Seed("i") / 1))
+    assert not torch.equal(drawn, noise(drawn.shape, Seed("i") / 2))

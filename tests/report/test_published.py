@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 from helpers.tiny import ROOT
 
+from seqmatch.config.catalog import SOURCES
 from seqmatch.errors import SeqmatchError
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
 from seqmatch.report.tables.published import published_sheets
@@ -10,7 +11,7 @@ NAMES = {"convnet": "ConvNet-3"}
 PATH = ROOT / "resources/published_results.csv"
 
 
-def ours(dataset="mine", methods=("mtt", "seqmatch-mtt", "herding"), ipc="10"):
+def ours(dataset="mine", methods=("mtt", "seqmatch-mtt", "herding", "my-own"), ipc="10"):
     rows = [
         {"dataset": dataset, "ipc": ipc, "method": method, "accuracy_mean": 50.0 + index, "accuracy_std": 1.0}
         for index, method in enumerate(methods)
@@ -20,8 +21,12 @@ def ours(dataset="mine", methods=("mtt", "seqmatch-mtt", "herding"), ipc="10"):
 
 def test_every_published_number_has_a_reference():
     found = read_published(PATH)
-    assert len(found) > 100 and found["source"].str.len().min() > 5
-    assert found["accuracy_mean"].between(5, 100).all()
+    assert len(found) > 200 and found["source"].str.len().min() > 5
+    chance = found["dataset"].map({"cifar100": 1, "tiny-imagenet": 0.5}).fillna(10)
+    assert (found["accuracy_mean"] > chance).all() and found["accuracy_mean"].le(100).all()
+    assert found["accuracy_std"].dropna().between(0.1, 2.5).all()
+    assert set(found["dataset"]) <= set(SOURCES) and found["ipc"].str.fullmatch("[0-9]+|all").all()
+    assert not found.duplicated(["table", "method", "dataset", "ipc", "network", "source"]).any()
     assert set(found["dataset"]) >= {"cifar10", "tiny-imagenet", "imagenette"}
 
 
@@ -35,7 +40,8 @@ def test_published_and_own_numbers_stand_side_by_side():
     assert not_run["run_mean"].isna().all() and not_run["published_mean"].notna().all()
     unlisted = table[table["method"] == "seqmatch-mtt"].iloc[0]
     assert pd.isna(unlisted["published_mean"]) and unlisted["reference"] == UNLISTED and unlisted["run_mean"] == 51.0
-    unknown = table[table["method"] == "herding"].iloc[0]
+    assert table.set_index("method").loc["herding", ["published_mean", "run_mean"]].tolist() == [31.6, 52.0]
+    unknown = table[table["method"] == "my-own"].iloc[0]
     assert pd.isna(unknown["published_mean"]) and pd.isna(unknown["reference"])
     counted = published.query("table == 1 and dataset == 'cifar10' and ipc == '10'")
     assert len(table) == len(counted) + 2  # ours that nobody has published
@@ -56,7 +62,7 @@ def test_other_architectures_are_compared_on_the_same_one():
     assert rows.loc["mtt", ["published_mean", "run_mean"]].tolist() == [61.9, 50.0]
     assert rows.loc["mtt", ["published_architecture", "run_architecture"]].tolist() == ["ResNet18", "mine18"]
     assert rows.loc["dc", "published_mean"] == 20.8 and pd.isna(rows.loc["dc", "run_mean"])
-    assert set(table["method"]) == {"mtt", "ftd", "dc", "cafe", "seqmatch-mtt", "herding"}
+    assert set(table["method"]) == {"mtt", "ftd", "dc", "cafe", "seqmatch-mtt", "herding", "my-own"}
     assert beside_architectures(own, read_published(PATH), {"mine": "cifar10"}, {"mine18": "ResNet50"}).empty
 
 

@@ -64,6 +64,34 @@ def test_training_is_pytorchs_sgd_step_by_step(norm, operations):
         assert torch.allclose(left, right, rtol=1e-5, atol=1e-7)
 
 
+def test_momentum_may_begin_anew_at_each_decay():
+    """As PyTorch's SGD does when a new optimiser takes over, whether or not training is resumed there."""
+    settings = config.Training(batch_size=12, momentum=0.9, decay_at=[0.4, 0.8], decay_factor=0.5, decay_restarts=True)
+    ours, theirs, data = network().double(), network().double(), Stage(labelled()[0].double(), labelled()[1], 0.05)
+    phases = [Phase(data, 5, settings, Seed("t"))]
+    for position in train(ours, phases, ()):
+        if position.epoch == 2:
+            break
+    velocities = tuple(velocity.clone() for velocity in position.velocities)
+    for _ in train(ours, phases, (), position=Position(0, 2, velocities)):
+        pass
+    for epochs, rate in ((2, 0.05), (2, 0.025), (1, 0.0125)):
+        optimizer = torch.optim.SGD(theirs.parameters(), lr=rate, momentum=0.9)
+        for _ in range(epochs):
+            optimizer.zero_grad()
+            F.cross_entropy(theirs(data.images), data.labels).backward()
+            optimizer.step()
+    for left, right in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(left, right, rtol=1e-12, atol=1e-14)
+
+
+def test_the_published_schedule_can_be_set():
+    """E + 1 epochs for E = 1000, of which 502 come before the decay."""
+    settings = config.Evaluation(epochs=1001, decay_at=[0.501])
+    rates = [learning_rate(1.0, settings, epoch, settings.epochs) for epoch in range(1001)]
+    assert rates == [1.0] * 502 + [0.1] * 499
+
+
 def test_cut_and_mixed_batches_are_learned_by_their_shares_of_classes():
     """Written out: the loss of a mixed batch is the mix of the losses of both labels."""
     settings = config.Training(batch_size=6, cutmix=0.7)
