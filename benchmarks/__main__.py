@@ -74,7 +74,11 @@ def about(threads: int, gpus: int) -> dict[str, object]:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = {line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")}
+        names = {
+            line.split(":")[1].strip()
+            for line in info.read_text("utf-8", "replace").splitlines()
+            if line.startswith("model name")
+        }
         return f"{', '.join(sorted(names))}, {os.cpu_count()} cores"
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 

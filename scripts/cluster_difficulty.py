@@ -12,6 +12,7 @@ import pandas as pd
 from shared import command, runs, table_formats
 
 from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.files import finished
 from seqmatch.files.store import load_arrays, provenance, save_table
 from seqmatch.report.tables.stability import stability_sheets
 
@@ -21,6 +22,7 @@ SEEDLESS = runs.RUN[:-1]
 
 
 def main(args):
+    finished.check(args.losses, [args.out, args.bins, args.csv])
     kinds, bins, agreements, splits = [], [], [], {}
     for path in args.losses:
         record, header = load_arrays(path, ("losses", "epochs", "stages"))

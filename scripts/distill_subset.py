@@ -15,6 +15,7 @@ from shared import command, compute
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
+from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
@@ -72,6 +73,7 @@ def make_initial(args, job, choosers):
     matching = args.matching
     real = job.dataset.split("train")
     parameterisation = Parameterisation(matching.parameterisation, matching.formation)
+    check_classes(job.dataset, int(args.ipc) * parameterisation.held)
     if matching.initial == "random":
         order = random_order(Seed("initial images", args.dataset, args.seed))
     else:

@@ -4,6 +4,7 @@ Files that are there and have the right checksum are not fetched again. Needs th
 """
 
 import json
+import sys
 from pathlib import Path
 
 from shared import command
@@ -11,13 +12,15 @@ from shared import command
 from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data.download import fetch
 from seqmatch.data.sources import published_files
+from seqmatch.files import finished
 from seqmatch.files.store import save_text
 
 
 def main(args):
+    finished.check([], [args.out])
     found = fetch(published_files(args.source), args.out.parent, args.mirror)
     save_text(args.out, json.dumps(found, indent=2, sort_keys=True) + "\n")
-    print(f"{args.source}: {len(found)} files in {args.out.parent}")
+    print(f"{args.source}: {len(found)} files in {args.out.parent}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from shared import command
 
 from seqmatch.files.store import load_arrays, load_header, load_table, provenance, save_table
 from seqmatch.report.figures.images import Block, images_figure
-from seqmatch.report.figures.style import save
+from seqmatch.report.figures.style import save, subset
 
 
 def main(args):
@@ -38,7 +38,7 @@ def listed(paths, initial):
         labels = load_arrays(path, ("pixels", "labels"))[0]["labels"]
         class_names = load_header(path)["class_names"]
         for tensor, name in [("initial_pixels", ", initial")] * initial + [("pixels", "")]:
-            about = {"block": f"$S_{number}${name}", "file": path.as_posix(), "tensor": tensor}
+            about = {"block": f"{subset(number)}{name}", "file": path.as_posix(), "tensor": tensor}
             images = pd.DataFrame({"index": range(len(labels)), "class": [class_names[label] for label in labels]})
             tables.append(images.assign(**about)[[*about, *images]])
     return pd.concat(tables, ignore_index=True)

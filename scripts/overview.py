@@ -86,7 +86,7 @@ def described(run):
 
 def machine(accuracies):
     """Device and versions that the accuracies name; the processor is this page's."""
-    headers = [json.loads(path.with_suffix(".json").read_text()) for path in accuracies]
+    headers = [json.loads(path.with_suffix(".json").read_bytes()) for path in accuracies]
     versions = {name: distinct(header["versions"][name] for header in headers) for name in headers[0]["versions"]}
     return {
         "networks trained on": distinct(header["device"] for header in headers),
@@ -104,12 +104,18 @@ def distinct(texts):
 def processor():
     """The processor's name, where the system tells it."""
     about = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.+)", about.read_text()) if about.is_file() else []
+    names = re.findall(r"model name\s*: (.+)", about.read_text("utf-8", "replace")) if about.is_file() else []
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def gpus():
-    asked = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True)
+    asked = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     return distinct(asked.stdout.split("\n")).strip(", ")
 
 

@@ -24,7 +24,7 @@ from seqmatch.synthetic.subset import load_subset, save_subset
 
 
 def main(args):
-    with compute.job(args, [*args.prefix, args.snapshots]) as job:
+    with compute.job(args, [*args.prefix, args.snapshots], also=[args.scores]) as job:
         snapshots = load_snapshots(args.snapshots)
         scores = score(args, job, snapshots)
         selection = args.selections[0]
@@ -40,7 +40,7 @@ def main(args):
         }
         normalization = job.dataset.normalization
         save_subset(args.out, snapshots.subset(index), snapshots.subset(0), normalization, job.header | about)
-    print(f"{args.out}: the snapshot after {iteration} iterations, selected by {selection}")
+    print(f"{args.out}: the snapshot after {iteration} iterations, selected by {selection}", file=sys.stderr)
     if selection in SPLITS:
         for doubt in doubts(scores, selection, len(job.dataset.splits[selection])):
             print(f"warning: {args.out}: {doubt}", file=sys.stderr)

@@ -10,6 +10,7 @@ from pathlib import Path
 from shared import command, compute
 
 from seqmatch import config
+from seqmatch.data.dataset import check_classes
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -25,6 +26,7 @@ def main(args):
         raise SeqmatchError("--prefix needs --evaluation: how networks are trained through the earlier stages")
     with compute.job(args, args.prefix) as job:
         compute.check_matched(args, job)
+        check_classes(job.dataset, args.images_per_class)
         members = list(make_members(args, job))
         augmentation, gradients_for = job.dataset.augmentation, compute.gradients_for(args, job)
         trajectories = record_trajectories(members, augmentation, gradients_for, job.checkpoint)
@@ -69,6 +71,7 @@ if __name__ == "__main__":
     arguments.add_argument("--epochs", type=int, required=True, help="epochs on real data to record")
     arguments.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
     arguments.add_argument("--name", required=True, help="names these experts' random draws, parts joined by /")
+    command.add_images_per_class(arguments)
     arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -1,7 +1,11 @@
-"""The one exception that is meant for the person at the keyboard, and the one that is about the machine."""
+"""The one exception that is meant for the person at the keyboard, the one about the machine, and words for messages."""
 
 import difflib
+import re
 from collections.abc import Collection
+
+HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that end lines, steer terminals, turn the direction of text round, or stand for undecodable bytes."""
 
 
 class SeqmatchError(Exception):
@@ -13,7 +17,9 @@ class SeqmatchError(Exception):
 
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that a GPU or the machine had no memory left; knows PyTorch's errors by their texts."""
-    texts = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")  # cuBLAS's, cuDNN's
+    texts = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "bad allocation")
+    texts += ("ALLOC_FAILED", "ALLOCATION_FAILED")  # cuBLAS's, cuDNN's
+    texts += ("could not create a primitive", "could not create a memory")  # oneDNN's, for want of memory or of support
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
     )
@@ -23,3 +29,8 @@ def allowed(name: object, names: Collection[str]) -> str:
     """What a message says after a name that is none of `names`: the nearest one, and all of them."""
     near = difflib.get_close_matches(str(name), names, n=1)
     return (f"did you mean {near[0]}? " if near else "") + f"allowed: {', '.join(names) or 'nothing'}"
+
+
+def printable(text: str, hidden: re.Pattern[str] = HIDDEN) -> str:
+    """Text that may hold any name, with hidden characters as escapes such as `\\n`; all scripts stay as they are."""
+    return hidden.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

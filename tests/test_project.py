@@ -34,7 +34,7 @@ HOUSE = [
 """Folders, and modules at the top, of the package: each may import what stands before it, and nothing that stands
 after it. Those that share a place do not import each other."""
 
-TORCH_FREE = ("config", "planning", "report", "analysis.convergence", "analysis.difficulty")
+TORCH_FREE = ("config", "planning", "report", "analysis.convergence", "analysis.difficulty", "data.listing")
 """Folders and modules that planning a run, or drawing a table or figure, loads."""
 
 OF_FIGURES = "--out"

@@ -63,8 +63,13 @@ is named in a warning. In its own `stages` such a key is an error, which lists w
 Keys, values and names are checked before the first job; what depends on the images by the job that reads them. Device,
 number of cores and folders change no result and rerun nothing. `results/table4.md` shows what was used.
 
+No count may be above ten million, no rate above 10⁹, and seeds are below 2³².
+
 The tables below are generated from the models in `seqmatch/config/` by `tools/document_config.py`.
 """
+
+GENEROUS = (sections.MOST, sections.LARGEST, 2**32)
+"""Upper bounds that the introduction tells once."""
 
 MARK = "<!-- written by tools/document_config.py -->"
 
@@ -141,7 +146,7 @@ def kind(about, schema):
     bounds = [
         f"{sign} {about[key]:g}"
         for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
-        if key in about
+        if key in about and about[key] not in GENEROUS
     ]
     return " ".join([names[about["type"]], ", ".join(bounds)]).strip()
 

@@ -1,9 +1,11 @@
 """Print what is done, running, stopped, failed and waiting, cell by cell, with the accuracies so far.
 
 Asks Snakemake which jobs are to be run, and reads the logs of these: a job writes at least one line per minute, and one
-when it is done, so a log that has grown lately and does not end so is that of a running job.
+when it is done, so a log that has grown lately and does not end so is that of a running job, if Snakemake runs at all.
+Writes nothing. Where Snakemake cannot be asked, since it would have to write, what exists counts as done.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -12,93 +14,134 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from textwrap import shorten
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
 
-import pandas as pd
 from shared import command
 from shared.experiment import merged
+from tabulate import tabulate
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_table
-from seqmatch.planning.jobs import Job, Plan
+from seqmatch.planning.jobs import RULES, Job, Plan
 
 SECONDS_ALIVE = 150.0
-STATES = ("failed", "running", "stopped", "waiting", "done")
-"""A cell is in the first of these that one of its jobs is in."""
+STATES = ("failed", "running", "stopped", "waiting", "outdated", "not run", "done")
+"""A cell is in the first of these that one of its jobs is in. `waiting` is what the run that is under way will come to,
+`outdated` what is finished and would be made anew, since settings, code or inputs have changed."""
 
 UNUSABLE = "the configuration cannot be used:"
 """How the workflow begins what it says of a faulty configuration."""
 
+UNWRITABLE = re.compile("cannot write here|PermissionError|Read-only file system")
+"""What the workflow, or Snakemake, says where only reading is possible."""
+
 LOG = re.compile(r"^    log: (.+?)(?: \(.*\))?$", re.MULTILINE)
 """The log of a job in Snakemake's list of jobs to be run."""
 
+TRACEBACK = "Traceback (most recent call last):"
 LONGEST_LINE = 100
+LOG_END = 20_000
+"""Bytes of a log that are read."""
 
 
 def main(args):
-    plan = Plan(config.load(merged(args.configfile)))
-    given = [f"--configfile={path}" for path in args.configfile] + args.snakemake
-    print(table(plan.jobs, pending(given), time.time()).to_markdown(index=False))
+    files = [path.resolve() for path in args.configfile]
+    os.chdir(args.directory)
+    jobs = Plan(config.load(merged(files))).jobs
+    open_jobs = pending([f"--configfile={path}" for path in files] + args.snakemake)
+    if open_jobs is None:
+        print("note: only Snakemake's owner can ask it here; what exists counts as done", file=sys.stderr)
+        open_jobs = {job.log for job in jobs if not made(job)}
+    sys.stdout.reconfigure(errors="replace")  # a terminal of few letters
+    print(tabulate(table(jobs, open_jobs, under_way(), time.time()), headers="keys", tablefmt="pipe"))
 
 
-def pending(arguments: list[str]) -> set[str]:
-    """The logs of all jobs that Snakemake would run."""
-    call = [sys.executable, "-m", "snakemake", "-n", *arguments, "--", "all"]
-    done = subprocess.run(call, capture_output=True, text=True)
-    if done.returncode:
-        said = f"{done.stdout}\n{done.stderr}".strip()
-        _, marker, reason = said.partition(UNUSABLE)
-        raise SeqmatchError(f"{marker}{reason}" if marker else f"snakemake -n failed: {said}")
-    return set(LOG.findall(done.stdout))
+def pending(arguments: list[str]) -> set[str] | None:
+    """The logs of all jobs that Snakemake would run; None where it cannot be asked."""
+    snakefile = f"--snakefile={ROOT / 'workflow/Snakefile'}"
+    call = [sys.executable, "-m", "snakemake", "-n", snakefile, *arguments, "--", "all"]
+    done = subprocess.run(call, capture_output=True, text=True, errors="replace")
+    if done.returncode == 0:
+        return set(LOG.findall(done.stdout))
+    said = f"{done.stdout}\n{done.stderr}".strip()
+    if UNWRITABLE.search(said):
+        return None
+    _, marker, reason = said.partition(UNUSABLE)
+    raise SeqmatchError(f"{marker}{reason}" if marker else f"snakemake -n failed: {said}")
 
 
-def state(job: Job, pending: Collection[str], now: float) -> tuple[str, str]:
+def under_way() -> set[str] | None:
+    """The files that the run under way was started for; None where nothing runs."""
+    locks = list(Path(".snakemake/locks").glob("*.output.lock"))
+    return {name for lock in locks for name in lock.read_text().splitlines()} if locks else None
+
+
+def made(job: Job) -> bool:
+    return all(Path(name).exists() for name in job.outputs)
+
+
+def state(job: Job, pending: Collection[str], under_way: Collection[str] | None, now: float) -> tuple[str, str]:
     """One of `STATES`, and the last line of the log of a job that has begun and is not done."""
-    log = Path(job.log)
     if job.log not in pending:
         return "done", ""
-    if not log.is_file():
-        return "waiting", ""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    not_begun = "waiting" if under_way and job.outputs[0] in under_way else "outdated" if made(job) else "not run"
+    lines, age = log_end(Path(job.log), now)
     last = lines[-1] if lines else ""
-    if last.startswith("error:"):
+    if age is None or last == command.DONE:
+        return not_begun, ""
+    if last.startswith("error:") or (TRACEBACK in lines and last != "KeyboardInterrupt"):
         return "failed", last
-    if last == command.DONE:
-        return "waiting", ""
-    if now - log.stat().st_mtime < SECONDS_ALIVE and not last.startswith("ended by"):
+    if under_way and age < SECONDS_ALIVE and TRACEBACK not in lines and not last.startswith("ended by"):
         return "running", last
-    made = all(Path(name).exists() for name in job.outputs)
-    return ("waiting", "") if made else ("stopped", last)
+    return (not_begun, "") if made(job) else ("stopped", last)
 
 
-def table(jobs: Iterable[Job], pending: Collection[str], now: float) -> pd.DataFrame:
-    """One row per cell; files that cells share, and tables and figures, have a row each."""
-    cells: dict[tuple[str, ...], list[Job]] = {}
-    for job in jobs:
-        about = [str(job.wildcards.get(name, "")) for name in ("dataset", "method", "ipc", "seed")]
-        figure = job.rule.startswith("figure_")
-        cells.setdefault((job.rule, "", "", "") if figure or "" in about else tuple(about), []).append(job)
-    rows = []
-    for (dataset, method, ipc, seed), members in cells.items():
-        states = [state(job, pending, now) for job in members]
-        worst = min((name for name, _ in states), key=STATES.index)
-        lines = [
-            f"{job.rule}: {line}" for job, (name, line) in zip(members, states, strict=True) if name == worst and line
-        ]
-        rows.append(
-            {
-                "data set": dataset,
-                "ipc": ipc,
-                "method": method,
-                "seed": seed,
-                "state": worst,
-                "jobs": f"{sum(name == 'done' for name, _ in states)}/{len(members)}",
-                "accuracy": accuracies(job for job in members if job.log not in pending),
-                "last line": shorten(lines[0], LONGEST_LINE, placeholder=" …") if lines else "",
-            }
-        )
-    return pd.DataFrame(rows)
+def log_end(log: Path, now: float) -> tuple[list[str], float | None]:
+    """The last lines of a log, and the seconds since the last of them; None if there is no log."""
+    try:
+        with log.open("rb") as file:
+            status = os.fstat(file.fileno())
+            file.seek(max(0, status.st_size - LOG_END))
+            return file.read().decode("utf-8", errors="replace").splitlines(), now - status.st_mtime
+    except FileNotFoundError:
+        return [], None
+
+
+def table(
+    jobs: Iterable[Job], pending: Collection[str], under_way: Collection[str] | None, now: float
+) -> list[dict[str, str]]:
+    """One row for each thing that cells share, then one per cell and seed, in the order of the configuration, then one
+    for all tables and figures."""
+    rows: dict[tuple[int, str], list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: job.rule != "evaluate"):  # every cell has these jobs, in order
+        rows.setdefault(row_of(job), []).append(job)
+    by_group = sorted(rows.items(), key=lambda item: item[0][0])
+    return [row(title, members, pending, under_way, now) for (_, title), members in by_group]
+
+
+def row_of(job: Job) -> tuple[int, str]:
+    """Which of the three groups of rows, and which row."""
+    of = job.wildcards
+    if not RULES[job.rule].trains and job.rule not in ("fetch_data", "prepare_dataset"):
+        return 2, "tables and figures"
+    if "method" in of:
+        return 1, f"{of['dataset']} ipc {of['ipc']} {of['method']} seed {of['seed']}"
+    return 0, " ".join([job.rule, *(str(value) for name, value in of.items() if name != "shard")])
+
+
+def row(title, members, pending, under_way, now) -> dict[str, str]:
+    states = [state(job, pending, under_way, now) for job in members]
+    worst = min((name for name, _ in states), key=STATES.index)
+    lines = [f"{job.rule}: {line}" for job, (name, line) in zip(members, states, strict=True) if name == worst and line]
+    return {
+        "what": title,
+        "state": worst,
+        "jobs done": f"{sum(name == 'done' for name, _ in states)}/{len(members)}",
+        "accuracy": accuracies(job for job in members if job.log not in pending),
+        "last line": shorten(lines[0], LONGEST_LINE, placeholder=" …") if lines else "",
+    }
 
 
 def accuracies(done: Iterable[Job]) -> str:
@@ -115,5 +158,6 @@ def accuracies(done: Iterable[Job]) -> str:
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("--configfile", type=Path, nargs="*", default=[], help="instead of config.yaml, in turn")
+    arguments.add_argument("--directory", type=Path, default=Path(), help="the folder that Snakemake runs in")
     arguments.add_argument("snakemake", nargs="*", help="other arguments of Snakemake, after --")
     command.run(main, arguments)

@@ -9,19 +9,24 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pydantic import BaseModel, ValidationError
 
-from seqmatch.errors import SeqmatchError, ran_out_of_memory
+from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
 from seqmatch.runtime.interruption import Interrupted, interruptible
-from seqmatch.runtime.progress import peak_memory
+from seqmatch.runtime.progress import BestEffort, peak_memory
 
 DONE = "done"
 """The last line of the log of a job that ended well."""
+
+
+class Finished(Exception):
+    """What the command makes is there: it ends well at once."""
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -55,6 +60,13 @@ def add_configuration(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def add_images_per_class(arguments: argparse.ArgumentParser) -> None:
+    """The option of what a data set is checked for before anything is trained on it."""
+    arguments.add_argument(
+        "--images-per-class", type=int, default=1, metavar="N", help="training images that each class needs (default 1)"
+    )
+
+
 def images_per_class(text: str) -> str:
     """The value of --ipc: a number, or `all`, as it stands in names of files."""
     if not re.fullmatch(r"[1-9]\d*|all", text):
@@ -63,8 +75,8 @@ def images_per_class(text: str) -> str:
 
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a file's provenance says of its making: every argument but paths and machinery."""
-    skipped = {"gpu", "threads", "save_every"}
+    """What a file's provenance says of its making: every argument but paths, machinery and what is only checked."""
+    skipped = {"gpu", "threads", "save_every", "images_per_class"}
     return {
         name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for name, value in sorted(vars(arguments).items())
@@ -73,15 +85,46 @@ def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Print the exact command, run it, and turn an error made for people into one line and exit status 1."""
+    """Print the exact command, run it, and turn an error made for people into one line and exit status 1.
+
+    Messages are best effort: a log that cannot be written ends no work.
+    """
+    with redirect_stdout(Plain(BestEffort(sys.stdout))), redirect_stderr(Plain(BestEffort(sys.stderr))):
+        _run(main, arguments)
+
+
+class Plain:
+    """A stream that no text ends with an error, and none steers the terminal.
+
+    What the stream's encoding lacks, and control characters, such as names of files may have, are written as escapes.
+    """
+
+    SHOWN = re.compile(rf"(?!\A\r|[\n\t]){HIDDEN.pattern}")
+    """As escapes; lines may end, and progress bars begin with a carriage return."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        shown = printable(text, self.SHOWN).encode(encoding, "backslashreplace").decode(encoding)
+        return self._stream.write(shown)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     parsed = arguments.parse_args()
     print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
     try:
-        with interruptible():
+        with interruptible(), suppress(Finished):
             main(parsed)
         print(DONE, file=sys.stderr, flush=True)
-    except (SeqmatchError, OSError) as error:
+    except SeqmatchError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename and not error.filename2 else str(error))
     except Interrupted as request:
         print(f"ended by {request}; the same command goes on from the last state saved", file=sys.stderr, flush=True)
         sys.exit(request.status)
@@ -91,7 +134,8 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         _fail(
             f"out of memory ({reason}), {peak_memory()} of main memory; give the job more (mem_mb, or a larger GPU), "
-            "or lower batch_size, synthetic_batch or the width of the network"
+            "or lower what its memory follows from: batch_size, synthetic_batch, the width of the network, image_size "
+            "(most of all with `normalization: zca`), networks_per_shard, snapshots, or records"
         )
 
 

@@ -15,13 +15,12 @@ from shared import command
 from seqmatch import config
 from seqmatch.config import CompileMode
 from seqmatch.data.dataset import Dataset, load
-from seqmatch.errors import SeqmatchError
+from seqmatch.files import finished
 from seqmatch.files.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.files.store import provenance
-from seqmatch.networks import averages_batches, build, written
+from seqmatch.networks import activations, build
 from seqmatch.planning.code import digest
 from seqmatch.runtime import device as devices
-from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import GradientsFor
 from seqmatch.training.gradients import best_gradients
 from seqmatch.training.learner import Learner
@@ -93,21 +92,37 @@ class Job:
 
 @contextmanager
 def job(
-    args: argparse.Namespace, inputs: Sequence[Path], modules: Iterable[str] = (), texts: Iterable[str] = ()
+    args: argparse.Namespace,
+    inputs: Sequence[Path],
+    modules: Iterable[str] = (),
+    texts: Iterable[str] = (),
+    also: Sequence[Path] = (),
 ) -> Iterator[Job]:
     """Everything around a job: device, provenance, checkpoint and data set.
 
-    The output has to be written inside: a block that ends without an error removes the checkpoint.
+    The outputs have to be written inside. A block that ends without an error gives up its states; what it wrote is kept
+    until it is accepted, and put back where it was lost.
 
     Args:
         inputs: what the job reads besides the data set.
-        modules, texts: what else its fingerprint covers: modules that it loads by their names, and what is declared.
+        modules, texts: what else its fingerprint covers: modules that it loads by their names besides that of its
+            family of networks, and what is declared.
+        also: what it writes besides `args.out`.
+
+    Raises:
+        Finished: the outputs were put back.
     """
+    inputs, outputs = [args.data, *inputs], [args.out, *also]
+    finished.check(inputs, outputs)
     device = devices.prepare(args.gpu, args.threads)
-    header = provenance(command.parameters(args), [args.data, *inputs], device.type)
+    header = provenance(command.parameters(args), inputs, device.type)
     checkpoint = open_checkpoint(args, header, modules, texts)
-    yield Job(device, header, checkpoint, load(args.data))
-    checkpoint.remove()
+    finished.accept(inputs, args.checkpoints)
+    if checkpoint.finished(outputs):
+        raise command.Finished
+    with checkpoint:
+        yield Job(device, header, checkpoint, load(args.data))
+    checkpoint.finish(outputs)
 
 
 def open_checkpoint(
@@ -118,9 +133,8 @@ def open_checkpoint(
     Args:
         modules, texts: as those of `job`.
     """
-    out = args.out.with_suffix("")
-    code = digest(Path(sys.argv[0]).resolve(), [*modules, args.architecture.module], texts)
-    folder = args.checkpoints / out.relative_to(out.anchor)
+    code = digest(Path(sys.argv[0]).resolve(), [args.architecture.module, *modules], texts)
+    folder = finished.folder_of(args.out, args.checkpoints)
     checkpoint = Checkpoint(folder, fingerprint(header, code), args.save_every)
     for path in checkpoint.foreign():
         print(f"note: {path}: of other parameters, inputs or code; not used, left alone", file=sys.stderr)
@@ -140,21 +154,5 @@ def new_network(args: argparse.Namespace, job: Job) -> NewNetwork:
 
 def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
     """How the gradients of `args.architecture` are computed best, for a number of images that will be trained on."""
-    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("gradients")).eval()
-    norm = "batch" if averages_batches(network) else args.architecture.norm
-    sizes = written(network, torch.zeros(1, *job.dataset.shape))
-    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device)
-
-
-def check_matched(args: argparse.Namespace, job: Job) -> None:
-    """Refuse an architecture that cannot be matched; the configuration says so of the package's own families.
-
-    Raises:
-        SeqmatchError: its loss is no function of its parameters and of each image alone.
-    """
-    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("check"))
-    if averages_batches(network):
-        raise SeqmatchError(
-            f"architecture of family {args.architecture.family}: what is matched, and its experts, must have no layer "
-            "that averages over a minibatch or keeps running statistics (batch norm); use layer, group or instance norm"
-        )
+    sizes = activations(args.architecture, job.dataset.shape, job.dataset.classes)
+    return lambda images: best_gradients(args.compile, args.architecture.norm, sizes, images, job.device)

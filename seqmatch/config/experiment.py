@@ -19,8 +19,8 @@ from seqmatch.config.sections import (
     Name,
     Place,
     Section,
+    SeedNumber,
     Selection,
-    Whole,
 )
 from seqmatch.errors import allowed
 
@@ -46,6 +46,12 @@ def _known(name: str) -> str:
     if name not in METHODS:
         raise ValueError(f"unknown method; {allowed(name, METHODS)}")
     return name
+
+
+def _distinct(values: list[int]) -> list[int]:
+    if len(set(values)) < len(values):
+        raise ValueError("expected distinct numbers")
+    return values
 
 
 class Entry(Section):
@@ -97,7 +103,9 @@ class Config(Section):
         description="PyTorch's compiler for the inner loops: `auto` uses it where the work is long enough to repay "
         "compiling, and does without it where it fails",
     )
-    seeds: Annotated[list[Whole], Field(min_length=1)] = Field([0], description="distillation seeds")
+    seeds: Annotated[list[SeedNumber], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        [0], description="distillation seeds"
+    )
     datasets: dict[Name, Dataset] = Field(description="data sets by name")
     data: Data = Field(Data(), description="where their files come from")
     architectures: dict[Name, Architecture] = Field(description="architectures by name")

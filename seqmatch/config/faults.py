@@ -7,6 +7,10 @@ from pydantic import BaseModel
 
 from seqmatch.errors import allowed
 
+SECTION = "expected keys with values below it, or nothing at all"
+MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": "expected text; put it in quotes"}
+"""Where pydantic's words are not enough: a name such as 2024, no or null is text only in quotes."""
+
 
 def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
     """One line for each key at fault; what the branches of a union allow is joined.
@@ -25,8 +29,7 @@ def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
         else:
             value = repr(fault["input"])
             shown = value if len(value) <= 60 else value[:57] + "…"
-            section = fault["type"] in ("model_type", "dict_type")
-            message = "expected keys with values below it, or nothing at all" if section else fault["msg"]
+            message = MESSAGES.get(fault["type"], fault["msg"])
             lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
 
@@ -39,8 +42,12 @@ def _keys_of(fault: Any, raw: Any) -> list[str | int]:
     """The keys that lead to a fault in what was read, without pydantic's names for the branches of unions."""
     node, path = raw, []
     for part in fault["loc"]:
-        if (isinstance(node, dict) and part in node) or (isinstance(node, list) and isinstance(part, int)):
-            node = node[part]
+        if isinstance(node, dict):  # pydantic names a key that is neither text nor whole as text
+            found = [key for key in node if key == part or (not isinstance(key, str | int) and str(key) == part)]
+        else:
+            found = [part] if isinstance(node, list) and isinstance(part, int) else []
+        if found:
+            node = node[found[0]]
             path.append(part)
     return [*path, fault["loc"][-1]] if fault["type"] == "missing" else path
 
@@ -54,4 +61,4 @@ def _keys(annotation: Any, path: list[str | int]) -> list[str]:
             annotation = get_args(annotation)[-1]
         while get_origin(annotation) in (Annotated, types.UnionType):
             annotation = get_args(annotation)[0]
-    return list(annotation.model_fields)
+    return list(getattr(annotation, "model_fields", ()))

@@ -5,6 +5,7 @@ that sets a key decides it. A method takes from the general sections what it rea
 not read is an error.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,18 +13,20 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from seqmatch.config.catalog import NEED_PATH
+from seqmatch.config.catalog import LARGEST_WHITENED, NEED_PATH, SOURCES, WHITENING_BYTES, smallest_class, splits_of
 from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entry
 from seqmatch.config.faults import explain
 from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
 from seqmatch.config.sections import (
     WITH_FORMATION,
     Coreset,
+    Dataset,
     Evaluation,
     Matching,
     Section,
     SelectedBy,
 )
+from seqmatch.config.unread import refuse_unread, warnings
 from seqmatch.errors import SeqmatchError, allowed
 
 MATCHING_NORMS = ("instance", "none")
@@ -145,18 +148,8 @@ class Experiment:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """Keys of general sections that nothing reads, a line each."""
-        by_cell = [[run.declaration.reads for run in self._runs_of(cell)] for cell in self.config.cells]
-        places = [("matching", self.config.matching, [reads for cell in by_cell for reads in cell])]
-        places += [
-            (f"cells[{index}].matching", cell.matching, reads)
-            for index, (cell, reads) in enumerate(zip(self.config.cells, by_cell, strict=True))
-        ]
-        return [
-            f"{place}.{key}: no method of {'the experiment' if place == 'matching' else 'this cell'} reads it"
-            for place, section, reads in places
-            for key in sorted(section.model_fields_set - set().union(*reads))
-        ]
+        """Keys of general sections, and entries, that nothing reads, a line each."""
+        return warnings(self.config, [self._runs_of(cell) for cell in self.config.cells])
 
     def _runs_of(self, cell: Cell) -> list[Run]:
         return [self.runs[cell.dataset, method, str(cell.ipc)] for method in cell.methods]
@@ -172,6 +165,9 @@ def load(raw: dict[str, Any]) -> Experiment:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise SeqmatchError(explain(error.errors(), raw, Config)) from None
+    for section in ("datasets", "architectures", "experts"):
+        for name, entry in getattr(config, section).items():
+            refuse_unread(f"{section}.{name}", entry)
     _check_datasets(config)
     _check_architectures(config)
     _check_experts(config)
@@ -193,6 +189,7 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     declared = METHODS[backbone]
     _check_subsets(cell, method, entry, declared, key)
     evaluation = _evaluation(config, cell, entry, declared)
+    refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
     if whole and evaluation.learning_rate is None:
         raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
@@ -215,6 +212,7 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         seeds=(config.seeds[0],) if whole else tuple(config.seeds),
     )
     _check_stages(config, run, key)
+    _check_size(config, run, key)
     return run
 
 
@@ -277,6 +275,9 @@ def _stages(
         if unread:
             raise SeqmatchError(f"{place}.{unread[0]}: {method} does not read it; it reads {', '.join(declared.reads)}")
         stage = _layered(declared.section, general, own, declared.fixed)
+        refuse_unread(place, stage, own.keys() - {"formation"})
+        if "learner" in own:
+            refuse_unread(f"{place}.learner", stage.learner, own["learner"])
         changes = {"experts": _recipe(config, stage.experts, place), "formation": _formation(stage, own, place)}
         stages.append(stage.model_copy(update=changes))
     return tuple(stages)
@@ -325,6 +326,22 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
                 f"experts.{stage.experts}.epochs = {recipe.epochs}: {key} can match up to epoch {run.epochs(k)}; raise "
                 "it, or leave it out"
             )
+
+
+def _check_size(config: Config, run: Run, key: str) -> None:
+    """Whether each class has as many training images as the run starts from, where the source's size is known."""
+    dataset = config.datasets[run.dataset]
+    source = SOURCES.get(dataset.source)
+    if source is None or not run.stages:
+        return
+    held = run.stages[0].formation ** 2
+    most = smallest_class(source, splits_of(source, dataset.test_fraction, dataset.validation_fraction))
+    if run.ipc * held > most:
+        each = f", and each stored image starts from {held}" if held > 1 else ""
+        raise SeqmatchError(
+            f"{key}: ipc = {run.ipc}: the smallest class of {run.dataset} has {most} training images{each}; use "
+            f"at most ipc {most // held}"
+        )
 
 
 def _recipe(config: Config, name: str | None, key: str) -> str:
@@ -377,6 +394,29 @@ def _check_datasets(config: Config) -> None:
                 f"datasets.{name}.path = {dataset.path}: {dataset.source} takes none; folders that have its files go "
                 "into `data.mirrors`"
             )
+        _check_splits(name, dataset)
+        _check_whitening(name, dataset)
+
+
+def _check_splits(name: str, dataset: Dataset) -> None:
+    """Whether each class can stand in every split, where the source's size is known."""
+    source = SOURCES.get(dataset.source)
+    if source is None:
+        return
+    sizes = splits_of(source, dataset.test_fraction, dataset.validation_fraction)
+    held_out = {"validation_fraction": sizes.validation or source.classes, "test_fraction": sizes.test}
+    for key, count in held_out.items():
+        if count < source.classes:
+            fraction = getattr(dataset, key)
+            raise SeqmatchError(
+                f"datasets.{name}.{key} = {fraction}: holds out {count} images of {source.classes} classes; use a "
+                "larger share"
+            )
+    if sizes.train < source.classes or smallest_class(source, sizes) < 1:
+        raise SeqmatchError(
+            f"datasets.{name}.validation_fraction = {dataset.validation_fraction}: leaves {sizes.train} training "
+            f"images of {source.classes} classes; use smaller shares"
+        )
 
 
 def _check_architectures(config: Config) -> None:
@@ -388,6 +428,18 @@ def _check_architectures(config: Config) -> None:
                 value, what = getattr(architecture, key), f"{architecture.family} does not read it"
                 hint = "give it in `options`" if architecture.own else "set width, depth or norm"
                 raise SeqmatchError(f"architectures.{name}.{key} = {value}: {what}; {hint}")
+
+
+def _check_whitening(name: str, dataset: Dataset) -> None:
+    """Whether images can be whitened, where their size is known."""
+    channels, side, _ = SOURCES[dataset.source].shape if dataset.source in SOURCES else (dataset.channels, 0, 0)
+    numbers = channels * (dataset.image_size or side) ** 2
+    if dataset.normalization == "zca" and numbers > LARGEST_WHITENED:
+        raise SeqmatchError(
+            f"datasets.{name}.normalization = zca: images of {numbers:,} numbers would need "
+            f"{WHITENING_BYTES * numbers**2 / 1e9:.0f} GB of memory to be whitened, and no library works on such "
+            f"matrices; use `standardize`, or an image_size up to {math.isqrt(LARGEST_WHITENED // channels)}"
+        )
 
 
 def _check_experts(config: Config) -> None:
@@ -404,6 +456,10 @@ def _check_experts(config: Config) -> None:
 def _check_names(config: Config) -> None:
     for index, cell in enumerate(config.cells):
         _one_of(f"cells[{index}].dataset", cell.dataset, config.datasets)
+        if cell.ipc == "all" and cell.architectures:
+            raise SeqmatchError(
+                f"cells[{index}].architectures: `whole` is trained on the matched architecture alone; leave it out"
+            )
         for place, name in enumerate(cell.architectures or []):
             _one_of(f"cells[{index}].architectures[{place}]", name, config.architectures)
     for index, name in enumerate(config.cross_architecture.architectures):

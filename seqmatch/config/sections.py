@@ -17,9 +17,10 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
-from seqmatch.config.catalog import SOURCES
+from seqmatch.config.catalog import LARGEST_SIDE, SMALLEST_SIDE, SOURCES
 from seqmatch.errors import allowed
 
 NAME = r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
@@ -41,11 +42,16 @@ def _ascending(values: list[float]) -> list[float]:
 Name = Annotated[str, StringConstraints(max_length=100, pattern=f"^{NAME}$")]
 Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A folder or a URL: no control characters, which no honest path contains, and which garble commands and messages."""
-Count = Annotated[int, Field(strict=True, ge=1)]
-BatchSize = Annotated[int, Field(strict=True, ge=2)]
-Whole = Annotated[int, Field(strict=True, ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
+MOST = 10_000_000
+"""Of anything that is counted: far above what anyone asks for, far below what numbers of any kind hold."""
+LARGEST = 1e9
+"""Of rates and penalties likewise; the largest published learning rate is 1e5."""
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+BatchSize = Annotated[int, Field(strict=True, ge=2, le=MOST)]
+Updates = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+SeedNumber = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_no_bool)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_no_bool)]
 Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
 Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
@@ -92,6 +98,9 @@ Family = Annotated[
     WithJsonSchema({"anyOf": [{"enum": list(FAMILIES)}, {"type": "string", "pattern": f"^{OWN_FAMILY}$"}]}),
 ]
 
+WITHOUT_DEPTH = ("resnet18", "vgg11", "alexnet")
+"""Families of networks whose depth is their own."""
+
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
 """Sources whose published files are fetched."""
 
@@ -115,17 +124,25 @@ class Dataset(Section):
         description="folder of an `imagefolder` (`train/<class>/`, `test/<class>/`; or `<class>/` alone), or of "
         "ImageNet-1k (`train/<wnid>/`, `val/<wnid>/`) for its subsets; other sources need none",
     )
-    image_size: Annotated[int, Field(strict=True, ge=8, le=128)] | None = Field(
+    image_size: Annotated[int, Field(strict=True, ge=SMALLEST_SIDE, le=LARGEST_SIDE)] | None = Field(
         None,
-        description="pixels of a side: the short one is resized to it, the middle kept; by default images stay as they "
-        "are (ImageNet subsets: 128)",
+        description="pixels of a side, to which images are resized; by default they stay as they are (ImageNet "
+        "subsets: 128)",
     )
-    channels: Literal[1, 3] = Field(3, description="of an `imagefolder`: 3 for colour, 1 for grey")
+    fit: Literal["crop", "squash"] = Field(
+        "crop",
+        description="how images that are not square become so: `crop`, the short side is resized and the middle kept; "
+        "`squash`, the whole is resized to a square, as in MTT's code, to which published numbers of ImageNet subsets "
+        "belong (there without antialiasing)",
+    )
+    channels: Literal[1, 3] = Field(
+        3, description="of an `imagefolder`: 3 for colour, 1 for grey; other sources have their own"
+    )
     test_fraction: OpenFraction = Field(
         0.25,
         description="share of the images held out as test data, where the source has no test split",
     )
-    split_seed: Whole = Field(0, description="another number holds out other images")
+    split_seed: SeedNumber = Field(0, description="another number holds out other images")
     validation_fraction: Fraction = Field(
         0.1,
         description="share of the training images held out to choose snapshots; "
@@ -134,11 +151,24 @@ class Dataset(Section):
     normalization: Literal["standardize", "zca", "none"] = Field(
         "standardize", description="fitted on the training split, applied to every split"
     )
-    zca_regularization: Positive = Field(0.1, description="added to the eigenvalues before whitening")
+    zca_regularization: Annotated[float, Field(ge=1e-9, le=LARGEST), BeforeValidator(_no_bool)] = Field(
+        0.1, description="with `normalization: zca`: added to the eigenvalues before whitening"
+    )
     augmentation: list[Operation] = Field(
         ["color", "crop", "cutout", "flip", "scale", "rotate"],
         description="DSA operations, one drawn for each batch; [] for none; leave out `flip` for digits",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_the_source_has_anyway(cls, given: Any) -> Any:
+        """Its own size and channels are as if they were not given: they rerun nothing, and results stay comparable."""
+        name = given.get("source") if isinstance(given, dict) else None
+        if not isinstance(name, str) or name not in SOURCES:
+            return given
+        channels, side, _ = SOURCES[name].shape
+        own = {"image_size": side, "channels": channels}
+        return {key: value for key, value in given.items() if type(value) is not int or own.get(key) != value}
 
 
 class Architecture(Section):
@@ -148,9 +178,8 @@ class Architecture(Section):
         description="kind of network, or `module:Class` of your own (docs/guide/extend.md)",
     )
     options: Options = Field({}, description="what a class of your own is called with; others have none")
-    width: Count = Field(
+    width: Annotated[int, Field(strict=True, ge=1, le=4096)] = Field(
         128,
-        le=4096,
         description="channels of the first block (standard: ConvNet, AlexNet 128; ResNet18, VGG11 64)",
     )
     depth: Annotated[int, Field(strict=True, ge=1, le=7)] = Field(
@@ -276,7 +305,7 @@ class Matching(Stored):
     initial: Initial = Field(
         "random", description="which real images a subset starts from, the latter two in the features of an expert"
     )
-    iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
+    iterations: Updates = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
     momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization
+from seqmatch.errors import SeqmatchError
 from seqmatch.files.tensors import load_tensors, save_tensors
 
 SPLITS = ("train", "validation", "test")
@@ -69,3 +70,18 @@ def load(path: Path) -> Dataset:
         normalization=normalization.from_tensors(tensors),
         augmentation=tuple(header["augmentation"]),
     )
+
+
+def check_classes(dataset: Dataset, needed: int) -> None:
+    """Whether every class has the training images that the largest synthetic set starts from.
+
+    Raises:
+        SeqmatchError: names the smallest class, if it has fewer than `needed`.
+    """
+    counts = dataset.labels[dataset.splits["train"]].bincount(minlength=dataset.classes)
+    smallest = int(counts.argmin())
+    if counts[smallest] < needed:
+        raise SeqmatchError(
+            f"class {dataset.class_names[smallest]} has {counts[smallest]} training images, but a synthetic set of "
+            f"`cells` starts from {needed} of each class (ipc × formation²); lower `ipc`, or hold out fewer images"
+        )

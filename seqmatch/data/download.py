@@ -1,24 +1,28 @@
 """Fetching the published files of a source: checksums, mirrors, retries with growing pauses."""
 
+import errno
 import json
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pooch
 from requests import RequestException
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import digest, replacing
+from seqmatch.files.temporary import temporary_folder
 
 ATTEMPTS = 4
 """Of each URL, with pauses of 1, 2 and 3 seconds between them."""
 
 TIMEOUT = 30
 """Seconds without an answer."""
+
+OF_THIS_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+"""Errors of the system that no other place to fetch from helps against."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,15 @@ def check(listed: Path) -> None:
         raise SeqmatchError(f"{listed.with_name(damaged[0])}: damaged since it was fetched (checksum); {advice}")
 
 
+def unreadable(files: Sequence[PublishedFile], folder: Path, error: Exception) -> SeqmatchError:
+    """What to say where the content of fetched files cannot be read: to delete those alone that nobody published."""
+    others = [str(folder / file.name) for file in files if _md5(folder / file.name) != file.md5]
+    advice = f"not as published (checksum): delete {', '.join(others)} and fetch again, from another place than before"
+    if not others:
+        advice = "they are as published (checksum): keep them; is there enough memory, and are all packages installed?"
+    return SeqmatchError(f"{', '.join(file.name for file in files)} in {folder}: cannot be read ({error}); {advice}")
+
+
 def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
     target = folder / file.name
     if target.is_file() and _md5(target) == file.md5:
@@ -73,6 +86,8 @@ def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
         try:
             return _download(url, file, folder) if "://" in url else _copy(Path(url), file, target)
         except (RequestException, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in OF_THIS_MACHINE:
+                raise
             tried.append(f"  {url}: {' '.join(str(error).split())[:300]}")
     raise SeqmatchError(
         f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}, or name a "
@@ -82,8 +97,7 @@ def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
 
 def _download(url: str, file: PublishedFile, folder: Path) -> Path:
     """Retries on broken connections and on wrong checksums; what arrives lands in a folder of its own first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".arriving-") as arriving:
+    with temporary_folder(folder, "arriving") as arriving:
         downloads = pooch.create(
             path=arriving,
             base_url="",

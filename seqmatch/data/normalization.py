@@ -10,6 +10,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from seqmatch.config.catalog import WHITENING_BYTES
+from seqmatch.errors import SeqmatchError
+from seqmatch.runtime.budget import main_memory
+
 LEVELS = 256
 MIDDLE_LEVEL = 128
 CHUNK = 1024
@@ -126,7 +130,17 @@ def fit_whitening(images: Tensor, regularization: float, index: Tensor | None = 
         images: uint8, (N, C, H, W).
         regularization: r, added to the eigenvalues.
         index: int64, (n,).
+
+    Raises:
+        SeqmatchError: this machine has not the memory that it takes.
     """
+    numbers = images[0].numel()
+    needed, there = WHITENING_BYTES * numbers**2, main_memory()
+    if needed > there:
+        raise SeqmatchError(
+            f"normalization = zca: whitening images of {numbers:,} numbers takes {needed / 1e9:.1f} GB of memory, and "
+            f"{there / 1e9:.1f} GB can be used here; use `standardize`, a smaller image_size, or a larger machine"
+        )
     mean, covariance = _moments(_chunks(images.flatten(1), index))
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     matrix = (vectors * (eigenvalues.clamp_min(0) + regularization).rsqrt()) @ vectors.T

@@ -8,25 +8,28 @@ from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, ran_out_of_memory
 from seqmatch.seeds import Seed
+
+WHITENING_COPIES = 5
+"""Matrices of float64 with a row and a column for each number of an image that are there at once."""
 
 
 def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     """Split (stratified by class, unless the source has a test split of its own) and fit the normalisation.
 
     Raises:
-        SeqmatchError: a class has too few images to stand in every split.
+        SeqmatchError: a class has too few images to stand in every split; names it, and the key.
     """
     everything = torch.arange(len(raw.labels))
     if raw.test is None:
-        rest, test = _split(everything, raw.labels, settings.test_fraction, seed / "test")
+        rest, test = _split(everything, raw, "test_fraction", settings.test_fraction, seed / "test")
     else:
         rest, test = everything[~raw.test], everything[raw.test]
-    train, validation = _split(rest, raw.labels, settings.validation_fraction, seed / "validation")
+    train, validation = _split(rest, raw, "validation_fraction", settings.validation_fraction, seed / "validation")
     fitted = {
         "standardize": lambda: normalization.fit_standardization(raw.images, train),
-        "zca": lambda: normalization.fit_whitening(raw.images, settings.zca_regularization, train),
+        "zca": lambda: _whitening(raw.images, settings.zca_regularization, train),
         "none": lambda: normalization.identity(raw.images.shape[1]),
     }[settings.normalization]()
     return Dataset(
@@ -39,14 +42,37 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     )
 
 
-def _split(index: Tensor, labels: Tensor, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
-    """(kept, held out), both ascending, with every class in its proportion."""
+def _whitening(images: Tensor, regularization: float, train: Tensor) -> normalization.Whitening:
+    try:
+        return normalization.fit_whitening(images, regularization, train)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        numbers = images[0].numel()
+        gigabytes = WHITENING_COPIES * 8 * numbers**2 / 1e9
+        raise SeqmatchError(
+            f"normalization = zca: out of memory; whitening images of {numbers:,} numbers takes about {gigabytes:.0f} "
+            "GB; give the job more (mem_mb), set a smaller image_size, or normalization: standardize"
+        ) from None
+
+
+def _split(index: Tensor, raw: RawImages, key: str, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
+    """(kept, held out), both ascending, with every class in its proportion, and in each of them."""
     if fraction == 0:
         return index, index[:0]
+    labels = raw.labels[index]
     try:
-        kept, held_out = train_test_split(
-            index.numpy(), test_size=fraction, stratify=labels[index].numpy(), random_state=seed.integer()
-        )
-    except ValueError as error:
-        raise SeqmatchError(f"a fraction of {fraction} of {len(index)} images cannot be held out: {error}") from None
-    return torch.from_numpy(kept).sort().values, torch.from_numpy(held_out).sort().values
+        parts = train_test_split(index, test_size=fraction, stratify=labels, random_state=seed.integer())
+        counts = torch.stack([raw.labels[part].bincount(minlength=len(raw.class_names)) for part in parts])
+        if not counts.all():
+            raise ValueError
+    except ValueError:
+        counts = labels.bincount(minlength=len(raw.class_names))
+        smallest = int(counts.argmin())
+        raise SeqmatchError(
+            f"{key} = {fraction}: of {len(index)} images not every class can keep one and have one held out; the "
+            f"smallest of {len(counts)} classes is {raw.class_names[smallest]}, with {counts[smallest]}; give it more "
+            f"images, or change `{key}`"
+        ) from None
+    kept, held_out = (part.sort().values for part in parts)
+    return kept, held_out

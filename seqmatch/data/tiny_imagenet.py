@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from seqmatch.data.download import PublishedFile
-from seqmatch.data.images import RawImages, read_images
+from seqmatch.data.download import PublishedFile, unreadable
+from seqmatch.data.images import RawImages, Shape, read_images
 from seqmatch.errors import SeqmatchError
 
 FILE = PublishedFile(
@@ -26,13 +26,14 @@ def read_tiny_imagenet(folder: Path) -> RawImages:
 
     Raises:
         SeqmatchError: the zip file is damaged, or not Tiny ImageNet's.
+        OSError: it may not be read.
     """
     archive = folder / FILE.name
     try:
         with zipfile.ZipFile(archive) as opened:
             return _read(opened, str(archive))
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, IndexError) as error:
-        raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, IndexError) as error:
+        raise unreadable([FILE], folder, error) from None
     except KeyError as error:
         raise SeqmatchError(f"{archive}: not the archive of Tiny ImageNet: {error.args[0]}") from None
 
@@ -51,12 +52,15 @@ def _read(opened: zipfile.ZipFile, archive: str) -> RawImages:
     held_out = [line.split("\t")[:2] for line in annotations]
     labels = [label_of[name.split("/")[2]] for name in train] + [label_of[wnid] for _, wnid in held_out]
     names = train + [f"{ROOT}/val/images/{file}" for file, _ in held_out]
-    images = read_images(names, lambda name: io.BytesIO(_bytes(opened, name, archive)), 3, None, "Tiny ImageNet")
+    images, changed = read_images(
+        names, lambda name: io.BytesIO(_bytes(opened, name, archive)), Shape(channels=3), "Tiny ImageNet"
+    )
     return RawImages(
         images=images,
         labels=torch.tensor(labels),
         class_names=tuple(words[wnid].split(",")[0] for wnid in wnids),
         test=torch.arange(len(names)) >= len(train),
+        notes=tuple(changed),
     )
 
 

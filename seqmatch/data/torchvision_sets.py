@@ -7,16 +7,16 @@ own checksums fit.
 
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
 from seqmatch.data.archives import unpack_gzip, unpack_tar
-from seqmatch.data.download import PublishedFile
+from seqmatch.data.download import PublishedFile, unreadable
 from seqmatch.data.images import RawImages
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import ran_out_of_memory
+from seqmatch.files.temporary import temporary_folder
 
 NAMES = {
     "mnist": "MNIST",
@@ -43,15 +43,16 @@ def read_torchvision(source: str, folder: Path) -> RawImages:
 
     Raises:
         SeqmatchError: a file is damaged or another one than is published.
+        OSError: it may not be read, or not be unpacked here.
     """
-    with TemporaryDirectory(dir=folder, prefix=".unpacked-") as temporary:
-        root = _unpacked(source, folder, Path(temporary))
+    with temporary_folder(folder, "unpacked") as temporary:
+        root = _unpacked(source, folder, temporary)
         try:
             train, test = (_split(source, root, train) for train in (True, False))
         except (RuntimeError, ValueError, OSError, LookupError, EOFError, AssertionError, TypeError) as error:
-            raise SeqmatchError(
-                f"{folder}: not the published files of {source}, or damaged ({error}); delete them and fetch them again"
-            ) from None
+            if ran_out_of_memory(error) or getattr(error, "errno", None) is not None:  # not of the content
+                raise
+            raise unreadable(published_files(source), folder, error) from None
     (images, labels, names), (test_images, test_labels, _) = train, test
     return RawImages(
         images=torch.cat([images, test_images]),

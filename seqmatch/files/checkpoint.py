@@ -1,13 +1,15 @@
 """Checkpoints of long work: kept outside Snakemake's outputs, found again by what the work is.
 
-A process that is asked to end (SIGTERM, Ctrl-C) saves at once; one that is killed loses two minutes at most.
+A process that is asked to end (SIGTERM, Ctrl-C, a closed terminal) saves at once; one that is killed loses two minutes
+at most. What is finished is kept instead of the states, until it is accepted (`files/finished.py`).
 """
 
 import hashlib
 import json
+import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -15,6 +17,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files import finished
+from seqmatch.files.temporary import remove_left
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.runtime import interruption
 
@@ -39,6 +43,8 @@ def fingerprint(header: dict[str, Any], code: str) -> str:
 class Checkpoint:
     """The newest two states of one piece of work; as a context manager, saves the newest when work ends early.
 
+    It saves those of its parts too.
+
     The fingerprint is the file's name: work with other parameters, inputs or code neither finds nor overwrites it.
 
     Args:
@@ -53,23 +59,38 @@ class Checkpoint:
         self._saved = self._copied = time.monotonic()
         self._cost = 0.0
         self._newest: State | None = None
+        self._on_disk = False
+        """Whether the newest is saved."""
+        self._parts: list[Checkpoint] = []
 
     def part(self, name: str) -> "Checkpoint":
         """A checkpoint of its own for a part of the same work."""
-        return Checkpoint(self.path.parent, f"{self.path.stem}-{name}", self._seconds_between)
+        part = Checkpoint(self.path.parent, f"{self.path.stem}-{name}", self._seconds_between)
+        self._parts.append(part)
+        return part
 
     def foreign(self) -> list[Path]:
-        """Checkpoints beside this one that are of other parameters, inputs or code."""
-        return sorted(path for path in self.path.parent.glob("*.safetensors") if not self._is_own(path))
+        """States beside this one that are of other parameters, inputs or code."""
+        beside = set(self.path.parent.glob("*.safetensors")) - set(self.path.parent.glob(finished.KEPT))
+        return sorted(path for path in beside if not self._is_own(path))
 
     def load(self) -> dict[str, Tensor] | None:
-        """The last state saved, None if there is none; a damaged file is reported, and the one before it is taken."""
+        """The last state saved, None if there is none; a damaged file is reported, and the one before it is taken.
+
+        Raises:
+            SeqmatchError: a state is there and cannot be read, for now or for this user.
+        """
         for path in (self.path, self._previous):
             if path.exists():
                 try:
                     tensors = load_tensors(path)[0]
                 except SeqmatchError as error:
                     _tell(f"warning: checkpoint not used: {error}")
+                except OSError as error:
+                    raise SeqmatchError(
+                        f"{path}: this saved state cannot be read ({error.strerror or error}) and is left as it is; "
+                        "run again when it can be read, or delete it to begin anew"
+                    ) from None
                 else:
                     _tell(f"resumed from {path}")
                     return tensors
@@ -86,7 +107,7 @@ class Checkpoint:
         pause = max(self._seconds_between, self._cost / LARGEST_SHARE) if self._seconds_between else 0
         due = now - self._saved >= pause
         if due or self._newest is None or now - self._copied >= SECONDS_BETWEEN_COPIES:
-            self._newest, self._copied = copy(), now
+            self._newest, self._copied, self._on_disk = copy(), now, False
         if due:
             self._save()
 
@@ -96,18 +117,37 @@ class Checkpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and self._newest is not None:
-            self._save()
-            _tell(f"state saved in {self.path}")
+        if kind is not None:
+            for checkpoint in (self, *self._parts):
+                checkpoint._end()
 
-    def remove(self) -> None:
-        """The work is done: delete its states, those of its parts too."""
-        for path in [path for path in self.path.parent.glob("*") if self._is_own(path)]:
-            path.unlink(missing_ok=True)
+    def finished(self, outputs: Sequence[Path]) -> bool:
+        """Whether the work was finished before; outputs that are gone are put back."""
+        remove_left(self.path.parent)
+        return finished.restore(outputs, self.path.parent, self.path.stem)
+
+    def finish(self, outputs: Sequence[Path]) -> None:
+        """The work is done: keep its outputs until they are accepted, and delete its states, those of its parts too."""
+        if not finished.keep(outputs, self.path.parent, self.path.stem):
+            return
+        kept = set(self.path.parent.glob(finished.KEPT))
+        for path in {path for path in self.path.parent.glob("*") if self._is_own(path)} - kept:
+            try:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            except OSError as error:
+                _tell(f"warning: not deleted: {error}")
 
     def _is_own(self, path: Path) -> bool:
-        """Also of what a process that was killed half wrote, in a hidden file."""
+        """Also of what a process that was killed half wrote, in a hidden folder."""
         return path.name.removeprefix(".").startswith((f"{self.path.stem}.", f"{self.path.stem}-"))
+
+    def _end(self) -> None:
+        """Save the newest state, and say so, once."""
+        if self._newest is not None and not self._on_disk:
+            self._save()
+        if self._newest is not None and self._on_disk:
+            _tell(f"state saved in {self.path}")
+        self._newest = None
 
     def _save(self) -> None:
         """Replace the last state but one, atomically; where that fails the work goes on."""
@@ -116,6 +156,7 @@ class Checkpoint:
             if self.path.exists():
                 self.path.replace(self._previous)
             save_tensors(self.path, self._newest.tensors(), {"checkpoint": self.path.stem})
+            self._on_disk = True
         except (SeqmatchError, OSError) as error:
             _tell(f"warning: no checkpoint was saved: {error}")
         self._saved = time.monotonic()

@@ -5,14 +5,12 @@ table is plain CSV with its provenance in a JSON file of the same name beside it
 open it. Readers compare the checksum, so that damage is an error and never a number.
 """
 
-import glob
 import hashlib
-import io
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files import csv_text
+from seqmatch.files.temporary import temporary_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +56,10 @@ def digest(path: Path) -> str:
 
     Raises:
         SeqmatchError: it is missing.
+        OSError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with _named(path), path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise SeqmatchError(f"{path}: there is no such file") from None
@@ -107,15 +108,19 @@ def open_tensors(path: Path, framework: str = "pt", needed: Iterable[str] = ()) 
 
     Raises:
         SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
+        OSError: it cannot be read.
     """
     try:
-        _, found, computed = _checksum(path)
-        if found != computed:
-            raise ValueError("its checksum does not fit")
-        opened = safetensors.safe_open(path, framework=framework)
+        with _named(path):
+            _, found, computed = _checksum(path)
+            if found != computed:
+                raise ValueError("its checksum does not fit")
+            opened = safetensors.safe_open(path, framework=framework)
     except FileNotFoundError:
+        if path.exists():  # safetensors says so, whatever the system said
+            raise OSError(f"{path}: cannot be opened; too many files may be open") from None
         raise SeqmatchError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+    except (ValueError, safetensors.SafetensorError) as error:
         raise SeqmatchError(
             f"{path}: damaged, or not a tensor file that seqmatch wrote ({error}); "
             "if the workflow made it, delete it and run again"
@@ -155,48 +160,80 @@ def load_arrays(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, "np.n
 
 
 def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> None:
-    """Write a table as CSV and its header as JSON beside it (the same name, ending in .json)."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    header = header | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
-    save_text(path.with_suffix(".json"), json.dumps(header, indent=2, sort_keys=True) + "\n")
-    save_text(path, text)
+    """Write a table as CSV and its header as JSON beside it (the same name, ending in .json).
+
+    A process that is killed as it writes leaves a table that can be read, the old one or the new one: while the two
+    files are replaced one after the other, the new header fits the old table too.
+    """
+    check_replaceable(path)
+    text, beside, replaced = csv_text.to_csv(table), path.with_suffix(".json"), {}
+    header = header | {
+        "checksum": hashlib.sha256(text.encode()).hexdigest(),
+        "text": csv_text.text_columns(table),
+    }
+    with suppress(OSError, SeqmatchError):
+        load_table(path)
+        replaced = {"replaces": digest(path)}
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        _save_json(beside, header | replaced)
+    if replaced:
+        _save_json(beside, header)
 
 
 def load_table(path: Path) -> "pd.DataFrame":
-    """Read a table that `save_table` wrote; the column `ipc`, if there is one, as text.
+    """Read a table that `save_table` wrote; what was text, such as a name "2024" or "nan", is text again.
 
     Raises:
         SeqmatchError: it is missing, or is not what was written.
+        OSError: it cannot be read.
     """
-    import pandas as pd
-
     beside = path.with_suffix(".json")
     try:
-        content, header = path.read_bytes(), json.loads(beside.read_bytes())
+        with _named(path):
+            content, header = path.read_bytes(), json.loads(beside.read_bytes())
     except FileNotFoundError as error:
         also = f"; {path} needs the .json that was written beside it" if error.filename == str(beside) else ""
         raise SeqmatchError(f"{error.filename}: there is no such file{also}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SeqmatchError(f"{beside}: damaged ({error}); delete it and {path} and run again") from None
-    if not isinstance(header, dict) or header.get("checksum") != hashlib.sha256(content).hexdigest():
+    fitting = [header.get(name) for name in ("checksum", "replaces")] if isinstance(header, dict) else []
+    if hashlib.sha256(content).hexdigest() not in fitting:
         raise SeqmatchError(
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
-    return pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
+    try:
+        return csv_text.from_csv(content, header.get("text", ["ipc"]))  # earlier versions named no columns
+    except (ValueError, TypeError) as error:
+        raise SeqmatchError(f"{path}: not a table that seqmatch wrote ({error})") from None
 
 
 def save_text(path: Path, text: str) -> None:
     """Write a text file, atomically."""
+    save_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def save_bytes(path: Path, content: bytes) -> None:
+    """Write a file, atomically."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
+
+
+def _save_json(path: Path, content: dict[str, Any]) -> None:
+    save_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name once it is complete and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    """A temporary path that takes the name `path` once it is complete and on the disk.
+
+    Raises:
+        SeqmatchError: at `path` is something else than a file.
+        OSError: the file cannot be written; it is named, and what was there before is still there.
+    """
+    check_replaceable(path)
+    with _named(path), temporary_folder(path.parent, path.name) as folder:
+        temporary = folder / path.name
         temporary.touch()
         permissions = temporary.stat().st_mode  # as the umask has it; a library that writes may set its own
         yield temporary
@@ -204,10 +241,37 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # by processes that were killed as they wrote
-            left.unlink(missing_ok=True)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Whether a file may be written at `path`: over another one, or where nothing is.
+
+    Raises:
+        SeqmatchError: it is a folder, a device or a pipe, which would be destroyed.
+    """
+    if path.exists() and not path.is_file():
+        raise SeqmatchError(f"{path}: is a folder, a device or a pipe, and is left alone; name a file to write")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """System errors within name `path` where they name no file, or a temporary one for it.
+
+    Raises:
+        OSError: also instead of safetensors' error about one.
+    """
+    try:
+        yield
+    except safetensors.SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+    except OSError as error:
+        ours = error.filename is None or str(error.filename).startswith(str(path.with_name(f".{path.name}.")))
+        if not ours or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _version(package: str) -> str:

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import header_of, open_tensors, replacing, seal
 
 
@@ -16,14 +14,12 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
     """Write named tensors and a JSON header, atomically.
 
     Raises:
-        SeqmatchError, OSError: the file cannot be written; what was there before is still there.
+        SeqmatchError: at `path` is something else than a file.
+        OSError: the file cannot be written; what was there before is still there.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        try:
-            seal(header, lambda text: save_file(contiguous, temporary, metadata={"seqmatch": text}), temporary)
-        except SafetensorError as error:
-            raise SeqmatchError(f"{path}: cannot be written: {error}") from None
+        seal(header, lambda text: save_file(contiguous, temporary, metadata={"seqmatch": text}), temporary)
 
 
 def load_tensors(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:

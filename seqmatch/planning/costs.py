@@ -11,7 +11,7 @@ from typing import Any
 
 from seqmatch import config
 from seqmatch.config import Experiment, Run
-from seqmatch.config.catalog import Source
+from seqmatch.config.catalog import splits_of
 from seqmatch.config.methods import Images
 from seqmatch.planning.sizes import pixels_of, size_of
 from seqmatch.synthetic.division import subset_sizes
@@ -63,6 +63,7 @@ class Data:
 
     train: int
     """Images of the training split."""
+    validation: int
     tested: int
     classes: int
     pixels: int
@@ -97,9 +98,9 @@ class Scale:
         section = self.experiment.config.datasets[dataset]
         size = size_of(section)
         channels, height, width = size.shape
-        return Data(
-            _training_images(section, size), size.test, max(size.classes, 2), channels * height * width, size.shape
-        )
+        splits = splits_of(size, section.test_fraction, section.validation_fraction)
+        pixels = channels * height * width
+        return Data(splits.train, splits.validation, splits.test, max(size.classes, 2), pixels, size.shape)
 
     def _work(self, measure: Measure, dataset: str, network: str) -> Work:
         data = self.data(dataset)
@@ -137,14 +138,14 @@ def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
         passes = run.objective.cost(stage, Images(data.classes, data.train, new, union))
         one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
         operations = stage.iterations * one
-    return Cost(operations, _snapshots(stage) * _stored(stage, data, new))
+    return Cost(operations, snapshots(stage) * _stored(stage, data, new))
 
 
 def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
     stage, data, seen = run.stages[k - 1], scale.data(run.dataset), scale.seen(run)
     scored = "validation" in run.selections or "test" in run.selections
-    trained = run.evaluation.epochs * (sum(seen[: k - 1]) + _snapshots(stage) * seen[k - 1]) * scored
+    trained = run.evaluation.epochs * (sum(seen[: k - 1]) + snapshots(stage) * seen[k - 1]) * scored
     operations = (
         scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.architecture).training
     )
@@ -188,7 +189,8 @@ def _new_and_union(scale: Scale, run: Run, k: int) -> tuple[int, int]:
     return seen[k] - seen[k - 1], seen[k]
 
 
-def _snapshots(stage: config.Matching | config.Coreset) -> int:
+def snapshots(stage: config.Matching | config.Coreset) -> int:
+    """How many copies of a subset are kept, the initial one too."""
     return 1 + min(stage.snapshots, stage.iterations)
 
 
@@ -205,8 +207,3 @@ def _trajectories(scale: Scale, dataset: str, recipe: str, epochs: int, through:
     width = NUMBER // 2 if section.storage == "float16" else NUMBER
     disk = section.networks_per_shard * (epochs + 1) * work.parameters * width
     return Cost(section.networks_per_shard * images_seen * work.training, disk)
-
-
-def _training_images(section: config.Dataset, size: Source) -> int:
-    kept = size.train if size.test else size.train * (1 - section.test_fraction)
-    return round(kept * (1 - section.validation_fraction))

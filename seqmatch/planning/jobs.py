@@ -4,19 +4,24 @@ A rule is declared here with the files that it makes, its jobs, what one costs, 
 done stands in workflow/rules. The log and the benchmark file of a job are named like the first file that it makes.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import attrgetter
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seqmatch.config import Experiment, Run
 from seqmatch.config.sections import DOWNLOADED
+from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, costs
 from seqmatch.planning.costs import Cost, Scale
 
 Wildcards = dict[str, Any]
+
+MOST_JOBS = 50_000
+"""Of a rule: more take Snakemake hours to plan. The paper's experiments have 1,300 altogether."""
 
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 FIGURES = "results/figures/{dataset}"
@@ -70,7 +75,11 @@ class Plan:
 
     @cached_property
     def by_rule(self) -> dict[str, list[Job]]:
-        """The jobs of each rule, in the order of the work."""
+        """The jobs of each rule, in the order of the work.
+
+        Raises:
+            SeqmatchError: a rule has too many.
+        """
         return {name: _distinct(name, rule.jobs(self.experiment)) for name, rule in RULES.items()}
 
     @property
@@ -103,7 +112,15 @@ class Plan:
 
 
 def _distinct(rule: str, wildcards: Iterator[Wildcards]) -> list[Job]:
-    return list({tuple(values.values()): Job(rule, values) for values in wildcards}.values())
+    jobs: dict[tuple[Any, ...], Job] = {}
+    for values in wildcards:
+        jobs.setdefault(tuple(values.values()), Job(rule, values))
+        if len(jobs) > MOST_JOBS:
+            raise SeqmatchError(
+                f"more than {MOST_JOBS:,} jobs {rule}; lower experts.*.shards (experts.*.networks_per_shard puts more "
+                "into each), or the number of seeds, stages or cells"
+            )
+    return list(jobs.values())
 
 
 def _sources(experiment: Experiment) -> Iterator[Wildcards]:
@@ -243,3 +260,23 @@ RULES = {
 
 TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "table4", "published", "overview")
 """Rules whose files are targets, besides figures."""
+
+
+def replaced(jobs: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """A line that says which finished results jobs will make anew, of those that take time; empty if none.
+
+    Args:
+        jobs: rules, and the files that their jobs will make.
+    """
+    counts = Counter(
+        rule
+        for rule, files in jobs
+        if (rule == "prepare_dataset" or RULES[rule].trains) and all(Path(file).exists() for file in files)
+    )
+    if not counts:
+        return ""
+    found = ", ".join(f"{counts[rule]} of {rule}" for rule in RULES if rule in counts)
+    return (
+        f"finished results are made anew, since settings, code or inputs have changed: {found}. To keep both, stop "
+        "now and give the variant a name of its own, or another folder (--directory): docs/guide/experiments.md"
+    )

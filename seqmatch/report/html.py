@@ -5,6 +5,7 @@ from html import escape
 
 import pandas as pd
 
+from seqmatch.errors import printable
 from seqmatch.report.tables.text import BOLD, Sheet
 
 PAGE = """<!DOCTYPE html>
@@ -63,32 +64,37 @@ for (const table of document.querySelectorAll("table")) {{
 
 def page(title: str, parts: Sequence[str]) -> str:
     """A page of HTML parts below its title."""
-    return PAGE.format(title=escape(title), body="\n".join(parts))
+    return PAGE.format(title=_text(title), body="\n".join(parts))
 
 
 def table(frame: pd.DataFrame) -> str:
     """A table that a click on a head sorts by its column; numbers to two decimals, missing ones empty and last."""
     shown = frame.astype(object).where(frame.notna(), "")  # (na_rep does not reach every type's missing values)
+    shown = shown.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
     text = shown.to_html(index=False, float_format="{:.2f}".format, border=0, escape=True)
     emphasized = BOLD.sub(r"<strong>\1</strong>", text)
     return f'<div class="wide">{emphasized}</div>'
 
 
 def section(title: str, *parts: str) -> str:
-    return "\n".join([f"<h2>{escape(title)}</h2>", *parts])
+    return "\n".join([f"<h2>{_text(title)}</h2>", *parts])
 
 
 def paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{_text(text)}</p>"
 
 
 def listing(entries: dict[str, str]) -> str:
     """Terms and what they are."""
-    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(text)}</dd>' for term, text in entries.items())}</dl>"
+    return f"<dl>{''.join(f'<dt>{_text(term)}</dt><dd>{_text(text)}</dd>' for term, text in entries.items())}</dl>"
 
 
 def literal(text: str) -> str:
     return f"<pre>{escape(text)}</pre>"
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))
 
 
 def sheet(shown: Sheet) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from seqmatch.errors import SeqmatchError
 
 PUBLISHED_COLUMNS = ["table", "method", "dataset", "ipc", "network", "accuracy_mean", "accuracy_std", "source"]
+TEXT = ["method", "dataset", "ipc", "network", "source"]
 OTHER_ARCHITECTURES = 2
 """The table of the paper whose numbers are not of the network that was matched."""
 
@@ -34,7 +35,7 @@ def read_published(path: Path) -> pd.DataFrame:
         SeqmatchError: it is missing, or not such a list.
     """
     try:
-        found = pd.read_csv(path, dtype={"ipc": str})
+        found = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise SeqmatchError(f"{path}: cannot be read as a list of published numbers: {error}") from None
     missing = [column for column in PUBLISHED_COLUMNS if column not in found]

@@ -4,8 +4,11 @@ Those of the CPU were measured on two cores of an AMD EPYC (docs/performance.md)
 measured on one. No constant depends on a clock, so that a resumed run makes the same choices.
 """
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -89,6 +92,18 @@ def budget_of(device: torch.device) -> Budget:
             "for another type of device add its constants to seqmatch/runtime/budget.py"
         )
     return BUDGETS[device.type]
+
+
+def main_memory() -> int:
+    """Bytes of main memory that this process may use at most: the machine's, or what its control group allows."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):
+        own = Path("/proc/self/cgroup").read_text("utf-8", "replace").splitlines()[-1].split(":", 2)[2].lstrip("/")
+        for folder in (group / own, *(group / own).parents):
+            with suppress(OSError, ValueError):  # `max` is no number
+                memory = min(memory, int((folder / "memory.max").read_text()))
+    return memory
 
 
 def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:

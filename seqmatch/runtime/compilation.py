@@ -43,6 +43,12 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
             return chosen(*arguments)
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes beside a single job
         torch.compiler.config.recompile_limit = SHAPES
+        print(
+            "compiling the inner loop (once per job, about a minute, less if it was compiled before; `compile: never` "
+            "skips it)",
+            file=sys.stderr,
+            flush=True,
+        )
         compiled = torch.compile(function, dynamic=False, fullgraph=True)
         try:
             result = compiled(*arguments)

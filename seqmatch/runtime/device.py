@@ -30,11 +30,11 @@ def prepare(gpus: int, threads: int) -> torch.device:
     """The device for a process that was given `gpus` GPUs and `threads` CPU threads; its memory allocator is tuned.
 
     Convolutions choose deterministic algorithms, so that a run can be repeated, and compute in full single precision.
-    A GPU is this process's alone among those of this project, until it ends; in a SLURM job it is the one that SLURM
-    gave.
+    A GPU is this process's alone among those of this project, until it ends. The only one of a SLURM job is taken as it
+    is: it was given to this job.
 
     Raises:
-        SeqmatchError: a GPU is demanded and PyTorch sees none.
+        SeqmatchError: a GPU is demanded and PyTorch sees none, or GPUs cannot be claimed.
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
@@ -48,8 +48,14 @@ def prepare(gpus: int, threads: int) -> torch.device:
             "a GPU is demanded (device: cuda, or --gpu 1) but PyTorch sees none; "
             "check the driver with nvidia-smi, or set device: cpu"
         )
-    if "SLURM_JOB_ID" in os.environ:
+    count = torch.cuda.device_count()
+    if "SLURM_JOB_ID" in os.environ and count == 1:
         return torch.device("cuda")
-    index = gpu_lock.claim(gpu_lock.visible(torch.cuda.device_count()))
+    index = gpu_lock.claim([_uuid(index) for index in range(count)])
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
+
+
+def _uuid(index: int) -> str:
+    """What a GPU is called whichever way a process sees it; its number where PyTorch does not know."""
+    return str(getattr(torch.cuda.get_device_properties(index), "uuid", index))

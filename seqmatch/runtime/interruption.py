@@ -1,4 +1,6 @@
-"""A request to end, by SIGTERM or Ctrl-C, as an exception: what is under way can save itself.
+"""A request to end, as an exception: what is under way can save itself.
+
+It comes by SIGTERM, Ctrl-C, or a terminal that is closed (SIGHUP).
 
 The exception is raised at once, wherever the main thread is. Where a library swallows it (in a callback from C),
 the next `check` raises it again.
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 _received: list[int] = []
 

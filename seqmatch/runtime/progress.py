@@ -1,10 +1,15 @@
-"""Progress of long work: a bar on a terminal; in a log one line now and then, also while a single step takes long."""
+"""Progress of long work: a bar on a terminal; in a log one line now and then, also while a single step takes long.
+
+All of it is best effort: a full disk, a closed terminal or a lack of threads end no work.
+"""
 
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -12,16 +17,48 @@ SECONDS_BETWEEN_LINES = 15.0
 SECONDS_OF_SILENCE = 60.0
 
 
+class BestEffort:
+    """A stream for messages: what cannot be written is lost.
+
+    Args:
+        stream: None where the process was started without one.
+    """
+
+    def __init__(self, stream: TextIO | None):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            with suppress(OSError, ValueError):  # the latter where it is closed
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            with suppress(OSError, ValueError):
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        with suppress(OSError, ValueError):
+            return self._stream is not None and self._stream.isatty()
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Progress(tqdm):
     """tqdm that shows the peak memory, and writes whole lines when its output is not a terminal."""
 
     def __init__(self, iterable: Iterable | None = None, **options):
-        self.on_terminal = sys.stderr.isatty()
+        stream = BestEffort(sys.stderr)
+        self.on_terminal = stream.isatty()
         self._ended, self._written, self._begun = Event(), Event(), False
         pace = {} if self.on_terminal else {"mininterval": SECONDS_BETWEEN_LINES, "miniters": 1, "ascii": True}
-        super().__init__(iterable, file=sys.stderr, dynamic_ncols=self.on_terminal, **pace, **options)
+        super().__init__(iterable, file=stream, dynamic_ncols=self.on_terminal, **pace, **options)
         if not self.on_terminal:
-            Thread(target=self._break_silence, daemon=True).start()
+            with suppress(RuntimeError):  # no thread can be started: there will be silence
+                Thread(target=self._break_silence, daemon=True).start()
 
     def update(self, n: float = 1) -> bool | None:
         """In a log the first step that is done is shown at once: the work goes on, and can be saved."""
@@ -70,9 +107,9 @@ def peak_bytes() -> int | None:
 
     From Linux's own count where there is one: that of `getrusage` begins with the memory of the parent process.
     """
-    status = Path("/proc/self/status")
-    if counted := re.search(r"VmHWM:\s+(\d+) kB", status.read_text() if status.exists() else ""):
-        return int(counted[1]) * 1024
+    with suppress(OSError):  # another system, or too many open files
+        if counted := re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8", "replace")):
+            return int(counted[1]) * 1024
     try:
         import resource
     except ImportError:  # not a Unix

@@ -2,12 +2,17 @@ import copy
 import json
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 from helpers.tiny import ROOT
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from seqmatch import config
+from seqmatch.config.catalog import NEED_PATH, SOURCES, smallest_class, splits_of
 from seqmatch.errors import SeqmatchError
+from seqmatch.planning.contents import published_data
 
 PIXELS = {"parameterisation": "pixels"}
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -94,6 +99,35 @@ FAULTS = [
     ({"datasets__a\nb": {"source": "digits"}}, "datasets.'a\\nb'"),
     ({"datasets__digits__path": "a\0b"}, "datasets.digits.path = 'a\\x00b'", "pattern"),
     ({"data": {"mirrors": {"mnist": ["a\nb"]}}}, "data.mirrors.mnist[0] = 'a\\nb'", "pattern"),
+    ({"seeds": [0, 1, 0]}, "seeds = [0, 1, 0]", "distinct"),
+    ({"seeds": [2**32]}, "seeds[0] = 4294967296", "less than"),
+    ({"evaluation__batch_size": 2**63}, "evaluation.batch_size = 9223372036854775808", "10000000"),
+    ({"matching__lr_images": 1e308}, "matching.lr_images = 1e+308", "less than or equal to 1000000000"),
+    ({"datasets__digits__normalization": "zca", "datasets__digits__zca_regularization": 1e-300}, "0.000000001"),
+    ({"datasets__digits": {"source": "mnist", "test_fraction": 0.2}}, "test_fraction = 0.2: a source without a test"),
+    ({"datasets__digits": {"source": "mnist", "validation_fraction": 0, "split_seed": 1}}, "digits.split_seed = 1"),
+    ({"datasets__digits__channels": 3}, "datasets.digits.channels = 3: an imagefolder alone reads it; leave it out"),
+    ({"datasets__digits__zca_regularization": 0.1}, "digits.zca_regularization = 0.1: `normalization: zca` alone"),
+    ({"datasets__digits__validation_fraction": 0.005}, "validation_fraction = 0.005: holds out 7 images of 10 classes"),
+    ({"datasets__digits__test_fraction": 0.005}, "digits.test_fraction = 0.005: holds out 9 images of 10 classes"),
+    ({"datasets__digits__validation_fraction": 0.995}, "leaves 6 training images of 10 classes"),
+    ({"architectures__vgg11__depth": 3}, "architectures.vgg11.depth = 3: a convnet alone reads it"),
+    ({"experts__convnet__gsam_alpha": 0.3}, "experts.convnet.gsam_alpha = 0.3: a recipe with `rho` alone reads it"),
+    ({"experts__convnet__decay_factor": 0.3}, "experts.convnet.decay_factor = 0.3: training with `decay_at` alone"),
+    ({"cells__1__methods": {"mtt": {"stages": [{"momentum": 0.9}]}}}, "momentum = 0.9: `optimizer: sgd` alone"),
+    ({"cells__1__methods": {"dc": {"stages": [{"learner": {"decay_factor": 0.1}}]}}}, "stages[0].learner.decay_factor"),
+    (
+        {"cells__1__methods": {"mtt": {"evaluation": {"decay_at": [], "decay_factor": 0.1}}}},
+        "methods.mtt.evaluation.decay_factor = 0.1: training with `decay_at` alone reads it",
+    ),
+    (
+        {"datasets__digits": {"source": "imagenette", "path": "x", "normalization": "zca"}},
+        "datasets.digits.normalization = zca: images of 49,152 numbers would need 97 GB",
+        "an image_size up to 104",
+    ),
+    ({"cells__0__architectures": ["vgg11"]}, "cells[0].architectures: `whole` is trained on the matched architecture"),
+    ({"cells__1__ipc": 119}, "methods.random: ipc = 119: the smallest class of digits has 118 training images"),
+    ({"cells__1__ipc": 60, "cells__1__methods": {"idc": None}}, "each stored image starts from 4; use at most ipc 29"),
 ]  # fmt: skip
 
 
@@ -137,6 +171,8 @@ def test_a_method_of_ones_own_is_a_variant_of_a_backbone():
 def test_random_is_distillation_without_iterations():
     run = config.load(DEFAULT).runs["digits", "random", "2"]
     assert [stage.iterations for stage in run.stages] == [0] and run.selections == ("last",)
+    other = changed(matching__lr_images=0.5, matching__iterations=9, matching__synthetic_steps=3)
+    assert config.load(other).runs["digits", "random", "2"] == run  # so that its jobs do not run again
 
 
 def test_without_a_validation_split_the_last_snapshot_is_the_main_selection():
@@ -246,6 +282,68 @@ def test_an_unread_key_of_a_general_section_is_named_in_a_warning():
         "cells[1].matching.distance: no method of this cell reads it",
     ]
     assert config.load(DEFAULT).warnings == []
+
+
+def test_what_nothing_of_the_experiment_uses_is_named_in_a_warning():
+    raw = changed(matching__momentum=0.5, evaluation__decay_factor=0.5, evaluation__decay_at=[])
+    raw["datasets"]["other"] = {"source": "mnist"}
+    raw["data"] = {"mirrors": {"svhn": ["x"]}}
+    raw["architectures"] |= {"unused": {"family": "convnet"}, "wide": {"family": "convnet"}}
+    raw["experts"] |= {"unused": {"architecture": "wide"}, "teachers": {"architecture": "convnet", "epochs": 40}}
+    raw["matching"]["experts"] = "convnet"
+    raw["cells"][1]["methods"] = {"seqmatch-mtt": {"stages": [{}, {"experts": "teachers"}]}}
+    assert config.load(raw).warnings == [
+        "matching.momentum: no method of the experiment reads it",
+        "evaluation.decay_factor: no method of the experiment reads it",
+        "datasets.other: nothing of the experiment uses it",
+        "experts.unused: nothing of the experiment uses it",
+        "architectures.unused: nothing of the experiment uses it",
+        "architectures.wide: nothing of the experiment uses it",
+        "data.mirrors.svhn: nothing of the experiment uses it",
+        "experts.teachers.epochs: it trains teachers alone, which record what their stages match",
+    ]
+    raw = changed(coupling={"draws": 2}, cross_architecture__architectures=[])
+    raw["cells"] = [raw["cells"][0]]
+    assert config.load(raw).warnings[-4:] == [
+        "difficulty: the experiment distils nothing that it applies to",
+        "coupling: the experiment distils nothing that it applies to",
+        "selection: the experiment distils nothing that it applies to",
+        "cross_architecture.seeds: nothing is evaluated on other architectures",
+    ]
+
+
+def test_a_key_that_some_stage_reads_is_no_warning():
+    raw = changed(matching__momentum=0.5)
+    raw["cells"][1]["methods"]["dm"] = {"stages": [{"optimizer": "sgd"}]}
+    raw["cells"][2]["methods"].pop("dm")
+    assert config.load(raw).warnings == []
+
+
+NATURAL = {name: {"image_size": source.shape[1], "channels": source.shape[0]} for name, source in SOURCES.items()}
+
+
+@pytest.mark.parametrize("source", NATURAL)
+def test_a_source_s_own_size_and_channels_are_as_if_they_were_not_given(source):
+    plain = config.Dataset(source=source)
+    assert config.Dataset(source=source, **NATURAL[source]).model_dump_json() == plain.model_dump_json()
+    assert config.Dataset(source=source, image_size=16).image_size == 16
+    raw = changed(
+        datasets__digits={"source": source, **NATURAL[source]} | ({"path": "x"} if source in NEED_PATH else {})
+    )
+    assert published_data(config.load(raw)) == {"digits": source}
+
+
+def test_sizes_of_splits_are_those_that_scikit_learn_makes():
+    digits = SOURCES["digits"]
+    counts = np.bincount(load_digits().target)
+    assert (counts.min(), counts.sum()) == (digits.smallest, digits.train)
+    for test, validation in ((0.25, 0.1), (0.1, 0.33), (0.7, 0.5), (0.25, 0.0)):
+        labels = load_digits().target
+        rest, held_out = train_test_split(labels, test_size=test, stratify=labels, random_state=0)
+        train = train_test_split(rest, test_size=validation, stratify=rest, random_state=0)[0] if validation else rest
+        sizes = splits_of(digits, test, validation)
+        assert (sizes.train, sizes.validation, sizes.test) == (len(train), len(rest) - len(train), len(held_out))
+        assert smallest_class(digits, sizes) - 2 <= np.bincount(train).min() <= smallest_class(digits, sizes)
 
 
 def test_a_section_within_a_section_is_layered_key_by_key():

@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 
 from seqmatch import config
 from seqmatch.data import normalization
-from seqmatch.data.dataset import load, save
+from seqmatch.data.dataset import check_classes, load, save
 from seqmatch.data.images import RawImages
 from seqmatch.data.prepare import prepare
 from seqmatch.data.sources import digits
@@ -79,8 +79,40 @@ def test_a_data_set_comes_back_from_its_file(tmp_path, kind):
 
 def test_too_few_images_of_a_class_are_an_error():
     raw = RawImages(some_images(3), torch.tensor([0, 0, 1]), ("a", "b"))
-    with pytest.raises(SeqmatchError, match="cannot be held out"):
+    with pytest.raises(SeqmatchError, match=r"test_fraction = 0\.25: of 3 images .* of 2 classes is b, with 1; give"):
         prepare(raw, DIGITS, Seed("p"))
+
+
+@pytest.mark.parametrize(("key", "held_out"), [("test_fraction", None), ("validation_fraction", "test")])
+def test_a_rare_class_stands_in_every_split_or_is_named(key, held_out):
+    """100 images and 3, or 2 where the source has a test split: scikit-learn may hold out none of the rare class."""
+    labels, test = torch.tensor([0] * 100 + [1] * 3), torch.arange(103) % 50 == 2
+    raw = RawImages(some_images(103), labels, ("common", "rare"), test if held_out else None)
+    settings = {"test_fraction": 0.4, "validation_fraction": 0} | {key: 0.4}
+    dataset = prepare(raw, config.Dataset(source="digits", **settings), Seed("p"))
+    assert all(1 in dataset.labels[index] for index in dataset.splits.values() if len(index))
+    with pytest.raises(
+        SeqmatchError, match=rf"{key} = 0\.1: of \d+ images .* smallest of 2 classes is rare, with [23];"
+    ):
+        prepare(raw, config.Dataset(source="digits", **settings | {key: 0.1}), Seed("p"))
+
+
+def test_too_many_images_asked_of_a_class_name_it():
+    dataset = prepare(digits(), DIGITS, Seed("p"))
+    check_classes(dataset, 118)
+    with pytest.raises(SeqmatchError, match=r"class 8 has 118 training images, but a synthetic set of .* from 119 of"):
+        check_classes(dataset, 119)
+
+
+def test_whitening_without_the_memory_says_what_it_takes(monkeypatch):
+    def failing(*arguments):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(normalization, "fit_whitening", failing)
+    raw = RawImages(torch.zeros(12, 3, 128, 128, dtype=torch.uint8), torch.arange(12) % 2, ("a", "b"))
+    settings = config.Dataset(source="digits", normalization="zca", validation_fraction=0)
+    with pytest.raises(SeqmatchError, match="whitening images of 49,152 numbers takes about 97 GB; give the job more"):
+        prepare(raw, settings, Seed("p"))
 
 
 def test_standardization_against_numpy():
@@ -107,13 +139,14 @@ def test_whitening_against_a_singular_value_decomposition():
 
 
 def test_covariance_is_exact_over_several_chunks():
-    """Integer arithmetic in NumPy, on more images than a chunk holds, more pixels than a block, extreme grey levels."""
+    """Whole numbers below 2^53 in NumPy: more images than a chunk holds, more pixels than a block, extreme levels."""
     pixels = some_images(count=2500, channels=1, size=26).flatten(1)
     pixels[:, 0], pixels[::2, 1] = 0, 255
     mean, covariance = normalization._moments(pixels.split(normalization.CHUNK))
     levels = pixels.numpy().astype(np.int64)
     total = levels.sum(0)
-    exact = (levels.T @ levels * 2500 - np.outer(total, total)) / (2500 * 2499 * 255**2)
+    second = (levels.T.astype(float) @ levels.astype(float)).astype(np.int64)
+    exact = (second * 2500 - np.outer(total, total)) / (2500 * 2499 * 255**2)
     assert np.abs(mean.numpy() - total / (2500 * 255)).max() < 1e-15
     assert np.abs(covariance.numpy() - exact).max() < 1e-15
 

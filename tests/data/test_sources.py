@@ -1,8 +1,10 @@
 """Every source of images on miniature archives and folders, whole, mixed and broken."""
 
+import errno
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import tarfile
 import tracemalloc
@@ -18,7 +20,7 @@ from torchvision import datasets
 
 from seqmatch import config
 from seqmatch.config import catalog
-from seqmatch.data import archives, sources, tiny_imagenet
+from seqmatch.data import archives, download, folders, sources, tiny_imagenet, torchvision_sets
 from seqmatch.data.sources import published_files, read
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import sizes
@@ -99,7 +101,7 @@ def test_pickles_that_nobody_published_are_not_opened(tmp_path, monkeypatch):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     (tmp_path / reader.filename).write_bytes(buffer.getvalue())
-    with pytest.raises(SeqmatchError, match="not the published files of cifar10"):
+    with pytest.raises(SeqmatchError, match=r"cifar-10-python.*cannot be read.*not as published.*delete"):
         read(settings("cifar10"), tmp_path)
     assert not (tmp_path / "touched").exists()
 
@@ -127,6 +129,26 @@ def test_damaged_archives_are_named(tmp_path, damage):
         (tmp_path / file.name).write_bytes(content)
     with pytest.raises(SeqmatchError, match=r"train-images-idx3-ubyte\.gz|not the published files"):
         read(settings("mnist"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError, "No space left"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError, "can't allocate"),
+        (ValueError("odd"), SeqmatchError, r"cannot be read \(odd\); they are as published \(checksum\): keep them"),
+    ],
+)
+def test_files_are_to_be_deleted_only_where_their_checksum_is_wrong(tmp_path, monkeypatch, error, expected, said):
+    def fails(*arguments):
+        raise error
+
+    known = {file.name: file.md5 for file in published_files("svhn")}
+    monkeypatch.setattr(download, "_md5", lambda path: known[path.name])
+    monkeypatch.setattr(torchvision_sets, "_split", fails)
+    with pytest.raises(expected, match=said) as raised:
+        read(settings("svhn"), tmp_path)
+    assert "delete " not in str(raised.value)
 
 
 # Archives that mean harm.
@@ -218,7 +240,7 @@ def test_a_long_header_is_not_taken_into_memory(tmp_path):
 # Tiny ImageNet's zip file.
 
 
-def test_tiny_imagenet(tmp_path, capsys):
+def test_tiny_imagenet(tmp_path):
     tiny_zip(tmp_path / tiny_imagenet.FILE.name)
     raw = read(settings("tiny-imagenet"), tmp_path)
     assert raw.images.shape == (6, 3, 64, 64)
@@ -227,7 +249,7 @@ def test_tiny_imagenet(tmp_path, capsys):
     first = np.array(Image.open(io.BytesIO(encoded(noise(64, 64, 3)))))
     assert np.array_equal(raw.images[0].permute(1, 2, 0), first)
     assert torch.equal(raw.images[4, 0], raw.images[4, 2])
-    assert "1 images of mode L were converted to RGB" in capsys.readouterr().err
+    assert raw.notes == ("1 of mode L converted to RGB",)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +292,7 @@ def test_imagefolder_without_one(tmp_path):
     assert len(raw.images) == 6 and raw.test is None
 
 
-def test_grey_transparent_and_palette_images_are_converted_and_counted(tmp_path, capsys):
+def test_grey_transparent_and_palette_images_are_converted_and_counted(tmp_path):
     root = image_folder(tmp_path)
     Image.fromarray(noise(16, 16)).save(root / "train/cat/grey.png")
     Image.fromarray(noise(16, 16, 4)).save(root / "train/cat/transparent.png")
@@ -278,10 +300,15 @@ def test_grey_transparent_and_palette_images_are_converted_and_counted(tmp_path,
     (root / "train/dog/notes.txt").write_text("not an image")
     (root / "train/dog/.hidden.png").write_text("not an image either")
     raw = read(settings("imagefolder", path=str(root)))
-    said = capsys.readouterr().err
     assert len(raw.images) == 15
-    assert "1 images of mode L were converted" in said and "1 images of mode RGBA were converted" in said
-    assert "1 files that are not images were skipped" in said
+    assert raw.notes == (
+        "1 of mode L converted to RGB",
+        "1 of mode P converted to RGB",
+        "1 of mode RGBA converted to RGB",
+        "1 with transparency, put on white",
+        "skipped 1 files `.txt`",
+        "skipped 1 hidden files",
+    )
     assert read(settings("imagefolder", path=str(root), channels=1)).images.shape == (15, 1, 16, 16)
 
 
@@ -304,17 +331,14 @@ def test_other_sizes_need_image_size_which_keeps_the_middle(tmp_path):
         (lambda root: (root / "train/empty").mkdir(), "differ in: empty"),
         (lambda root: [path.unlink() for path in (root / "train/cat").iterdir()], "cat: no images"),
         (lambda root: (root / "test").rename(root / "validation"), "both train/ and test/"),
-        (lambda root: (root / "train/broken").symlink_to("nowhere"), None),
+        (lambda root: (root / "train/broken").symlink_to("nowhere"), "train/broken: a link that leads nowhere"),
     ],
 )
 def test_broken_folders_are_named(tmp_path, break_it, said):
     root = image_folder(tmp_path)
     break_it(root)
-    if said is None:
-        assert len(read(settings("imagefolder", path=str(root))).images) == 12
-    else:
-        with pytest.raises(SeqmatchError, match=said):
-            read(settings("imagefolder", path=str(root)))
+    with pytest.raises(SeqmatchError, match=said):
+        read(settings("imagefolder", path=str(root)))
 
 
 def test_one_class_and_missing_folders_are_errors(tmp_path):
@@ -325,15 +349,18 @@ def test_one_class_and_missing_folders_are_errors(tmp_path):
         read(settings("imagefolder", path=str(tmp_path / "nowhere")))
 
 
-def test_files_that_may_not_be_read_are_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("broken", ["opened", "read"])
+def test_errors_of_the_system_are_shown_as_they_are(tmp_path, monkeypatch, broken):
+    """A file that may not be opened, or a disk that fails: no advice to repair or remove what is whole."""
     root = image_folder(tmp_path)
 
-    def forbidden(path):
-        raise PermissionError(13, "Permission denied", path)
+    def fails(file, *arguments, **options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), file if broken == "opened" else None)
 
-    monkeypatch.setattr(Image, "open", forbidden)
-    with pytest.raises(SeqmatchError, match=r"0\.png: not an image that can be read \(.*Permission denied"):
+    monkeypatch.setattr(*((folders, "open", fails) if broken == "opened" else (Image, "open", fails)), raising=False)
+    with pytest.raises((SeqmatchError, OSError), match=r"Input/output error") as error:
         read(settings("imagefolder", path=str(root)))
+    assert "cat/0.png" in str(error.value) and "remove" not in str(error.value)
 
 
 # ImageNet subsets.
@@ -379,5 +406,5 @@ def test_image_size_works_on_every_source():
 
 def test_an_image_folder_is_counted_before_it_is_read(tmp_path):
     found = sizes.size_of(settings("imagefolder", path=str(image_folder(tmp_path)), image_size=24))
-    assert (found.train, found.classes, found.shape) == (12, 2, (3, 24, 24))
+    assert (found.train, found.test, found.classes, found.shape) == (6, 6, 2, (3, 24, 24))
     assert sizes.pixels_of(settings("imagefolder", path="nowhere")) == 0

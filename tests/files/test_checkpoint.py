@@ -1,10 +1,13 @@
+import errno
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 
+from seqmatch.errors import SeqmatchError
 from seqmatch.files import checkpoint as checkpoints
 from seqmatch.files.checkpoint import Checkpoint, fingerprint
 from seqmatch.runtime.interruption import SIGNALS, Interrupted, interruptible
@@ -40,10 +43,10 @@ def test_a_state_comes_back_and_is_removed_in_the_end(tmp_path):
     checkpoint = Checkpoint(tmp_path, "work", 0)
     reach(checkpoint, 1, 2, 3)
     assert found(Checkpoint(tmp_path, "work")) == 3
-    (tmp_path / ".work-first.safetensors.1.tmp").touch()  # of a process that was killed
+    (tmp_path / ".work-first.safetensors.elsewhere.1.tmp").mkdir()  # of a process that was killed
     reach(checkpoint.part("first"), 7)
     assert found(checkpoint) == 3 and found(checkpoint.part("first")) == 7
-    Checkpoint(tmp_path, "work").remove()
+    Checkpoint(tmp_path, "work").finish([])
     assert not list(tmp_path.iterdir())
 
 
@@ -66,8 +69,43 @@ def test_other_work_is_neither_taken_nor_touched(tmp_path):
     mine = Checkpoint(tmp_path, "work", 0)
     assert found(mine) is None
     assert mine.foreign() == [tmp_path / "other.safetensors"]
-    mine.remove()
+    mine.finish([])
     assert found(Checkpoint(tmp_path, "other")) == 1
+
+
+def fails(path, *arguments, **options):
+    raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def test_states_that_cannot_be_deleted_end_no_work(tmp_path, monkeypatch, capsys):
+    checkpoint = Checkpoint(tmp_path, "work", 0)
+    reach(checkpoint, 1)
+    monkeypatch.setattr(Path, "unlink", fails)
+    checkpoint.finish([])
+    assert "warning: not deleted: [Errno 13] Permission denied" in capsys.readouterr().err
+    assert found(checkpoint) == 1
+
+
+def test_a_state_that_cannot_be_read_for_now_is_not_begun_anew(tmp_path, monkeypatch):
+    checkpoint = Checkpoint(tmp_path, "work", 0)
+    reach(checkpoint, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "load_tensors", fails)
+        with pytest.raises(SeqmatchError, match=r"work\.safetensors: .*cannot be read .*run again when it can be read"):
+            checkpoint.load()
+    assert found(checkpoint) == 1
+
+
+def test_parts_of_the_work_are_saved_too_when_it_ends_early_and_each_once(tmp_path, capsys):
+    checkpoint = Checkpoint(tmp_path, "work", 1000)
+    with pytest.raises(ZeroDivisionError), checkpoint:
+        with checkpoint.part("first") as part:
+            reach(part, 7)
+        with checkpoint:
+            reach(checkpoint, 3)
+            raise ZeroDivisionError
+    assert found(checkpoint) == 3 and found(part) == 7
+    assert capsys.readouterr().err.count("state saved in") == 2
 
 
 def test_states_are_saved_when_time_has_passed_and_when_work_ends_early(tmp_path):
@@ -113,7 +151,7 @@ def default_handlers():
 
 
 @pytest.mark.usefixtures("default_handlers")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_work_at_once_with_its_state_saved(tmp_path, number):
     checkpoint = Checkpoint(tmp_path, "work", 1000)
     with pytest.raises(Interrupted) as request, interruptible(), checkpoint:

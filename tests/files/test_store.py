@@ -1,19 +1,36 @@
+import errno
 import json
 import os
+import platform
+import resource
+import signal
 import stat
-import subprocess
-import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors
 import torch
-from helpers.tiny import ROOT
+from matplotlib.figure import Figure
 from safetensors.torch import save_file
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import load_arrays, load_header, load_table, provenance, replacing, save_table, save_text
+from seqmatch.files import store
+from seqmatch.files.store import (
+    digest,
+    load_arrays,
+    load_header,
+    load_table,
+    provenance,
+    replacing,
+    save_table,
+    save_text,
+)
 from seqmatch.files.tensors import load_tensors, save_tensors
+from seqmatch.report.figures import style
 
 
 def test_tensors_and_header_come_back(tmp_path):
@@ -88,27 +105,131 @@ def test_a_table_comes_back_unless_it_was_changed(tmp_path):
         load_table(path)
 
 
-WRITE = """
-import resource, signal, sys, torch
-from pathlib import Path
-from seqmatch.files.tensors import save_tensors
-from seqmatch.errors import SeqmatchError
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    save_tensors(Path(sys.argv[1]), {"a": torch.ones(1000)}, {})
-except (OSError, SeqmatchError) as error:
-    print(error)
-"""
+def draw(path):
+    figure = Figure()
+    figure.subplots().plot(range(9))
+    style.save(figure, [path])
 
 
-def test_a_write_that_fails_leaves_the_old_tensors(tmp_path):
+WRITERS = {
+    "file.safetensors": lambda path: save_tensors(path, {"a": torch.arange(5000.0)}, {}),
+    "table.csv": lambda path: save_table(path, pd.DataFrame({"a": range(5000)}), {}),
+    "text.txt": lambda path: save_text(path, "word " * 5000),
+    "figure.png": draw,
+    "figure.pdf": draw,
+}
+
+
+@contextmanager
+def files_of_at_most(size):
+    """No larger files in this process, as on a disk that is nearly full."""
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def no_rename(path, target):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path), None, str(target))
+
+
+@pytest.mark.parametrize("when", ["it writes", "it renames"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_disk_that_is_full_leaves_the_old_file_and_is_an_error_that_names_it(tmp_path, monkeypatch, name, when):
+    path, write = tmp_path / name, WRITERS[name]
+    write(path)
+    before = {each: each.read_bytes() for each in tmp_path.iterdir()}
+    with pytest.raises(OSError) as caught:
+        if when == "it writes":
+            with files_of_at_most(1000):
+                write(path)
+        else:
+            monkeypatch.setattr(Path, "replace", no_rename)
+            write(path)
+    named = caught.value.filename
+    assert named == str(path) or (path.suffix == ".csv" and named == str(path.with_suffix(".json")))
+    assert caught.value.filename2 is None and caught.value.errno in (errno.EFBIG, errno.ENOSPC)
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("replaced", range(1, 4))
+def test_a_table_that_is_being_replaced_is_the_old_one_or_the_new_one_at_every_moment(tmp_path, monkeypatch, replaced):
+    path, rename, calls = tmp_path / "t.csv", Path.replace, []
+
+    def killed(source, target):
+        calls.append(target)
+        if len(calls) == replaced:
+            raise KeyboardInterrupt
+        return rename(source, target)
+
+    save_table(path, pd.DataFrame({"a": [1]}), {})
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_table(path, pd.DataFrame({"a": [2]}), {})
+    assert load_table(path)["a"].tolist() == [2 if replaced == 3 else 1]
+    monkeypatch.setattr(Path, "replace", rename)
+    save_table(path, pd.DataFrame({"a": [3]}), {})
+    assert load_table(path)["a"].tolist() == [3] and "replaces" not in path.with_suffix(".json").read_text()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a pipe"])
+@pytest.mark.parametrize("name", ["file.safetensors", "table.csv", "figure.png"])
+def test_only_a_file_is_replaced(tmp_path, kind, name):
+    path = tmp_path / name
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to(tmp_path / "pipe") if kind == "link to a pipe" else os.mkfifo(path)
+    before = path.lstat()
+    with pytest.raises(SeqmatchError, match=rf"{name}: is a folder, a device or a pipe, and is left alone"):
+        WRITERS[name](path)
+    assert path.lstat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ESTALE, errno.EIO, errno.ENOMEM])
+@pytest.mark.parametrize("where", ["opening", "reading", "safetensors"])
+def test_a_system_error_is_reported_as_it_is_and_nobody_is_told_to_delete(tmp_path, monkeypatch, number, where):
+    tensors, table = tmp_path / "file.safetensors", tmp_path / "table.csv"
+    for path in (tensors, table):
+        WRITERS[path.name](path)
+
+    def fails(self, *arguments, **options):
+        if where == "safetensors":
+            raise safetensors.SafetensorError(f"I/O error: {os.strerror(number)} (os error {number})")
+        raise OSError(number, os.strerror(number), *([str(self)] if where == "opening" else []))
+
+    if where == "safetensors":
+        monkeypatch.setattr(store.safetensors, "safe_open", fails)
+        readers = [(load_tensors, tensors), (load_arrays, tensors)]
+    else:
+        monkeypatch.setattr(Path, "open", fails)
+        monkeypatch.setattr(Path, "read_bytes", fails)
+        readers = [(load_tensors, tensors), (load_header, tensors), (digest, tensors), (load_table, table)]
+    for reader, path in readers:
+        with pytest.raises(OSError) as caught:
+            reader(path)
+        assert caught.value.errno == number and str(path) in str(caught.value) and "delete" not in str(caught.value)
+
+
+def test_too_many_open_files_are_not_a_missing_file(tmp_path, monkeypatch):
     path = tmp_path / "file.safetensors"
-    save_tensors(path, {"a": torch.zeros(2)}, {})
-    result = subprocess.run([sys.executable, "-c", WRITE, path], capture_output=True, text=True, cwd=ROOT)
-    assert "file.safetensors: cannot be written" in result.stdout and not result.stderr
-    assert torch.equal(load_tensors(path)[0]["a"], torch.zeros(2))
-    assert list(tmp_path.iterdir()) == [path]
+    WRITERS[path.name](path)
+
+    def fails(path, framework):
+        raise FileNotFoundError(f"No such file or directory: {path}")  # what safetensors says of any failure
+
+    monkeypatch.setattr(store.safetensors, "safe_open", fails)
+    with pytest.raises(OSError, match="cannot be opened; too many files may be open"):
+        load_tensors(path)
 
 
 def test_a_file_of_another_kind_is_named(tmp_path):
@@ -128,25 +249,43 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from seqmatch.files.store import replacing
-with replacing(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+def killed_as_it_writes(path):
+    """A process that was killed in the middle; a library had a temporary file of its own."""
+    process = os.fork()
+    if process == 0:
+        with suppress(BaseException), replacing(path) as temporary:
+            temporary.write_text("half")
+            temporary.with_name(".tmpX1").write_text("half")
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(process, 0)[1] == 0
 
 
-def test_a_process_killed_as_it_writes_leaves_the_old_file_and_what_the_next_one_clears_away(tmp_path):
-    path = tmp_path / "file.txt"
+def test_a_process_killed_as_it_writes_leaves_the_old_file_and_what_the_next_one_clears_away_first(tmp_path):
+    path, other = tmp_path / "file.txt", tmp_path / "other.txt"
     path.write_text("old")
-    (tmp_path / ".other.txt.1.tmp").touch()
-    subprocess.run([sys.executable, "-c", KILLED, path], cwd=ROOT)
-    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 3
+    killed_as_it_writes(path)
+    killed_as_it_writes(other)
+    assert path.read_text() == "old" and len(list(tmp_path.rglob(".tmpX1"))) == 2
+    with pytest.raises(RuntimeError), replacing(path):
+        assert len(list(tmp_path.rglob(".tmpX1"))) == 1  # before anything is written
+        raise RuntimeError
     save_text(path, "new")
     assert path.read_text() == "new"
-    assert sorted(each.name for each in tmp_path.iterdir()) == [".other.txt.1.tmp", "file.txt"]
+    left = [each.name for each in tmp_path.iterdir() if each != path]
+    assert len(left) == 1 and left[0].startswith(".other.txt.")
+
+
+def test_what_another_process_may_still_write_is_left_alone(tmp_path):
+    path = tmp_path / "file.txt"
+    alive = tmp_path / f".file.txt.{platform.node()}.{os.getppid()}.tmp"
+    elsewhere, old = tmp_path / ".file.txt.elsewhere.1.tmp", tmp_path / ".file.txt.7.tmp"
+    for folder in (alive, elsewhere):
+        folder.mkdir()
+    old.touch()
+    os.utime(old, (time.time() - 1e5,) * 2)
+    save_text(path, "new")
+    assert set(tmp_path.iterdir()) == {path, alive, elsewhere}
 
 
 def test_a_table_is_plain_csv_with_its_provenance_beside_it(tmp_path):

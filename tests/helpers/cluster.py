@@ -69,20 +69,18 @@ def cluster() -> Iterator[dict[str, str]]:
     Yields:
         environment variables that a process must have to be ended too.
     """
-    with open(Path(tempfile.gettempdir()) / "seqmatch-test-cluster.lock", "w") as lock, _folder() as folder:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.ExitStack() as daemons:
-            try:
-                _end_all()  # what an interrupted test left
-                _configure(folder)
-                for command in _commands(folder):
-                    daemons.enter_context(_start(command, folder))
-                _wait_for_node(folder)
-                yield {MARK: "1"}
-            finally:
-                _end_all()
-                for path in (CONFIGURATION, GPUS):
-                    path.unlink(missing_ok=True)
+    with _alone(), _folder() as folder, contextlib.ExitStack() as daemons:
+        try:
+            _end_all()  # what an interrupted test left
+            _configure(folder)
+            for command in _commands(folder):
+                daemons.enter_context(_start(command, folder))
+            _wait_for_node(folder)
+            yield {MARK: "1"}
+        finally:
+            _end_all()
+            for path in (CONFIGURATION, GPUS):
+                path.unlink(missing_ok=True)
 
 
 def jobs() -> dict[str, list[dict[str, str]]]:
@@ -115,6 +113,18 @@ def _path() -> str:
 
 
 @contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Holds the folder of the configuration, into which root alone can write."""
+    CONFIGURATION.parent.mkdir(exist_ok=True)
+    lock = os.open(CONFIGURATION.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     """A short path, as sockets need one; readable by munge's clients."""
     with tempfile.TemporaryDirectory(prefix=Path(FOLDERS).name) as name:
@@ -128,7 +138,6 @@ def _configure(folder: Path) -> None:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o600)
-    CONFIGURATION.parent.mkdir(exist_ok=True)
     host = socket.gethostname().split(".")[0]
     CONFIGURATION.write_text(OURS + SLURM_CONF.format(host=host, folder=folder, ports=_free_ports(2)))
     GPUS.write_text(OURS + GRES_CONF)

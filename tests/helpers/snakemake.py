@@ -1,10 +1,13 @@
 """Running the workflow in a temporary copy of the project."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -79,8 +82,23 @@ def configure(folder: Path, configuration: dict) -> None:
 
 
 def snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """A call of Snakemake; with an environment of its own in a process of its own."""
     command, inherited = command_line(*arguments)
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=inherited | environment)
+    if environment:
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=inherited | environment)
+    with tempfile.TemporaryDirectory() as said:
+        outputs = [Path(said, "stdout"), Path(said, "stderr")]
+        print(json.dumps([str(folder), arguments, *map(str, outputs)]), file=forking().stdin, flush=True)
+        status = int(forking().stdout.readline())
+        return subprocess.CompletedProcess(command, status, *(path.read_text() for path in outputs))
+
+
+@cache
+def forking() -> subprocess.Popen:
+    """The process that calls of Snakemake are forked from; it ends with this one."""
+    _, environment = command_line()
+    command = [sys.executable, "-P", Path(__file__).with_name("forked.py")]  # -P: this folder has another snakemake.py
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def command_line(*arguments: str) -> tuple[list[str], dict[str, str]]:

@@ -197,15 +197,6 @@ def test_of_an_installed_module_its_file_counts(tmp_path, monkeypatch):
     assert found(tmp_path, {}, ["nets.mlp"]) == ["lib/site-packages/nets/mlp.py"]
 
 
-def test_a_job_depends_on_the_family_of_its_own_network_alone():
-    """So that a family that is added, or edited, repeats no experts of another one."""
-    families = {module.partition(":")[0] for module in FAMILIES.values()}
-    files = {f"{module.replace('.', '/')}.py" for module in families}
-    for script in ("train_experts", "distill_subset", "evaluate"):
-        assert not files & names(script)
-        assert files & names(script, "seqmatch.networks.vgg") == {"seqmatch/networks/vgg.py"}
-
-
 def test_an_edit_is_noticed_in_the_same_process(tmp_path):
     before = digest(write(tmp_path, {"scripts/a.py": "from seqmatch import b", "seqmatch/b.py": "x = 1"}))
     assert digest(write(tmp_path, {"scripts/a.py": "from seqmatch import b", "seqmatch/b.py": "x = 2"})) != before
@@ -235,13 +226,29 @@ def test_experts_depend_on_no_distillation():
     }
 
 
+def test_networks_depend_on_their_own_family_alone():
+    """So that another family, or an edit to one, spares the experts and methods of all others."""
+    families = {section.module for section in (config.Architecture(family=name) for name in FAMILIES)}
+    assert len(families) == len(FAMILIES)
+    files = {f"{name.replace('.', '/')}.py" for name in families}
+    for script in ("train_experts", "distill_subset", "evaluate", "record_losses"):
+        assert not files & names(script)
+    convnet = config.Architecture(family="convnet").module
+    assert files & names("train_experts", convnet) == {"seqmatch/networks/convnet.py"}
+
+
 def test_figures_depend_on_little():
     assert names("figure_difficulty") == {
         "scripts/shared/drawing.py",
         "scripts/figure_difficulty.py",
         "seqmatch/report/figures/difficulty.py",
+        "seqmatch/report/figures/__init__.py",
         "seqmatch/report/figures/style.py",
+        "seqmatch/report/figures/fonts.py",
+        "seqmatch/files/__init__.py",
+        "seqmatch/files/csv_text.py",
         "seqmatch/files/store.py",
+        "seqmatch/files/temporary.py",
     }
 
 

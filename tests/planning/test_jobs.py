@@ -8,7 +8,8 @@ from helpers.snakemake import EVERYTHING, TINY, copy_project, snakemake
 from helpers.tiny import ROOT
 
 from seqmatch import config
-from seqmatch.planning.jobs import RULES, Job, Plan, Rule
+from seqmatch.errors import SeqmatchError
+from seqmatch.planning.jobs import RULES, Job, Plan, Rule, replaced
 
 
 def listed(text):
@@ -59,3 +60,20 @@ def test_log_and_benchmark_are_named_like_the_first_file():
 def test_a_run_whose_own_architecture_is_among_the_others_counts_once():
     plan = Plan(config.load(TINY | {"cross_architecture": {"architectures": ["convnet", "alexnet"]}}))
     assert len(plan.of_table2()) == len(set(plan.of_table2())) == 6
+
+
+def test_finished_results_that_are_made_anew_are_told_of(tmp_path):
+    """Not those that are new, nor tables and figures, which take seconds."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    jobs = [("evaluate", [old]), ("distill_subset", [old]), ("distill_subset", [old]), ("evaluate", [old, new])]
+    assert "made anew, since settings, code or inputs have changed: 2 of distill_subset, 1 of evaluate" in replaced(
+        jobs
+    )
+    assert replaced([("distill_subset", [new]), ("table1", [old]), ("figure_images", [old])]) == ""
+
+
+def test_too_many_jobs_are_named_before_they_are_all_made():
+    many = TINY | {"experts": {"convnet": TINY["experts"]["convnet"] | {"shards": 10_000_000}}}
+    with pytest.raises(SeqmatchError, match=r"more than 50,000 jobs train_experts; lower experts\.\*\.shards"):
+        len(Plan(config.load(many)).jobs)

@@ -1,11 +1,20 @@
 """What figures draw: lines, labels and numbers, not pixels."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from helpers.names import LOOK_LIKE_OTHERS, NASTY, run_script
+from helpers.tiny import normal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
+from seqmatch.data.normalization import identity
+from seqmatch.errors import printable
+from seqmatch.files.store import load_table, save_table
+from seqmatch.report.figures import fonts, images
 from seqmatch.report.figures.convergence import convergence_figure
 from seqmatch.report.figures.coupling import coupling_figure, coupling_points, fit
 from seqmatch.report.figures.difficulty import difficulty_figure
@@ -14,6 +23,7 @@ from seqmatch.report.figures.losses import losses_figure
 from seqmatch.report.figures.resources import resources_figure
 from seqmatch.report.figures.stages import stages_figure
 from seqmatch.report.figures.style import COLORS, looks, panels, save
+from seqmatch.synthetic.subset import Subset, save_subset
 
 
 def difficulty(methods=("mtt", "seqmatch-mtt")):
@@ -122,7 +132,7 @@ def test_the_coupling_figure_fits_a_line_to_the_differences():
     assert {"mtt, ipc 2", "seqmatch-mtt, ipc 10"} <= set(names)
     assert [name.split(":")[0] for name in names if "slope" in name] == ["all", "mtt", "seqmatch-mtt"]
     assert "all: slope −1.0 (95 % CI −1.0 to −1.0)" in names
-    assert "S^{+}" in panel.get_xlabel() and "S^{+}" in panel.get_ylabel()
+    assert "S⁺" in panel.get_xlabel() and "S⁺" in panel.get_ylabel()
 
 
 def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
@@ -148,7 +158,7 @@ def test_two_points_or_points_above_each_other_have_no_line():
 def test_the_convergence_figure_has_a_row_of_panels_per_stage_and_says_how_it_is_smoothed():
     figure = convergence_figure(convergence())
     titles = [panel.get_title() for panel in figure.axes]
-    assert titles[0] == "$S_1$: matching loss" and titles[-1] == "$S_2$: validation accuracy, %" and len(titles) == 6
+    assert titles[0] == "S₁: matching loss" and titles[-1] == "S₂: validation accuracy, %" and len(titles) == 6
     assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2, 1, 1, 1]
     assert np.allclose(figure.axes[1].lines[0].get_ydata(), [1.5, 6.5, 11.5])
     (legend,) = figure.legends
@@ -206,10 +216,10 @@ def test_the_resources_figure_adds_up_jobs_of_a_rule():
 def test_the_images_figure_shows_every_image_in_its_row():
     labels = np.array([0, 0, 1])
     pixels = np.arange(3 * 64).reshape(3, 1, 8, 8).astype(np.uint8)
-    blocks = [Block("$S_1$", pixels, labels), Block("$S_2$", pixels[[0, 2]], labels[[0, 2]])]
+    blocks = [Block("S₁", pixels, labels), Block("S₂", pixels[[0, 2]], labels[[0, 2]])]
     figure = images_figure(blocks, ["zero", "one"], "title")
     first, second = figure.axes
-    assert first.get_title() == "$S_1$" and second.get_title() == "$S_2$"
+    assert first.get_title() == "S₁" and second.get_title() == "S₂"
     assert [text.get_text() for text in first.get_yticklabels()] == ["zero", "one"] and not second.get_yticklabels()
     shown = np.asarray(first.images[0].get_array())
     assert shown.shape == (17, 17)
@@ -236,7 +246,15 @@ def test_many_methods_have_rows_of_panels_and_looks_of_their_own():
     assert [look["color"] for look in found.values()][:6] == list(COLORS)
 
 
-METHODS = ("dc", "dsa", "dm", "mtt", "ftd", "seqmatch-mtt", "seqmatch-ftd")
+def clipped(figure):
+    """Whether anything drawn lies beyond the figure's edges, in the resolution that it is written in."""
+    figure.set_dpi(200)
+    FigureCanvasAgg(figure).draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    return box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height
+
+
+METHODS = ("dc", "dm", "mtt", "m" * 100, "seqmatch-mtt", "seqmatch-" + "wide-" * 18 + "x")
 
 
 @pytest.mark.parametrize(
@@ -250,10 +268,7 @@ METHODS = ("dc", "dsa", "dm", "mtt", "ftd", "seqmatch-mtt", "seqmatch-ftd")
     ids=["difficulty", "losses", "coupling", "convergence"],
 )
 def test_no_label_is_clipped(draw):
-    figure = draw()
-    FigureCanvasAgg(figure).draw()
-    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+    assert not clipped(draw())
 
 
 @pytest.mark.parametrize("colours", [1, 3])
@@ -265,3 +280,68 @@ def test_figures_are_written_in_both_formats_with_equal_bytes(tmp_path, colours)
     for name in ("f.png", "f.pdf"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert (tmp_path / "a" / name).stat().st_size > 1000
+
+
+def test_tables_beside_figures_keep_names_that_look_like_numbers_or_nothing(tmp_path):
+    for name, table in {
+        "figure_difficulty": difficulty(LOOK_LIKE_OTHERS[3:5]),
+        "figure_losses": losses(LOOK_LIKE_OTHERS[3:5]),
+        "figure_convergence": convergence(LOOK_LIKE_OTHERS[3:5]),
+        "figure_coupling": coupling(LOOK_LIKE_OTHERS[3:5]),
+    }.items():
+        whole, beside = tmp_path / f"{name}-whole.csv", tmp_path / f"{name}.csv"
+        save_table(whole, table.assign(dataset="2024", **({} if "ipc" in table else {"ipc": "10"})), {})
+        run_script(name, whole, "--dataset", "2024", "--out", beside)
+        found = load_table(beside)
+        assert set(found["method"]) == set(LOOK_LIKE_OTHERS[3:5]) and set(found["dataset"]) == {"2024"}
+
+
+def image_blocks(classes, titles=("S₁, initial", "S₁")):
+    pixels = np.full((classes, 1, 8, 8), 90, np.uint8)
+    return [Block(title, pixels, np.arange(classes)) for title in titles]
+
+
+@pytest.mark.parametrize("names", [NASTY, ["W" * 60] * 2, ["a", "b"]], ids=["nasty", "wide", "short"])
+def test_at_one_image_per_class_no_name_or_title_is_cut(names, capsys):
+    title = "$" + "data-" * 19 + "$, " + "method-" * 14 + ", ipc 1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib's, about letters that no font has
+        figure = images_figure(image_blocks(len(names)), names, title)
+        assert not clipped(figure)
+    assert "".join(figure.get_suptitle().split()) == "".join(title.split())
+    texts = figure.axes[0].get_yticklabels()
+    labels = [text.get_text() for text in texts]
+    assert len(set(labels)) == len(labels) and not any(text.get_parse_math() for text in texts)
+    for number, (label, name) in enumerate(zip(labels, names, strict=True)):
+        assert label == name or label.startswith(f"{number}: ")
+        assert label == name or len(name) > images.LONGEST_NAME or not (name.isascii() and name.isprintable())
+
+
+def test_fonts_are_looked_for_by_letters_and_a_missing_one_is_named_with_its_package(monkeypatch, capsys):
+    has = {"serif": "中文ก", "sans": "中文", "cjk": "中ね"}
+    monkeypatch.setattr(fonts, "_known", lambda: {"A Serif": "serif", "B Sans": "sans", "Z Sans CJK JP": "cjk"})
+    monkeypatch.setattr(fonts, "_new", dict)
+    base = fonts._without
+    monkeypatch.setattr(
+        fonts, "_without", lambda letters, path: letters - set(has[path]) if path in has else base(letters, path)
+    )
+    assert fonts.families("abc, é") == ([fonts.BASE], "")
+    assert fonts.families("中文") == ([fonts.BASE, "B Sans"], "")
+    assert fonts.families("中文ก") == ([fonts.BASE, "A Serif"], "")
+    assert fonts.families("中ね") == ([fonts.BASE, "Z Sans CJK JP"], "")
+    families, missing = fonts.families("中文 ब 🦖")
+    assert families == [fonts.BASE, "B Sans"] and missing == "ब🦖"
+    fonts.warn(missing)
+    warning = capsys.readouterr().err
+    assert "ब 🦖 (DEVANAGARI, SYMBOL)" in warning and "apt install fonts-noto-core fonts-symbola" in warning
+    assert images.label(3, "ब 🦖🦖 x", missing) == "3: � � x" and images.label(3, "x", missing) == "x"
+
+
+def test_a_figure_of_images_lists_classes_of_any_name(tmp_path):
+    names = [name for name in NASTY if printable(name) == name]
+    subset = Subset(normal(len(names), 1, 8, 8), torch.arange(len(names)), 0.1)
+    save_subset(tmp_path / "s.safetensors", subset, subset, identity(1), {"class_names": names})
+    run_script("figure_images", tmp_path / "s.safetensors", "--title", "a, b, ipc 1", "--out", tmp_path / "f.csv")
+    assert load_table(tmp_path / "f.csv")["class"].tolist() == names
+    run_script("figure_images", tmp_path / "f.csv", "--out", tmp_path / "again.csv")
+    assert load_table(tmp_path / "again.csv").equals(load_table(tmp_path / "f.csv"))

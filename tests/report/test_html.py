@@ -1,7 +1,7 @@
 import pandas as pd
 
 from seqmatch.report.html import listing, page, table, table_page
-from seqmatch.report.tables.text import Sheet
+from seqmatch.report.tables.text import Sheet, bold
 
 
 def test_a_table_is_escaped_and_missing_numbers_are_empty():
@@ -16,7 +16,7 @@ def test_an_empty_table_is_one_too():
 
 def test_a_page_of_a_table_shows_sheets_and_all_columns_and_asks_for_nothing_outside():
     sheets = [
-        Sheet("A & B", pd.DataFrame({"x": ["**1** (5)"]}), "Note <1>."),
+        Sheet("A & B", pd.DataFrame({"x": [f"{bold(['1'], [True])[0]} (5)"]}), "Note <1>."),
         Sheet("More", pd.DataFrame({"x": ["2"]})),
     ]
     text = table_page(pd.DataFrame({"x": [1.25]}), sheets)

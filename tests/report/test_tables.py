@@ -1,14 +1,16 @@
 import itertools
+import json
 
 import pandas as pd
 import pytest
+from helpers.names import LOOK_LIKE_OTHERS, run_script
 from helpers.tiny import ROOT
 from scipy import stats
 
 from seqmatch import config
 from seqmatch.config.experiment import SECTIONS
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import save_table
+from seqmatch.files.store import load_table, save_table
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
 from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
@@ -17,7 +19,7 @@ from seqmatch.report.tables.methods import methods_sheets, methods_table
 from seqmatch.report.tables.published import published_sheets
 from seqmatch.report.tables.settings import UNSET, settings_sheets, settings_table
 from seqmatch.report.tables.stability import stability_sheets
-from seqmatch.report.tables.text import Sheet, grid, interleaved, to_latex, to_markdown
+from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, to_latex, to_markdown
 
 ORDER = ["random", "mtt", "seqmatch-mtt", "whole"]
 PUBLISHED = read_published(ROOT / "resources/published_results.csv")
@@ -348,7 +350,9 @@ def test_rows_of_a_method_stand_together_and_what_shares_a_place_is_joined():
 
 SHEETS = [
     Sheet(
-        "Table 7: 50 % of A_1 & B", pd.DataFrame({"a_b": ["x & y", "50 %"], "c": ["**88.1 ± 0.5**", "1.50"]}), "A #1."
+        "Table 7: 50 % of A_1 & B",
+        pd.DataFrame({"a_b": ["x & y", "50 %"], "c": bold(["88.1 ± 0.5", "1.50"], [True, False])}),
+        "A #1.",
     ),
     Sheet("Empty", pd.DataFrame({"a": []})),
     Sheet("More", pd.DataFrame({"a": ["{x}~^\\"]})),
@@ -380,3 +384,51 @@ def test_every_sheet_is_of_text_alone():
     ]
     texts = itertools.chain.from_iterable(sheet.body.to_numpy().ravel() for sheet in sheets)
     assert all(isinstance(text, str) and text != "nan" for text in texts)
+
+
+DATA, METHODS, ARCHITECTURES = "2024", LOOK_LIKE_OTHERS[1:], ["1e5", "nan"]
+LIST = ["--published", ROOT / "resources/published_results.csv", "--published-data", '{"2024": "cifar10"}']
+CONFIGURATION = {
+    "datasets": {DATA: {"source": "digits"}},
+    "architectures": {name: {"family": "convnet"} for name in ARCHITECTURES},
+    "experts": {"true": {"architecture": "nan"}},
+    "cells": [{"dataset": DATA, "ipc": 10, "methods": {name: {"backbone": "mtt"} for name in METHODS}}],
+}
+
+
+@pytest.fixture
+def accuracies(tmp_path):
+    """The table of one evaluation for each method and architecture."""
+    paths = []
+    for method in METHODS:
+        for architecture in ARCHITECTURES:
+            about = {"dataset": DATA, "ipc": "10", "matched_on": "nan", "architecture": architecture}
+            paths.append(tmp_path / f"{method}-{architecture}.csv")
+            save_table(paths[-1], pd.DataFrame(runs_of(method, 1, [50.0, 52.0], **about)), {"device": "cpu"})
+    return paths
+
+
+def test_every_table_for_people_has_names_that_look_like_numbers_or_nothing(tmp_path, accuracies):
+    of_methods = ["--methods", *METHODS, *LIST, "--csv"]
+    names = ["--published-architectures", '{"1e5": "ConvNet-3", "nan": "ResNet18"}']
+    contrasts = json.dumps([[DATA, "10", method, "007"] for method in METHODS[1:]])
+    table = {name: tmp_path / f"{name}.csv" for name in ("table1", "table2", "table4", "comparison", "published")}
+    run_script("collect_tables", *accuracies, "--out", tmp_path / "accuracy.csv")
+    assert load_table(tmp_path / "accuracy.csv")["architecture"].drop_duplicates().tolist() == ARCHITECTURES
+    run_script("table1", *accuracies, *of_methods, table["table1"])
+    run_script("table2", *accuracies, *names, *of_methods, table["table2"])
+    run_script("table4", "--configuration", json.dumps(CONFIGURATION), "--csv", table["table4"])
+    run_script("comparison", *accuracies, "--contrasts", contrasts, "--csv", table["comparison"])
+    made = ["--method-tables", table["table1"], "--architecture-tables", table["table2"]]
+    run_script("published", *made, *LIST, *names, "--csv", table["published"])
+    for name, path in table.items():
+        found = load_table(path)
+        assert set(found.get("dataset", [DATA])) == {DATA} and set(found["ipc"]) == {"10"}, name
+        assert set(METHODS[1:]) <= set(found["method"]), name
+        for form in ("md", "tex", "html"):
+            text = path.with_suffix(f".{form}").read_text(encoding="utf-8")
+            assert all(method in text for method in METHODS[1:]) and DATA in text, name
+    assert set(load_table(table["table2"])["architecture"]) == set(ARCHITECTURES)
+    assert load_table(table["table1"])["method"].tolist() == METHODS
+    published = load_table(table["published"])
+    assert published["run_architecture"].dropna().isin(ARCHITECTURES).all() and (published["method"] == "dc").any()

@@ -1,17 +1,23 @@
 """The frame of a job, and the columns that say which run a table is of."""
 
+import errno
+import os
 import sys
+import time
 from argparse import Namespace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from helpers.tiny import ROOT, TINY, labelled
-from shared import compute, runs
+from shared import command, compute, runs
 
 from seqmatch import config
 from seqmatch.data.dataset import Dataset, save
 from seqmatch.data.normalization import fit_standardization
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_table, save_table
 from seqmatch.runtime import device as devices
 from seqmatch.seeds import Seed
 from seqmatch.training.loop import Stage
@@ -52,19 +58,67 @@ def saved(args):
     return list(args.checkpoints.rglob("*.safetensors"))
 
 
-def test_a_job_removes_its_checkpoint_at_its_end(args):
+def work(args):
+    """The whole job."""
+    with compute.job(args, []) as job:
+        train(args, job)
+        save_table(args.out, pd.DataFrame({"a": [1]}), job.header)
+
+
+def test_a_job_gives_up_its_states_at_its_end_and_keeps_what_it_made_until_another_job_reads_it(args):
     with compute.job(args, []) as job:
         train(args, job)
         assert saved(args)
         assert list(job.header["inputs"]) == [str(args.data)] and job.header["parameters"]["architecture"]
+        save_table(args.out, pd.DataFrame({"a": [1]}), job.header)
     assert not saved(args)
+    for path in (args.out, args.out.with_suffix(".json")):
+        path.unlink()  # as Snakemake does where it finds fault
+    with pytest.raises(command.Finished), compute.job(args, []):
+        raise AssertionError("nothing is computed again")
+    assert load_table(args.out)["a"].tolist() == [1]
+    reader = Namespace(**vars(args) | {"out": args.out.with_name("next.csv")})
+    with compute.job(reader, [args.out]):
+        assert not [path for path in args.checkpoints.rglob("*") if path.is_file()]
 
 
-def test_a_job_whose_output_cannot_be_written_keeps_its_checkpoint(args):
-    with pytest.raises(OSError), compute.job(args, []) as job:
+@pytest.mark.parametrize("fails", [OSError("no space left on device"), SeqmatchError("it cannot be written")])
+def test_a_job_whose_output_cannot_be_written_keeps_its_last_state(args, fails, capsys):
+    args.save_every = 1000
+    with pytest.raises(type(fails)), compute.job(args, []) as job:
         train(args, job)
-        raise OSError("no space left on device")
-    assert saved(args)
+        assert not saved(args)
+        raise fails
+    assert saved(args) and "state saved in" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_at_the_last_rename_leaves_the_state_and_what_was_there(args, monkeypatch):
+    save_table(args.out, pd.DataFrame({"a": [0]}), {})
+    rename, before = Path.replace, args.out.read_bytes()
+
+    def full(path, target):
+        if Path(target).suffix == ".csv":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path), None, str(target))
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match=rf"No space left on device: '{args.out}'"):
+            work(args)
+    assert args.out.read_bytes() == before and saved(args)
+    work(args)
+    assert load_table(args.out)["a"].tolist() == [1] and not saved(args)
+
+
+def test_what_would_be_lost_in_the_end_is_found_before_anything_is_computed(args, monkeypatch):
+    monkeypatch.setattr(devices, "prepare", lambda gpus, threads: pytest.fail("begun"))
+    os.utime(args.data, (time.time() + 4000,) * 2)
+    with pytest.raises(SeqmatchError, match=r"data\.safetensors: .*lies ahead of the clock.*touch"):
+        work(args)
+    os.utime(args.data)
+    args.out.mkdir()
+    with pytest.raises(SeqmatchError, match=r"out\.csv: is a folder"):
+        work(args)
 
 
 def test_a_table_says_first_which_run_it_is_of():

@@ -1,5 +1,8 @@
 """What scripts say when they are called wrongly: one line, and status 1 or 2."""
 
+import errno
+import io
+import os
 import shlex
 import subprocess
 import sys
@@ -7,6 +10,8 @@ import sys
 import pytest
 from helpers.tiny import ROOT
 from shared import command
+
+from seqmatch.errors import SeqmatchError
 
 RUN = shlex.split("--dataset d --method m --ipc 2 --seed 0 --out o --data nowhere.safetensors")
 ARCHITECTURE = ["--architecture", '{"family": "convnet"}']
@@ -60,3 +65,81 @@ def test_out_of_memory_ends_with_what_was_used_and_what_to_lower(monkeypatch, ca
     last = capsys.readouterr().err.splitlines()[-1]
     assert ended.value.code == 1 and last.startswith(f"error: out of memory ({reason}")
     assert "peak" in last and "GiB of main memory" in last and "lower batch_size, synthetic_batch or the width" in last
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_no_name_ends_a_message_with_an_error_or_steers_the_terminal(monkeypatch, encoding):
+    def main(args):
+        print("é 猫 \udce9 \x1b[31m\t\u202e \x9b2J c\rd")
+        print("\r 50%", file=sys.stderr)
+        raise SeqmatchError("\x1b]0;title\x07: no such class\nsecond line")
+
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding, newline="") for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    monkeypatch.setattr(sys, "argv", ["script"])
+    with pytest.raises(SystemExit):
+        command.run(main, command.parser("A script."))
+    out, err = (stream.buffer.getvalue().decode(encoding) for stream in map(_flushed, streams.values()))
+    names = "é 猫".encode(encoding, "backslashreplace").decode(encoding)
+    assert out == f"{names} \\udce9 \\x1b[31m\t\\u202e \\x9b2J c\\rd\n"
+    assert err.splitlines(keepends=True)[1:] == [
+        "\r",
+        " 50%\n",
+        "error: \\x1b]0;title\\x07: no such class\n",
+        "second line\n",
+    ]
+
+
+def _flushed(stream):
+    stream.flush()
+    return stream
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Run a command that consists of a function, in this process."""
+
+    def run(main):
+        monkeypatch.setattr(sys, "argv", ["script"])
+        monkeypatch.setattr(sys, "stderr", sys.stderr)  # put back afterwards
+        command.run(lambda args: main(), command.parser("A script."))
+
+    return run
+
+
+class Full(io.StringIO):
+    def write(self, *text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    flush = write
+
+
+@pytest.mark.parametrize("log", [Full(), None], ids=["full", "closed"])
+def test_a_log_that_cannot_be_written_ends_no_work(call, monkeypatch, log):
+    done = []
+
+    def main():
+        print("warning: of any module", file=sys.stderr, flush=True)
+        done.append(True)
+
+    monkeypatch.setattr(sys, "stderr", log)
+    call(main)
+    assert done
+
+
+def test_a_system_error_names_the_file_and_says_what_the_system_says(call, capsys):
+    def main():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results/a.csv")
+
+    with pytest.raises(SystemExit):
+        call(main)
+    assert capsys.readouterr().err.splitlines()[-1] == "error: results/a.csv: No space left on device"
+
+
+def test_what_was_finished_before_ends_well(call, capsys):
+    def main():
+        raise command.Finished
+
+    call(main)
+    assert capsys.readouterr().err.splitlines()[-1] == command.DONE

@@ -68,7 +68,7 @@ def edited(edits):
     return raw
 
 
-@settings(max_examples=2000, **FUZZ)
+@settings(max_examples=800, **FUZZ)
 @given(st.lists(EDITS, min_size=1, max_size=3).map(edited))
 def test_a_broken_configuration_is_told_of_in_clear_lines(raw):
     try:

@@ -10,7 +10,8 @@ import yaml
 from helpers.snakemake import TINY, copy_project, run, snakemake
 from measure_resources import beside
 
-from seqmatch.planning import interpreter
+from seqmatch.errors import SeqmatchError
+from seqmatch.planning import host
 
 BARE = {"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin"}
 """No environment is active."""
@@ -98,12 +99,50 @@ def test_jobs_run_the_active_python_unless_it_lacks_what_they_need(tmp_path, mon
     monkeypatch.setenv("PATH", str(tmp_path / "active"))
     python(tmp_path / "active/python", active)
     monkeypatch.setattr(sys, "executable", python(tmp_path / "own/python", own))
-    interpreter.put_on_path()
+    host.put_on_path()
     assert os.environ["PATH"].split(os.pathsep)[0] == str(tmp_path / first)
 
 
 def test_without_any_usable_python_one_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", python(tmp_path / "own/python", works=False))
-    with pytest.raises(interpreter.SeqmatchError, match="uv run snakemake"):
-        interpreter.put_on_path()
+    with pytest.raises(SeqmatchError, match="uv run snakemake"):
+        host.put_on_path()
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    host.check_writable()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(SeqmatchError, match=f"^{tmp_path}: cannot write here.* `tools/status.py` only reads"):
+        host.check_writable()
+
+
+def test_a_user_without_a_name_has_a_number(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+    host.name_user()
+    assert os.environ["USER"] == str(os.getuid())
+
+
+def test_jobs_find_what_lies_beside_their_script_whatever_python_leaves_off_its_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", "other")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    host.find_shared(tmp_path)
+    assert os.environ["PYTHONPATH"] == "other"
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/__init__.py").write_text("")
+    (tmp_path / "job.py").write_text("import shared")
+    host.find_shared(tmp_path)
+    subprocess.run([sys.executable, tmp_path / "job.py"], check=True)
+
+
+def test_values_within_lists_and_mappings_of_the_command_line_are_numbers(tmp_path):
+    """One plan: the jobs of another seed, whose parameters are numbers."""
+    given = ["--config", "seeds=[3]", "matching={iterations: 5}", "--"]
+    result = snakemake(
+        copy_project(tmp_path, TINY), "-n", "-p", *given, "results/digits/mtt/ipc3/seed3/snapshots1.safetensors"
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert '"iterations":5,' in result.stdout

@@ -94,17 +94,16 @@ def probed(page, probe, folder):
     return answer["found"]
 
 
-@pytest.fixture(scope="module")
-def report(finished, tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    run(finished, "--report", str(path))
-    return path
-
-
-def test_every_table_and_figure_is_reached_by_clicks_and_has_a_caption(report, finished, tmp_path):
-    found = probed(report, EVERY_RESULT, tmp_path)
-    results = finished / "results"
+def test_every_table_and_figure_that_is_there_is_reached_by_clicks_and_has_a_caption(finished, tmp_path):
+    report, results = tmp_path / "report.html", finished / "results"
     made = [*results.glob("*.html"), *(results / "figures").rglob("*.png")]
+    missing, aside = made.pop(), tmp_path / "aside.png"
+    missing.rename(aside)
+    try:
+        assert "that are there" in run(finished, "--report", str(report))
+    finally:
+        aside.rename(missing)
+    found = probed(report, EVERY_RESULT, tmp_path)
     assert len(made) > 10
     assert set(found["shown"]) == set(found["captions"]) == {path.relative_to(finished).as_posix() for path in made}
 

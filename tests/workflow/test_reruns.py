@@ -72,6 +72,18 @@ def test_edits_that_change_no_result_repeat_nothing(edited):
     assert plan(edited) == {}
 
 
+def test_a_larger_ipc_prepares_and_trains_nothing_again(edited):
+    """How many images a class needs is checked, and is no parameter that repeats what is finished."""
+    path = edited / "config.yaml"
+    before = path.read_text()
+    try:
+        path.write_text(before.replace("ipc: 3", "ipc: 4"))
+        jobs = plan(edited)
+    finally:
+        path.write_text(before)
+    assert "distill_subset" in jobs and not {"prepare_dataset", "train_experts"} & set(jobs)
+
+
 def append(path):
     path.write_text(path.read_text() + "\nEDITED = True\n")
 

@@ -14,8 +14,7 @@ rule record_losses:
     resources:
         **training("record_losses"),
     params:
-        **training_command("record_losses", architecture_of_run),
-        architecture=matched_architecture,
+        **networks("record_losses", matched),
         evaluation=evaluation,
         more=["--difficulty", CONFIG.difficulty.model_dump_json()],
     shell:
@@ -35,8 +34,7 @@ use rule record_losses as measure_coupling with:
     resources:
         **training("measure_coupling"),
     params:
-        **training_command("measure_coupling", architecture_of_run),
-        architecture=matched_architecture,
+        **networks("measure_coupling", matched),
         evaluation=evaluation,
         more=["--coupling", CONFIG.coupling.model_dump_json()],
 
@@ -51,8 +49,7 @@ use rule record_losses as measure_stages with:
     resources:
         **training("measure_stages"),
     params:
-        **training_command("measure_stages", architecture_of_run),
-        architecture=matched_architecture,
+        **networks("measure_stages", matched),
         evaluation=evaluation,
         more=name_of_architecture,
 
@@ -82,7 +79,7 @@ rule cluster_difficulty:
 
 use rule collect_accuracy as collect_coupling with:
     input:
-        PLAN.outputs("measure_coupling"),
+        **tables(tables=PLAN.outputs("measure_coupling")),
     output:
         **table("collect_coupling"),
     log:
@@ -91,7 +88,7 @@ use rule collect_accuracy as collect_coupling with:
 
 use rule collect_accuracy as collect_stages with:
     input:
-        PLAN.outputs("measure_stages"),
+        **tables(tables=PLAN.outputs("measure_stages")),
     output:
         **table("collect_stages"),
     log:
@@ -100,7 +97,7 @@ use rule collect_accuracy as collect_stages with:
 
 use rule collect_accuracy as collect_resources with:
     input:
-        PLAN.outputs("measure_resources"),
+        **tables(tables=PLAN.outputs("measure_resources")),
     output:
         **table("collect_resources"),
     log:
@@ -109,8 +106,8 @@ use rule collect_accuracy as collect_resources with:
 
 rule collect_convergence:
     input:
+        **tables(scores=of_cell("select_snapshot", 1)),
         snapshots=of_cell("distill_subset"),
-        scores=of_cell("select_snapshot", 1),
     output:
         **table("collect_convergence"),
     log:

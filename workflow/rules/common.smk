@@ -13,28 +13,50 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, interpreter
+from seqmatch.planning import contents, host, memory
 from seqmatch.planning.code import code_of, digest
-from seqmatch.planning.jobs import RULES, Plan
-from seqmatch.planning.sizes import pixels_of
+from seqmatch.planning.costs import Scale
+from seqmatch.planning.jobs import RULES, Plan, replaced
+
+UNUSABLE = "the configuration cannot be used:\n"
+FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
+if workflow.modifier.skip_configfile:
+    FILES = []  # a workflow that uses this one as a module says itself what is run
+
+try:  # before Snakemake reads the default
+    for path in FILES:
+        vocabulary.read(path)
+except SeqmatchError as error:
+    raise WorkflowError(UNUSABLE + str(error))
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: vocabulary.default_file(ROOT)
+
 
 try:
-    for path in workflow.configfiles:
-        vocabulary.read(Path(path))
-    EXPERIMENT = vocabulary.load(config)
+    EXPERIMENT = vocabulary.load(
+        vocabulary.typed(config, workflow.config_settings.config)
+    )
+    PLAN = Plan(EXPERIMENT)
+    PLAN.by_rule  # every job, once: too many are an error
 except SeqmatchError as error:
-    raise WorkflowError(f"the configuration cannot be used:\n{error}")
+    raise WorkflowError(UNUSABLE + str(error))
 for line in EXPERIMENT.warnings:
     logger.warning(line)
 
-if "CONDA" not in str(workflow.deployment_settings.deployment_method):
-    try:
-        interpreter.put_on_path()
-    except SeqmatchError as error:
-        raise WorkflowError(str(error))
+try:
+    host.check_writable()
+    host.name_user()
+    host.find_shared(ROOT / "scripts")
+    if "CONDA" not in str(workflow.deployment_settings.deployment_method):
+        host.put_on_path()
+except SeqmatchError as error:
+    raise WorkflowError(str(error))
 
 CONFIG = EXPERIMENT.config
-PLAN = Plan(EXPERIMENT)
+SCALE = Scale(EXPERIMENT, memory.approximate)
 # How jobs compute (`gpu`, `compile`) reaches them as resources, not as parameters: a change repeats nothing.
 # A cluster's login node may have no GPU: say `device: cuda` there.
 GPU = int(
@@ -114,37 +136,55 @@ def benchmark_of(rule_name):
     return f"results/benchmarks/{RULES[rule_name].name}.tsv"
 
 
+def tables(**inputs):
+    """Inputs that are tables, by name, and the provenance beside each, without which they are not read."""
+    return inputs | {
+        f"{name}_provenance": beside(paths) for name, paths in inputs.items()
+    }
+
+
+def beside(paths):
+    """The provenance of a table, of a list of them, or of those that a function of the wildcards finds."""
+    if callable(paths):
+        return lambda wildcards: beside(paths(wildcards))
+    return [
+        path.replace(".csv", ".json")
+        for path in ([paths] if isinstance(paths, str) else paths)
+    ]
+
+
 def command(script_name):
     """Parameters of a rule: its command, and a fingerprint of the code that it runs, so that an edit reruns the rule.
 
     (As input files the modules would be some thirty more for every job to plan.)
     """
-    return {
-        "script": os.path.relpath(ROOT / "scripts" / f"{script_name}.py"),
-        "code": code(script_name),
-    }
+    return {"script": place(script_name), "code": code(script_name)}
+
+
+def place(script_name):
+    """A rule's parameter: the script's path. It takes the threads, so that a clone that has moved reruns nothing."""
+    path = os.path.relpath(ROOT / "scripts" / f"{script_name}.py")
+    return lambda wildcards, threads: path
 
 
 @cache
-def code(script_name, modules=(), declared=()):
-    """A fingerprint of a command, of the modules that it loads by their names, and of how these are declared."""
-    return digest(ROOT / "scripts" / f"{script_name}.py", modules, declared)
+def code(script_name, modules=(), texts=()):
+    return digest(ROOT / "scripts" / f"{script_name}.py", modules, texts)
 
 
-def limits(rule_name, mem_mb, bytes_per_pixel=0):
-    """Resources of a rule: memory, also for its data set, and minutes; a retry after a time-out or out of memory gets
-    as much once more."""
+def limits(rule_name, mem_mb):
+    """Resources of a rule: memory, also for what its job keeps there, and minutes; a retry after a time-out or out of
+    memory gets as much once more."""
 
-    def memory(wildcards, attempt):
-        data = pixels(wildcards.dataset) if bytes_per_pixel else 0
-        return attempt * (mem_mb + bytes_per_pixel * data // 1_000_000)
+    def megabytes(wildcards, attempt):
+        return attempt * (mem_mb + needed_mb(rule_name, **wildcards))
 
     def minutes(wildcards, attempt):
         return attempt * RULES[rule_name].minutes
 
-    return {"mem_mb": memory, "runtime": minutes}
+    return {"mem_mb": megabytes, "runtime": minutes}
 
 
 def training(rule_name):
     """Resources of a rule that trains networks."""
-    return limits(rule_name, 2000, 4) | {"gpu": GPU, "compile": CONFIG.compile}
+    return limits(rule_name, 2000) | {"gpu": GPU, "compile": CONFIG.compile}

@@ -10,7 +10,7 @@ rule fetch_data:
     resources:
         **limits("fetch_data", 1000),
     params:
-        script=command("fetch_data")["script"],
+        script=place("fetch_data"),
         mirrors=mirrors,
     shell:
         "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"
@@ -29,11 +29,13 @@ rule prepare_dataset:
         ENVIRONMENT
     threads: 1
     resources:
-        **limits("prepare_dataset", 1500, 1),
+        **limits("prepare_dataset", 1500),
     params:
         **command("prepare_dataset"),
         known=known_of_source,
         preparation=named("datasets", "dataset"),
+        folder=folder_of_source,
+        images_per_class=images_per_class,
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
-        " --files {input.files} --out {output} > {log} 2>&1"
+        " --files {input.files} --images-per-class {params.images_per_class} --out {output} > {log} 2>&1"

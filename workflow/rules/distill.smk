@@ -16,11 +16,11 @@ rule distill_subset:
     resources:
         **training("distill_subset"),
     params:
-        script=command("distill_subset")["script"],
+        script=place("distill_subset"),
         code=code_with_objective,
         objective=objective,
         matching=as_json(stage_of),
-        architecture=matched_architecture,
+        architecture=as_json(matched),
         subset_count=of_run("subsets"),
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
@@ -49,9 +49,8 @@ rule select_snapshot:
     resources:
         **training("select_snapshot"),
     params:
-        **training_command("select_snapshot", architecture_of_run),
+        **networks("select_snapshot", matched),
         selections=of_run("selections"),
-        architecture=matched_architecture,
         evaluation=evaluation,
         networks=CONFIG.selection.networks,
         name=draws,

@@ -1,9 +1,9 @@
 rule evaluate:
     input:
+        **tables(scores=of_last_subset("select_snapshot", 1)),
         data=DATA,
         subsets=subsets,
         snapshots=of_last_subset("distill_subset"),
-        scores=of_last_subset("select_snapshot", 1),
     output:
         **table("evaluate"),
     log:
@@ -16,8 +16,7 @@ rule evaluate:
     resources:
         **training("evaluate"),
     params:
-        **training_command("evaluate", architecture_evaluated),
-        architecture=as_json(architecture_evaluated),
+        **networks("evaluate", evaluated),
         evaluation=evaluation,
         matched_on=of_run("architecture"),
         selection=main_selection,
@@ -33,7 +32,7 @@ rule evaluate:
 
 rule collect_accuracy:
     input:
-        PLAN.outputs("evaluate"),
+        **tables(tables=PLAN.outputs("evaluate")),
     output:
         **table("collect_accuracy"),
     log:
@@ -47,4 +46,4 @@ rule collect_accuracy:
     params:
         **command("collect_tables"),
     shell:
-        "python {params.script:q} {input} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"

@@ -14,16 +14,17 @@ rule train_experts:
     resources:
         **training("train_experts"),
     params:
-        **training_command("train_experts", architecture_of_recipe),
+        **networks("train_experts", architecture_of_recipe),
         recipe=named("experts", "recipe"),
-        architecture=as_json(architecture_of_recipe),
         epochs=recorded_epochs,
         through=[],
         name=recipe_draws,
+        images_per_class=images_per_class,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
         " --architecture {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --out {output}" + COMPUTE
+        " --name {params.name:q} --images-per-class {params.images_per_class} --out {output}"
+        + COMPUTE
 
 
 use rule train_experts as train_teachers with:
@@ -39,9 +40,9 @@ use rule train_experts as train_teachers with:
     resources:
         **training("train_teachers"),
     params:
-        **training_command("train_experts", architecture_of_run),
+        **networks("train_experts", matched),
         recipe=as_json(recipe_of_stage),
-        architecture=matched_architecture,
         epochs=teacher_epochs,
         through=through_earlier_stages,
         name=draws,
+        images_per_class=images_per_class,

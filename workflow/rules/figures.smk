@@ -1,7 +1,7 @@
 # Each figure has the rows that it is drawn from beside it, and can be drawn again from there.
 rule figure_difficulty:
     input:
-        RULES["cluster_difficulty"].outputs[0],
+        **tables(shown=RULES["cluster_difficulty"].outputs[0]),
     output:
         **drawn(
             "figure_difficulty",
@@ -21,12 +21,12 @@ rule figure_difficulty:
         **command("figure_difficulty"),
         rows="--dataset {dataset} --ipc {ipc}",
     shell:
-        "python {params.script:q} {input} {params.rows} --out {output.figure} {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.shown} {params.rows} --out {output.figure} {output.csv} > {log} 2>&1"
 
 
 use rule figure_difficulty as figure_losses with:
     input:
-        RULES["cluster_difficulty"].outputs[1],
+        **tables(shown=RULES["cluster_difficulty"].outputs[1]),
     output:
         **drawn("figure_losses", "losses", figure="losses of all images", ipc="{ipc}"),
     log:
@@ -38,7 +38,7 @@ use rule figure_difficulty as figure_losses with:
 
 use rule figure_difficulty as figure_coupling with:
     input:
-        made("collect_coupling"),
+        **tables(shown=made("collect_coupling")),
     output:
         **drawn("figure_coupling", "coupling", figure="coupling"),
     log:
@@ -50,7 +50,7 @@ use rule figure_difficulty as figure_coupling with:
 
 use rule figure_difficulty as figure_convergence with:
     input:
-        made("collect_convergence"),
+        **tables(shown=made("collect_convergence")),
     output:
         **drawn(
             "figure_convergence",
@@ -67,7 +67,7 @@ use rule figure_difficulty as figure_convergence with:
 
 use rule figure_difficulty as figure_stages with:
     input:
-        made("collect_stages"),
+        **tables(shown=made("collect_stages")),
     output:
         **drawn("figure_stages", "stages", figure="stages used", ipc="{ipc}"),
     log:
@@ -79,7 +79,7 @@ use rule figure_difficulty as figure_stages with:
 
 use rule figure_difficulty as figure_resources with:
     input:
-        made("collect_resources"),
+        **tables(shown=made("collect_resources")),
     output:
         **drawn("figure_resources", "resources", figure="time, memory and disk"),
     log:
@@ -91,7 +91,7 @@ use rule figure_difficulty as figure_resources with:
 
 use rule figure_difficulty as figure_images with:
     input:
-        subsets,
+        shown=subsets,
     output:
         **drawn(
             "figure_images",

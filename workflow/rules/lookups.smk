@@ -51,17 +51,38 @@ def named(section, wildcard):
 evaluation = as_json(of_run("evaluation"))
 
 
-def architecture_of_run(wildcards):
+def matched(wildcards):
+    """The architecture that the run matches."""
     return CONFIG.architectures[run_of(wildcards).architecture]
 
 
-matched_architecture = as_json(architecture_of_run)
+def evaluated(wildcards):
+    return defined("architectures", wildcards.architecture)
+
+
+def networks(script_name, architecture):
+    """Parameters of a rule whose networks are of an architecture, which is a function of the wildcards: as `command`,
+    and the architecture. Of the families of networks only its own takes part."""
+
+    def code_with_family(wildcards):
+        return code(script_name, (architecture(wildcards).module,))
+
+    return {
+        "script": place(script_name),
+        "code": code_with_family,
+        "architecture": as_json(architecture),
+    }
 
 
 @cache
-def pixels(dataset):
-    """Numbers in all images of a data set, of which its size in memory follows."""
-    return pixels_of(defined("datasets", dataset))
+def needed_mb(rule_name, **wildcards):
+    """Megabytes that a job needs beyond what its rule always does."""
+    if "subset" in wildcards:
+        wildcards["subset"] = int(wildcards["subset"])
+    try:
+        return memory.needed(SCALE, rule_name, wildcards) // 1_000_000
+    except LookupError:  # outside the configuration: its parameters say so
+        return 0
 
 
 def run_wildcards(wildcards):
@@ -168,6 +189,20 @@ def needed(paths, what):
     return find
 
 
+def wanted(wildcards):
+    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing."""
+    if not any(word.partition("=")[0] == "--report" for word in sys.argv):
+        return PLAN.targets
+    made = [path for path in PLAN.targets if os.path.exists(path)]
+    if not made:
+        raise WorkflowError("there is nothing to report yet; run the workflow first")
+    if len(made) < len(PLAN.targets):
+        logger.warning(
+            f"the report shows the {len(made)} of {len(PLAN.targets)} tables and figures that are there"
+        )
+    return made
+
+
 def mirrors(wildcards, threads):
     """Options of places to try first; a parameter that takes the threads, as this one, reruns nothing when it changes."""
     return [
@@ -175,10 +210,37 @@ def mirrors(wildcards, threads):
     ]
 
 
+def images_per_class(wildcards, threads):
+    """Training images of each class that the largest synthetic set starts from; as `mirrors`, it reruns nothing."""
+    runs = [run for run in EXPERIMENT.runs.values() if run.dataset == wildcards.dataset]
+    return max(
+        [run.ipc * run.stages[0].formation ** 2 for run in runs if run.stages] + [1]
+    )
+
+
 def known_of_source(wildcards):
     """What the catalog tells of a source: readers look it up."""
     source = defined("datasets", wildcards.dataset).source
     return str(SOURCES.get(source)) + str(IMAGENET_SUBSETS.get(source))
+
+
+@cache
+def warn(message):
+    """Once."""
+    logger.warning(message)
+
+
+def folder_of_source(wildcards, output):
+    """The folder of a user's own images. Unless they are prepared, a run does not begin without it; a plan may be made
+    on another machine, and warns."""
+    path = defined("datasets", wildcards.dataset).path
+    elsewhere = workflow.storage_settings.default_storage_provider is not None
+    if path is None or elsewhere or os.path.isdir(path) or os.path.exists(output[0]):
+        return path
+    missing = f"datasets.{wildcards.dataset}.path = {path}: there is no such folder (seen from {os.getcwd()})"
+    if not workflow.dryrun:
+        raise WorkflowError(missing)
+    warn(missing)
 
 
 def files_of_source(wildcards):
@@ -194,10 +256,6 @@ def recorded_epochs(wildcards):
             f"no cell of the configuration asks for experts {wildcards.recipe} on {wildcards.dataset}"
         )
     return epochs
-
-
-def architecture_evaluated(wildcards):
-    return defined("architectures", wildcards.architecture)
 
 
 def architecture_of_recipe(wildcards):
@@ -222,21 +280,14 @@ def objective(wildcards):
     return [] if name is None else ["--objective", name]
 
 
-def training_command(script_name, find):
-    """`command`, for one that makes networks of the architecture that `find` gives: their code takes part."""
-    return command(script_name) | {
-        "code": lambda wildcards: code(script_name, (find(wildcards).module,))
-    }
-
-
 def code_with_objective(wildcards):
-    """A fingerprint of the command with its network, and the objective's step, and how that is declared."""
-    run = run_of(wildcards)
-    modules = (architecture_of_run(wildcards).module,)
-    if run.objective is None:
-        return code("distill_subset", modules)
-    declared = run.objective.reaching(stage_of(wildcards))
-    return code("distill_subset", (*modules, run.objective.module), (declared,))
+    """A fingerprint of the command with what it loads by name: the family of its networks, and the objective's step with
+    how that is declared."""
+    family, declared = matched(wildcards).module, run_of(wildcards).objective
+    if declared is None:
+        return code("distill_subset", (family,))
+    text = declared.reaching(stage_of(wildcards))
+    return code("distill_subset", (family, declared.module), (text,))
 
 
 def main_selection(wildcards):

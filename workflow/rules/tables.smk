@@ -12,7 +12,7 @@ PUBLISHED_ARCHITECTURES = json.dumps(contents.published_architectures(EXPERIMENT
 
 rule table1:
     input:
-        accuracies=needed(TABLE1, "cell of Table 1"),
+        **tables(accuracies=needed(TABLE1, "cell of Table 1")),
         published=PUBLISHED,
     output:
         **sheet("table1", "table1", "1: methods"),
@@ -38,7 +38,7 @@ rule table1:
 
 use rule table1 as table3 with:
     input:
-        accuracies=needed(TABLE3, "cell of a subset of ImageNet"),
+        **tables(accuracies=needed(TABLE3, "cell of a subset of ImageNet")),
         published=PUBLISHED,
     output:
         **sheet("table3", "table1", "3: ImageNet subsets"),
@@ -54,7 +54,7 @@ use rule table1 as table3 with:
 
 rule table2:
     input:
-        accuracies=needed(TABLE2, "other architectures to evaluate on"),
+        **tables(accuracies=needed(TABLE2, "other architectures to evaluate on")),
         published=PUBLISHED,
     output:
         **sheet("table2", "table2", "2: other architectures"),
@@ -97,8 +97,7 @@ rule table4:
 
 rule published:
     input:
-        methods=METHOD_TABLES,
-        architectures=PLAN.outputs("table2"),
+        **tables(methods=METHOD_TABLES, architectures=PLAN.outputs("table2")),
         published=PUBLISHED,
     output:
         **sheet("published", "published", "published numbers"),
@@ -122,9 +121,11 @@ rule published:
 
 rule comparison:
     input:
-        accuracies=needed(
-            COMPARED,
-            "method of several subsets beside one of one subset and the same backbone",
+        **tables(
+            accuracies=needed(
+                COMPARED,
+                "method of several subsets beside one of one subset and the same backbone",
+            )
         ),
     output:
         **sheet("comparison", "comparison", "sequential against backbone"),
@@ -146,10 +147,12 @@ rule comparison:
 # The report's first page, and the whole configuration.
 rule overview:
     input:
-        tables=METHOD_TABLES,
-        comparison=PLAN.outputs("comparison"),
-        accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
-        resources=PLAN.outputs("collect_resources"),
+        **tables(
+            tables=METHOD_TABLES,
+            comparison=PLAN.outputs("comparison"),
+            accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
+            resources=PLAN.outputs("collect_resources"),
+        ),
         published=PUBLISHED,
     output:
         overview=report(

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from seqmatch.report.figures.style import STYLE, TWO_COLUMNS, looks, note_failed
+from seqmatch.report.figures.style import LEGEND_LINE, STYLE, TWO_COLUMNS, lines, looks, note_failed
 
 MARKERS = "osD^vP*X"
-LEGEND_LINE = 0.15
-"""Height of an entry of the legend, in inches."""
+LEGEND_HEIGHT = 0.15
+"""Height of a line of the legend, in inches."""
 
 RUN = ["method", "ipc", "seed"]
 
@@ -72,18 +72,19 @@ def coupling_figure(table: pd.DataFrame) -> Figure:
     for (method, ipc), rows in points.groupby(["method", "ipc"], sort=False):
         panel.errorbar(rows["amplification"], rows["accuracy"], rows["std"], fmt=sizes[ipc], markersize=4.5,
                        color=methods[method]["color"], elinewidth=0.8, capsize=2,
-                       label=method if len(sizes) == 1 else f"{method}, ipc {ipc}")  # fmt: skip
+                       label=lines(method if len(sizes) == 1 else f"{method}, ipc {ipc}", LEGEND_LINE))  # fmt: skip
     _draw_line(panel, points, "all", color="0.4")
     if len(methods) > 1:
         for method, look in methods.items():
             _draw_line(panel, points[points["method"] == method], method, color=look["color"])
     panel.set(
-        xlabel="amplification of an image: $S^{+}-S^{-}$",
-        ylabel="test accuracy: $S^{+}-S^{-}$, points",
+        xlabel="amplification of an image: S⁺ − S⁻",
+        ylabel="test accuracy: S⁺ − S⁻, points",
     )
     legend = figure.legend(loc="outside right upper")
     note_failed(figure, table)
-    figure.set_size_inches(TWO_COLUMNS, max(2.6, LEGEND_LINE * (len(legend.get_texts()) + 2)))
+    height = sum(text.get_text().count("\n") + 1 for text in legend.get_texts()) + 2
+    figure.set_size_inches(TWO_COLUMNS, max(2.6, LEGEND_HEIGHT * height))
     return figure
 
 
@@ -93,5 +94,5 @@ def _draw_line(panel: Axes, points: pd.DataFrame, name: str, color: str) -> None
         return
     ends = np.array([points["amplification"].min(), points["amplification"].max()])
     slope, low, high = (f"{value:.1f}".replace("-", "−") for value in (line.slope, line.low, line.high))
-    label = f"{name}: slope {slope} (95 % CI {low} to {high})"
+    label = f"{lines(name, LEGEND_LINE)}: slope {slope} (95 % CI {low} to {high})"
     panel.plot(ends, line.intercept + line.slope * ends, color=color, linestyle="--", linewidth=1, label=label)

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from seqmatch.report.figures.style import COLORS, STYLE, band, logarithmic, mark_stages, panels
+from seqmatch.report.figures.style import COLORS, STYLE, band, lines, logarithmic, mark_stages, panels
 
 
 @mpl.rc_context(STYLE)
@@ -25,7 +25,7 @@ def difficulty_figure(table: pd.DataFrame) -> Figure:
             share = of_kind.groupby("seed")["share"].first().sum() / rows["seed"].nunique()
             band(panel, of_kind, "epoch", "mean_loss", color=color, label=f"{kind} ({share:.0%})")
         mark_stages(panel, rows)
-        panel.set(title=method, xlabel="epochs on the synthetic set")
+        panel.set(title=lines(method), xlabel="epochs on the synthetic set")
         panel.margins(x=0.02)
         logarithmic(panel)
         panel.legend(loc="best")

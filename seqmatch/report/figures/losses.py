@@ -8,7 +8,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from seqmatch.report.figures.style import STYLE, mark_stages, panels
+from seqmatch.report.figures.style import STYLE, lines, mark_stages, panels, plain_decades
 
 SMALLEST_LOSS = 1e-3
 """Losses below it have one colour."""
@@ -31,10 +31,11 @@ def losses_figure(table: pd.DataFrame) -> Figure:
         rows = rows[rows["seed"] == rows["seed"].min()]
         mesh = _heat(panel, rows, norm)
         mark_stages(panel, rows, "white")
-        panel.set(title=method, xlabel="epochs on the synthetic set")
+        panel.set(title=lines(method), xlabel="epochs on the synthetic set")
         if panel.get_subplotspec().is_first_col():
             panel.set_ylabel("real training images, %\n(hardest on top)")
-    figure.colorbar(mesh, ax=axes, label="loss, mean over networks", fraction=0.05, pad=0.02)
+    bar = figure.colorbar(mesh, ax=axes, label="loss, mean over networks", fraction=0.05, pad=0.02)
+    plain_decades(bar.ax.yaxis, norm.vmin, norm.vmax)
     return figure
 
 

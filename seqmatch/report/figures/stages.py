@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from seqmatch.report.figures.style import COLORS, STYLE, note_failed, panels
+from seqmatch.report.figures.style import COLORS, STYLE, lines, note_failed, panels
 
-CURRICULA = {"union": r"stage $k$ on $S_1 \cup … \cup S_k$", "subset": "stage $k$ on $S_k$ alone"}
+CURRICULA = {"union": "stage k on S₁ ∪ … ∪ Sₖ", "subset": "stage k on Sₖ alone"}
 
 
 @mpl.rc_context(STYLE)
@@ -27,7 +27,7 @@ def stages_figure(table: pd.DataFrame) -> Figure:
             aside = 0.04 * (2 * index - 1)  # so that the bars do not hide each other
             panel.errorbar(spread.index + aside, spread["mean"], spread["std"], fmt="o-", markersize=4, capsize=2,
                            elinewidth=0.8, color=COLORS[index], label=name)  # fmt: skip
-        panel.set(title=method, xlabel="stages used")
+        panel.set(title=lines(method), xlabel="stages used")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.margins(x=0.15)
         panel.legend(loc="best")

@@ -1,15 +1,24 @@
 """The look that all figures share, their common parts, and how they are written."""
 
+import io
 from collections.abc import Iterable, Sequence
 from itertools import cycle, product
 from math import log10
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from seqmatch.errors import printable
+from seqmatch.files.store import save_bytes
+from seqmatch.report.figures import fonts
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 """Widths of a figure, in inches."""
@@ -24,12 +33,21 @@ LINES = ("-", "--", ":")
 
 FEW_DECADES = 2.5
 
+FONT_SIZE = 8
+PANEL_LINE, LEGEND_LINE = 1.5, 2.2
+"""Widths of a line in the title of a panel and in a legend, in inches; longer names have several."""
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
+    "text.parse_math": False,  # names are text, also with dollar signs
+    "text.usetex": False,
+    "axes.formatter.use_locale": False,
+    "font.family": fonts.BASE,
+    "font.size": FONT_SIZE,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 8,
+    "axes.titlesize": FONT_SIZE,
     "lines.linewidth": 1.2,
     "legend.frameon": False,
     "legend.fontsize": 7,
@@ -62,13 +80,49 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return dict(zip(dict.fromkeys(names), cycle(list(kinds)), strict=False))
 
 
+def width_of(*texts: str, size: float = FONT_SIZE) -> float:
+    """Width of the widest of some texts, in inches."""
+    figure = Figure(figsize=(1, 1), dpi=STYLE["savefig.dpi"])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    return max(figure.text(0, 0, text, fontsize=size).get_window_extent(renderer).width for text in texts) / figure.dpi
+
+
+@mpl.rc_context(STYLE)
+def lines(text: str, widest: float = PANEL_LINE) -> str:
+    """A name or a title in lines of at most `widest` inches."""
+    letters, broken = len(text), printable(text)
+    while letters > 1 and width_of(broken) > widest:
+        letters = letters * 9 // 10
+        broken = fill(printable(text), letters)
+    return broken
+
+
+def subset(number: int) -> str:
+    """The name of a subset, S with its number below."""
+    return f"S{str(number).translate(SUBSCRIPTS)}"
+
+
 def logarithmic(panel: Axes) -> None:
-    """A logarithmic axis for what is drawn, with plain numbers: 1, 2 and 5 of each decade where there are few."""
+    """A logarithmic axis for what is drawn, with plain numbers."""
     panel.set_yscale("log")
-    low, high = panel.get_ylim()
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if log10(high / low) < FEW_DECADES else (1,)))
-    panel.yaxis.set_major_formatter("{x:g}")
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    plain_decades(panel.yaxis, *panel.get_ylim())
+
+
+def plain_decades(axis: Axis, low: float, high: float) -> None:
+    """Plain numbers on a logarithmic axis: 1, 2 and 5 of each decade where there are few."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if log10(high / low) < FEW_DECADES else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legible(figure: Figure) -> None:
+    """Give the texts of a figure fonts that have their letters; those that no font has are named in a warning."""
+    texts = figure.findobj(Text)
+    families, missing = fonts.families("".join(text.get_text() for text in texts))
+    if missing:
+        fonts.warn(missing)
+    for text in texts if len(families) > 1 else ():
+        text.set_fontfamily(families)
 
 
 def band(panel: Axes, rows: pd.DataFrame, x: str, y: str, **look: str) -> None:
@@ -91,14 +145,16 @@ def mark_stages(panel: Axes, rows: pd.DataFrame, color: str = "0.5") -> None:
     for stage in sorted(rows["stage"].unique())[1:]:
         before = rows.loc[rows["stage"] == stage - 1, "epoch"].max()
         panel.axvline(before, color=color, linestyle="--", linewidth=0.8)
-        panel.annotate(f"$S_{stage}$ joins", (before, 0.97), (3, 0), ("data", "axes fraction"), "offset points",
+        panel.annotate(f"{subset(stage)} joins", (before, 0.97), (3, 0), ("data", "axes fraction"), "offset points",
                        va="top", color=color, fontsize=7)  # fmt: skip
 
 
 def save(figure: Figure, paths: Sequence[Path]) -> None:
     """Write a figure in the format of each path's ending; equal figures give equal bytes."""
+    legible(figure)
     for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+        drawn = io.BytesIO()  # where a disk is full, matplotlib fails with errors that do not say so
         with mpl.rc_context(STYLE):
-            figure.savefig(path, metadata=metadata)
+            figure.savefig(drawn, format=path.suffix.removeprefix("."), metadata=metadata)
+        save_bytes(path, drawn.getvalue())

@@ -1,19 +1,35 @@
 """Tables as people read them: one sheet of text, as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from tabulate import LATEX_ESCAPE_RULES
 
-BOLD = re.compile(r"\*\*(.+?)\*\*")
+from seqmatch.errors import printable
+
+BOLD = re.compile("\ufdd0(.*?)\ufdd1")
+"""What `bold` marks, by characters that Unicode keeps for use within a program: no name holds them."""
+
 NUMBERED = re.compile(r"^Table \d+: ")
+
+MARKDOWN = re.compile(r"[\\`*\[|~$]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+"""What Markdown would not take as text; an underscore within a word is text."""
+
+LATEX = LATEX_ESCAPE_RULES | {
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "*": "{*}",
+    "`": r"\textasciigrave{}",
+    '"': r"\textquotedbl{}",
+}
+"""LaTeX's special characters, also those that are some only at the beginning of a row or doubled."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table: what it shows, its cells, and what to know of them. `**` around a cell's text makes it bold."""
+    """One table: what it shows, its cells, and what to know of them; what `bold` marks in a cell is shown in bold."""
 
     title: str
     body: pd.DataFrame
@@ -39,7 +55,8 @@ def means_stds(table: pd.DataFrame, name: str = "accuracy") -> list[str]:
 
 
 def bold(text: Sequence[str], which: Sequence[bool]) -> list[str]:
-    return [f"**{item}**" if best else item for item, best in zip(text, which, strict=True)]
+    """The texts, with those marked that are to be bold."""
+    return [f"\ufdd0{item}\ufdd1" if best else item for item, best in zip(text, which, strict=True)]
 
 
 def interleaved(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -64,9 +81,9 @@ def to_markdown(sheets: Sequence[Sheet]) -> str:
     """The first sheet's title heads the page, the others' head sections."""
     parts = []
     for index, sheet in enumerate(sheets):
-        parts += [f"{'##' if index else '#'} {sheet.title}"]
-        parts += [sheet.body.to_markdown(index=False, disable_numparse=True)] if len(sheet.body) else []
-        parts += [sheet.note] if sheet.note else []
+        parts += [f"{'##' if index else '#'} {_in_markdown(sheet.title)}"]
+        parts += [_tabulated(sheet.body, _in_markdown, "pipe")] if len(sheet.body) else []
+        parts += [_in_markdown(sheet.note)] if sheet.note else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,24 +92,34 @@ def to_latex(sheets: Sequence[Sheet], label: str) -> str:
 
     Sheets without rows are left out.
     """
-    parts = ["% Needs \\usepackage{booktabs}.\n"]
+    label = re.sub(r"[^A-Za-z0-9_.:-]", "-", label)
+    parts = [
+        "% Needs \\usepackage{booktabs}; names in other scripts need LuaLaTeX or XeLaTeX and a font that has them.\n"
+    ]
     for index, sheet in enumerate(sheet for sheet in sheets if len(sheet.body)):
-        tabular = sheet.body.to_markdown(index=False, disable_numparse=True, tablefmt="latex_booktabs")
+        tabular = _tabulated(sheet.body, _in_latex, "latex_raw")
+        for rule in ("toprule", "midrule", "bottomrule"):
+            tabular = tabular.replace(r"\hline", f"\\{rule}", 1)
         title = NUMBERED.sub("", sheet.title)  # LaTeX numbers tables itself
         title = title[:1].upper() + title[1:]
-        caption = ". ".join(escape(text.rstrip(".")) for text in (title, sheet.note) if text)
+        caption = ". ".join(_in_latex(text.rstrip(".")) for text in (title, sheet.note) if text)
         name = f"{label}-{index + 1}" if index else label
         parts.append(
-            f"\\begin{{table}}\n\\centering\\small\n\\caption{{{_symbols(caption)}.}}\n\\label{{tab:{name}}}\n"
-            f"{_symbols(tabular)}\n\\end{{table}}\n"
+            f"\\begin{{table}}\n\\centering\\small\n\\caption{{{caption}.}}\n\\label{{tab:{name}}}\n"
+            f"{tabular}\n\\end{{table}}\n"
         )
     return "\n".join(parts)
 
 
-def escape(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(LATEX_ESCAPE_RULES.get(letter, letter) for letter in text)
+def _tabulated(body: pd.DataFrame, shown: Callable[[str], str], form: str) -> str:
+    """A body of text as `tabulate` writes it in a form, each head and cell as `shown` has it."""
+    return body.map(shown).rename(columns=shown).to_markdown(index=False, disable_numparse=True, tablefmt=form)
 
 
-def _symbols(text: str) -> str:
-    return BOLD.sub(r"\\textbf{\1}", text).replace("±", r"$\pm$")
+def _in_markdown(text: str) -> str:
+    return BOLD.sub(r"**\1**", MARKDOWN.sub(r"\\\g<0>", printable(text)))
+
+
+def _in_latex(text: str) -> str:
+    escaped = "".join(LATEX.get(letter, letter) for letter in printable(text))
+    return BOLD.sub(r"\\textbf{\1}", escaped).replace("±", r"$\pm$")

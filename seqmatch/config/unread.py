@@ -1,0 +1,148 @@
+"""Keys that are given but read by nothing: an error where given for that very thing, else a warning."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from seqmatch.config.catalog import SOURCES
+from seqmatch.config.experiment import Config
+from seqmatch.config.sections import (
+    WITH_FORMATION,
+    WITHOUT_DEPTH,
+    Architecture,
+    Dataset,
+    Experts,
+    Matching,
+    Section,
+    Stored,
+    Training,
+)
+from seqmatch.errors import SeqmatchError
+
+if TYPE_CHECKING:
+    from seqmatch.config.resolve import Run
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A key that is read only where others have certain values."""
+
+    section: type[Section]
+    key: str
+    read: Callable[[Any], bool]
+    """Whether it is, in a section."""
+    reader: str
+    """What would read it, in words."""
+
+
+def _own_test_split(dataset: Dataset) -> bool:
+    return dataset.source in SOURCES and SOURCES[dataset.source].test > 0
+
+
+CONDITIONS = (
+    Condition(Dataset, "channels", lambda d: d.source not in SOURCES, "an imagefolder"),
+    Condition(Dataset, "test_fraction", lambda d: not _own_test_split(d), "a source without a test split of its own"),
+    Condition(
+        Dataset,
+        "split_seed",
+        lambda d: d.validation_fraction > 0 or not _own_test_split(d),
+        "a data set of which images are held out",
+    ),
+    Condition(Dataset, "zca_regularization", lambda d: d.normalization == "zca", "`normalization: zca`"),
+    Condition(Architecture, "depth", lambda a: a.family not in WITHOUT_DEPTH, "a convnet"),
+    Condition(Experts, "gsam_alpha", lambda e: e.rho > 0, "a recipe with `rho`"),
+    Condition(Training, "decay_factor", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
+    Condition(Matching, "momentum", lambda m: m.optimizer == "sgd", "`optimizer: sgd`"),
+    Condition(
+        Stored, "formation", lambda s: s.parameterisation in WITH_FORMATION, "`parameterisation: multi-formation`"
+    ),
+)
+"""Every such key."""
+
+
+def unread(section: Section, keys: Collection[str]) -> Iterator[Condition]:
+    """Those of `keys` that nothing reads while the section's others are as they are."""
+    for condition in CONDITIONS:
+        if isinstance(section, condition.section) and condition.key in keys and not condition.read(section):
+            yield condition
+
+
+def refuse_unread(place: str, section: Section, keys: Collection[str] | None = None) -> None:
+    """Refuse keys that were given for this very section, and that nothing reads.
+
+    Args:
+        keys: those that were given, if others than the ones set in `section`.
+
+    Raises:
+        SeqmatchError: names the first one.
+    """
+    for found in unread(section, section.model_fields_set if keys is None else keys):
+        raise SeqmatchError(
+            f"{place}.{found.key} = {getattr(section, found.key)}: {found.reader} alone reads it; leave it out"
+        )
+
+
+def warnings(config: Config, by_cell: Collection[Collection["Run"]]) -> list[str]:
+    """Keys of general sections, and entries, that nothing reads, a line each.
+
+    Args:
+        by_cell: the runs of each cell.
+    """
+    runs = [run for cell in by_cell for run in cell]
+    lines = [*_unread_settings("", config, runs, "the experiment")]
+    for index, (cell, own) in enumerate(zip(config.cells, by_cell, strict=True)):
+        lines += _unread_settings(f"cells[{index}].", cell, own, "this cell")
+    return [*lines, *_unused_entries(config, runs), *_unused_sections(config, runs)]
+
+
+def _unread_settings(place: str, of: Any, runs: Collection["Run"], what: str) -> Iterator[str]:
+    for key in sorted(of.matching.model_fields_set - _read_by(runs)):
+        yield f"{place}matching.{key}: no method of {what} reads it"
+    for key in sorted(of.evaluation.model_fields_set):
+        if all(any(found.key == key for found in unread(run.evaluation, [key])) for run in runs):
+            yield f"{place}evaluation.{key}: no method of {what} reads it"
+
+
+def _read_by(runs: Collection["Run"]) -> set[str]:
+    """Keys of `matching` that a run reads in any of its stages."""
+    read = {key for run in runs if not run.stages for key in run.declaration.reads}
+    for run in runs:
+        for stage in run.stages:
+            read |= set(run.declaration.reads) - {found.key for found in unread(stage, run.declaration.reads)}
+    return read
+
+
+def _unused_entries(config: Config, runs: Collection["Run"]) -> Iterator[str]:
+    """Entries that are defined, and that no run leads to."""
+    recipes = {stage.experts for run in runs for stage in run.stages}
+    of_whole = {run.architecture for run in runs if not run.stages}  # its recipe only names an architecture
+    recipes |= {name for name, recipe in config.experts.items() if recipe.architecture in of_whole}
+    used = {
+        "datasets": {run.dataset for run in runs},
+        "experts": recipes,
+        "architectures": {name for run in runs for name in (run.architecture, *run.others)},
+        "data.mirrors": {config.datasets[run.dataset].source for run in runs},
+    }
+    for section, names in used.items():
+        for name in attrgetter(section)(config):
+            if name not in names:
+                yield f"{section}.{name}: nothing of the experiment uses it"
+    recorded = {recipe for run in runs for _, recipe in run.shared_experts()}
+    for name in sorted(recipes - recorded):
+        if config.experts[name].epochs is not None:
+            yield f"experts.{name}.epochs: it trains teachers alone, which record what their stages match"
+
+
+def _unused_sections(config: Config, runs: Collection["Run"]) -> Iterator[str]:
+    """Sections that say how to measure what the experiment has not."""
+    measured = {
+        "difficulty": any(run.distilled for run in runs),
+        "coupling": any(run.divisible for run in runs),
+        "selection": any(run.distilled for run in runs),
+    }
+    for section, anything in measured.items():
+        if section in config.model_fields_set and not anything:
+            yield f"{section}: the experiment distils nothing that it applies to"
+    if "seeds" in config.cross_architecture.model_fields_set and not any(run.others for run in runs):
+        yield "cross_architecture.seeds: nothing is evaluated on other architectures"

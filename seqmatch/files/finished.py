@@ -1,0 +1,145 @@
+"""A job's files before it begins, and after it has ended: what is finished is kept until it is accepted.
+
+Snakemake may delete an output that is complete: its time is older than an input's, another machine does not see it yet.
+The fingerprint of the work then finds it again. Kept files are hard links, which take no room while the output stands.
+Accepted is what another job reads, and what stands when the whole workflow has ended well. Imports no torch.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import check_replaceable, load_header, load_table, replacing
+from seqmatch.files.temporary import temporary_folder
+
+LONGEST_WAIT = 60.0
+"""Seconds that an input may lie ahead of the clock."""
+
+KEPT = "[!.]*.finished.*"
+
+
+def check(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    """Find at the start of a job what would lose its work in the end; waits for an input that lies ahead a little.
+
+    Raises:
+        SeqmatchError: an output is no file, or an input's time lies ahead of the time that outputs would get.
+        OSError: an output cannot be written.
+    """
+    now = time.time()
+    for output in _with_headers(outputs):
+        check_replaceable(output)
+        with temporary_folder(output.parent, output.name) as folder:
+            now = folder.stat().st_mtime  # by the clock of whoever keeps the files
+    ahead = {path: path.lstat().st_mtime - now for path in inputs if path.exists()}
+    latest = max(ahead, key=ahead.get, default=None)
+    if latest is None or ahead[latest] <= 0:
+        return
+    if ahead[latest] > LONGEST_WAIT:
+        touch = "touch -h" if latest.is_symlink() else "touch"
+        raise SeqmatchError(
+            f"{latest}: its time, {_clock(now + ahead[latest])}, lies ahead of the clock, {_clock(now)}; Snakemake "
+            f"would delete what is made of it as too old. Set the clock, or run: {touch} {shlex.quote(str(latest))}"
+        )
+    _tell(f"waiting for the clock, which {latest} is ahead of by {ahead[latest]:.0f} s")
+    time.sleep(ahead[latest])
+
+
+def folder_of(output: Path, checkpoints: Path) -> Path:
+    """Where the checkpoints of the job are that makes `output`."""
+    named = output.with_suffix("")
+    return checkpoints / named.relative_to(named.anchor)
+
+
+def keep(outputs: Sequence[Path], folder: Path, name: str) -> bool:
+    """Keep the outputs of the work `name`, in place of those of other work; a warning and False where it fails."""
+    try:
+        remove(folder)
+        for output, kept in _pairs(outputs, folder, name):
+            _link(output, kept)
+    except (SeqmatchError, OSError) as error:
+        _tell(f"warning: what is finished was not kept in {folder} too: {error}")
+        return False
+    return True
+
+
+def restore(outputs: Sequence[Path], folder: Path, name: str) -> bool:
+    """Put outputs of the work `name` back that are gone; False if there are none to put back, or damaged ones.
+
+    Raises:
+        OSError: they cannot be read, or not be put back.
+    """
+    pairs = _pairs(outputs, folder, name)
+    if all(output.exists() for output in outputs) or not all(kept.exists() for _, kept in pairs):
+        return False
+    try:
+        for kept in (kept for _, kept in pairs if kept.suffix != ".json"):
+            load_table(kept) if kept.suffix == ".csv" else load_header(kept)
+    except SeqmatchError as error:
+        _tell(f"warning: what was finished before is not used: {error}")
+        return False
+    for output, kept in pairs:
+        _link(kept, output)
+        output.touch()
+    _tell(f"was finished before: {', '.join(map(str, outputs))}, taken from {folder}")
+    return True
+
+
+def accept(inputs: Iterable[Path], checkpoints: Path) -> None:
+    """These files are read, so they were accepted: keep nothing of them any more."""
+    for path in inputs:
+        remove(folder_of(path, checkpoints))
+
+
+def accept_all(checkpoints: Path) -> None:
+    """A workflow has ended well: keep nothing of the outputs that stand."""
+    for folder in {kept.parent for kept in checkpoints.rglob(KEPT)}:
+        output = folder.relative_to(checkpoints)
+        if all(Path(f"{output}{kept.suffix}").exists() for kept in folder.glob("[!.]*.finished.0.*")):
+            remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Delete what is kept in a folder; a warning where it cannot be deleted."""
+    for path in folder.glob(KEPT):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            _tell(f"warning: not deleted: {error}")
+
+
+def _pairs(outputs: Sequence[Path], folder: Path, name: str) -> list[tuple[Path, Path]]:
+    """Each output, and where it is kept."""
+    kept = [folder / f"{name}.finished.{number}{output.suffix}" for number, output in enumerate(outputs)]
+    return list(zip(_with_headers(outputs), _with_headers(kept), strict=True))
+
+
+def _with_headers(paths: Iterable[Path]) -> Iterator[Path]:
+    """The paths, and those of the headers beside tables."""
+    for path in paths:
+        yield path
+        if path.suffix == ".csv":
+            yield path.with_suffix(".json")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Another name for a file; a copy where the file system has no such thing."""
+    with replacing(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,137 @@
+"""Main memory that jobs need beyond what every one takes, counted from the configuration. Imports no torch.
+
+What of it grows: images as numbers, the matrix that whitens them, and what a job keeps until it writes its file. The
+factors were measured as peaks of whole processes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from seqmatch import config
+from seqmatch.config.catalog import SOURCES, WHITENING_BYTES
+from seqmatch.planning import costs
+from seqmatch.planning.costs import NUMBER, Scale
+from seqmatch.planning.sizes import pixels_of
+
+Wildcards = dict[str, Any]
+
+READ = 3
+"""Bytes per number of an image while a source is read: as its reader has it, as a tensor, and joined."""
+SPLIT = 6
+"""Bytes per number of a split that is normalised: mapped, copied, and as float32."""
+INVERTED = 3 * 8
+"""Bytes per number of a whitening matrix where it is inverted."""
+COPIES = 3
+"""How often what is kept for a file is there when it is written: in parts, as one tensor, and for a checkpoint."""
+
+OWN_DEPTH = {"resnet18": (2730, 8, 8), "vgg11": (2250, 8, 5), "alexnet": (112, 1.5, 3)}
+"""Parameters of the convolutions in units of width², channels before the last layer in units of width, and how often
+maps are halved before it. All other families are counted like a ConvNet."""
+
+
+def approximate(
+    architecture: config.Architecture, shape: tuple[int, int, int], classes: int
+) -> tuple[float, float, int]:
+    """Its parameters, about, in the place where `costs.Measure` has them; operations are not counted."""
+    ours = 9 * (architecture.depth - 1)
+    convolutions, _, _ = OWN_DEPTH.get(architecture.family, (ours, 1, 0))
+    first = 9 * shape[0] * architecture.width
+    return 0.0, 0.0, convolutions * architecture.width**2 + first + features(architecture, shape) * classes
+
+
+def features(architecture: config.Architecture, shape: tuple[int, int, int]) -> int:
+    """Numbers that its last layer sees of an image, about."""
+    _, channels, halved = OWN_DEPTH.get(architecture.family, (0, 1, architecture.depth))
+    side = max(1, (32 if shape[1] == 28 else shape[1]) >> halved)
+    return round(channels * architecture.width) * side**2
+
+
+def needed(scale: Scale, rule: str, wildcards: Wildcards) -> int:
+    """Bytes of a job of a rule; 0 for those whose files are small.
+
+    Raises:
+        LookupError: the experiment has no such job.
+    """
+    return round(MEMORY[rule](scale, wildcards)) if rule in MEMORY else 0
+
+
+def _preparation(scale: Scale, wildcards: Wildcards) -> float:
+    section = scale.experiment.config.datasets[wildcards["dataset"]]
+    whole = pixels_of(section)
+    if section.source in SOURCES:
+        whole = max(whole, pixels_of(section.model_copy(update={"image_size": None})))
+    return READ * whole + WHITENING_BYTES * _matrix(scale, wildcards)
+
+
+def _training(scale: Scale, wildcards: Wildcards) -> float:
+    """The training split, and the matrix that whitens it."""
+    data = scale.data(wildcards["dataset"])
+    return SPLIT * data.train * data.pixels + NUMBER * _matrix(scale, wildcards)
+
+
+def _evaluation(scale: Scale, wildcards: Wildcards) -> float:
+    """The test split, and what is trained on: decoded images, or the training split for `whole`."""
+    data, run = scale.data(wildcards["dataset"]), scale.experiment.run_of(wildcards)
+    decoded = NUMBER * sum(scale.seen(run)) * data.pixels
+    trained = COPIES * decoded if run.stages else _training(scale, wildcards)
+    return SPLIT * data.tested * data.pixels + NUMBER * _matrix(scale, wildcards) + trained
+
+
+def _recording(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[Scale, Wildcards], float]:
+    """The training split, and what is recorded along the way."""
+    return lambda scale, wildcards: _training(scale, wildcards) + COPIES * cost(scale, wildcards).disk
+
+
+def _trajectories(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[Scale, Wildcards], float]:
+    def trajectories(scale: Scale, wildcards: Wildcards) -> float:
+        recipe = wildcards.get("recipe")
+        if recipe is None:
+            recipe = scale.experiment.run_of(wildcards).stages[wildcards["subset"] - 1].experts
+        kept = cost(scale, wildcards).disk * (2 if scale.experiment.config.experts[recipe].storage == "float16" else 1)
+        return _training(scale, wildcards) + COPIES * kept
+
+    return trajectories
+
+
+def _distillation(scale: Scale, wildcards: Wildcards) -> float:
+    run, data = scale.experiment.run_of(wildcards), scale.data(wildcards["dataset"])
+    kept = COPIES * costs.distillation(scale, wildcards).disk
+    architecture = scale.experiment.config.architectures[run.architecture]
+    seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(wildcards["subset"]) else 0
+    return _training(scale, wildcards) + kept + seen
+
+
+def _selection(scale: Scale, wildcards: Wildcards) -> float:
+    """Every snapshot with the subsets before it, and the inverse of the matrix, which shows them as they look."""
+    run, data, k = scale.experiment.run_of(wildcards), scale.data(wildcards["dataset"]), wildcards["subset"]
+    snapshots = costs.snapshots(run.stages[k - 1])
+    decoded = snapshots * NUMBER * scale.seen(run)[k - 1] * data.pixels
+    scored = SPLIT * (data.validation + data.tested) * data.pixels
+    return scored + decoded + costs.distillation(scale, wildcards).disk + INVERTED * _matrix(scale, wildcards)
+
+
+def _clustering(scale: Scale, wildcards: Wildcards) -> float:
+    runs = [run for run in scale.experiment.runs.values() if run.distilled]
+    of = ({"dataset": run.dataset, "method": run.method, "ipc": str(run.ipc)} for run in runs)
+    return COPIES * max(costs.losses(scale, one).disk for one in of)
+
+
+def _matrix(scale: Scale, wildcards: Wildcards) -> int:
+    """Numbers of the matrix that whitens images, if one does."""
+    whitened = scale.experiment.config.datasets[wildcards["dataset"]].normalization == "zca"
+    return scale.data(wildcards["dataset"]).pixels ** 2 if whitened else 0
+
+
+MEMORY: dict[str, Callable[[Scale, Wildcards], float]] = {
+    "prepare_dataset": _preparation,
+    "train_experts": _trajectories(costs.experts),
+    "train_teachers": _trajectories(costs.teachers),
+    "distill_subset": _distillation,
+    "select_snapshot": _selection,
+    "evaluate": _evaluation,
+    "record_losses": _recording(costs.losses),
+    "measure_coupling": _evaluation,
+    "measure_stages": _evaluation,
+    "cluster_difficulty": _clustering,
+}
+"""By rule; what a rule's own memory does not depend on the configuration is not among them."""

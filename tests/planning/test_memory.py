@@ -1,0 +1,96 @@
+"""Memory that jobs ask for follows from the configuration."""
+
+import pytest
+import torch
+from helpers.snakemake import EVERYTHING
+from helpers.tiny import ROOT
+
+from seqmatch import config, networks
+from seqmatch.data import normalization
+from seqmatch.errors import SeqmatchError
+from seqmatch.networks.build import FAMILIES, structure
+from seqmatch.planning import memory
+from seqmatch.planning.costs import Scale
+from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.sizes import MOST_FILES
+from seqmatch.runtime import budget
+
+CIFAR = config.read(ROOT / "config/cifar10.yaml")
+
+
+def needed(raw, rule):
+    """Bytes of the largest job of a rule."""
+    experiment = config.load(raw)
+    scale = Scale(experiment, memory.approximate)
+    return max(memory.needed(scale, rule, job.wildcards) for job in Plan(experiment).by_rule[rule])
+
+
+def cifar(**dataset):
+    """One cell of CIFAR-10 with the paper's hyperparameters, and other settings of its data set."""
+    return {**CIFAR, "datasets": {"cifar10": {"source": "cifar10", **dataset}}}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 128, 128)])
+def test_parameters_are_known_without_torch(family, shape):
+    spec = config.Architecture(family=family, width=16)
+    _, _, parameters = memory.approximate(spec, shape, 10)
+    network = structure(spec, shape, 10)
+    assert parameters == pytest.approx(sum(p.numel() for p in network.parameters()), rel=0.05)
+    assert memory.features(spec, shape) == pytest.approx(networks.head(network).in_features, rel=0.05)
+
+
+def test_every_rule_that_trains_has_its_memory_counted_for_every_job():
+    assert {name for name, rule in RULES.items() if rule.trains} < set(memory.MEMORY) < set(RULES)
+    experiment = config.load(EVERYTHING)
+    scale = Scale(experiment, memory.approximate)
+    for job in Plan(experiment).jobs:
+        assert 0 <= memory.needed(scale, job.rule, job.wildcards) < 10**10
+
+
+def test_memory_grows_with_what_is_kept():
+    train, pixels = 49_000, 3 * 32 * 32
+    raw = cifar(validation_fraction=0.02)
+    shard = 4 * 10 * 22 * 320_010
+    assert needed(raw, "train_experts") == pytest.approx(6 * train * pixels + 3 * shard, rel=0.01)
+    grown = {**raw, "experts": {"convnet": CIFAR["experts"]["convnet"] | {"networks_per_shard": 100}}}
+    assert needed(grown, "train_experts") - needed(raw, "train_experts") == pytest.approx(27 * shard, rel=0.01)
+    many = {**raw, "difficulty": {"networks": 100, "records": 500}}
+    assert needed(many, "record_losses") > 3 * 4 * 100 * 1001 * train
+    assert needed(many, "cluster_difficulty") == pytest.approx(3 * 4 * 100 * 1001 * train)
+    snapshots = {**raw, "matching": CIFAR["matching"] | {"snapshots": 1000}}
+    for rule in ("distill_subset", "select_snapshot"):
+        assert needed(snapshots, rule) - needed(raw, rule) > 990 * 4 * 50 * pixels
+
+
+def test_whitening_asks_for_its_matrices_in_every_job():
+    plain, whitened = cifar(), cifar(normalization="zca")
+    numbers = (3 * 32 * 32) ** 2
+    assert needed(whitened, "prepare_dataset") - needed(plain, "prepare_dataset") == 40 * numbers
+    assert needed(whitened, "select_snapshot") - needed(plain, "select_snapshot") == 24 * numbers
+    for rule in ("train_experts", "distill_subset", "record_losses", "measure_coupling"):
+        assert needed(whitened, rule) - needed(plain, rule) == 4 * numbers
+    assert needed(cifar(image_size=8), "prepare_dataset") == 3 * 60_000 * 3 * 32 * 32  # read before it is made smaller
+
+
+def test_whitening_is_refused_where_the_memory_is_missing(monkeypatch):
+    monkeypatch.setattr(normalization, "main_memory", lambda: 10**6)
+    with pytest.raises(SeqmatchError, match=r"normalization = zca: whitening images of 192 numbers takes 0.0 GB"):
+        normalization.fit_whitening(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), 0.1)
+
+
+def test_memory_of_this_machine_is_known():
+    assert 2**28 < budget.main_memory() < 2**50
+
+
+def test_a_folder_without_end_is_not_walked_whole(monkeypatch, tmp_path):
+    walked = []
+
+    def endless(path):
+        while True:
+            walked.append(path)
+            yield path, [], ["x"] * 1000
+
+    monkeypatch.setattr("os.walk", endless)
+    needed(cifar(source="imagefolder", path=str(tmp_path), image_size=8), "prepare_dataset")
+    assert len(walked) <= 3 * (MOST_FILES // 1000 + 2)
