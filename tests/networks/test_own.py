@@ -2,10 +2,12 @@
 
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers.tiny import TINY, labelled
+from shared import compute
 from torch import nn
 
 from seqmatch import config
@@ -181,6 +183,11 @@ def test_what_a_network_writes_and_costs_is_counted_without_convolutions(nets):
 def test_batch_norm_is_seen(nets):
     networks = {name: build(own(name), SHAPE, CLASSES, Seed("n")) for name in ("Mlp", "Conv", "Normed")}
     assert [name for name, network in networks.items() if averages_batches(network)] == ["Normed"]
+    job = SimpleNamespace(dataset=SimpleNamespace(shape=SHAPE, classes=CLASSES), device=CPU)
+    asked = SimpleNamespace(architecture=own("Normed"), compile="never")
+    compute.gradients_for(asked, job)(5)  # Table 2 may have it
+    with pytest.raises(SeqmatchError, match="family nets:Normed: what is matched"):
+        compute.check_matched(asked, job)
 
 
 def test_features_need_a_head(nets):
