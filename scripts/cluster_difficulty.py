@@ -12,6 +12,7 @@ import pandas as pd
 from shared import command, runs, table_formats
 
 from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.files.kinds import LOSSES
 from seqmatch.files.store import load_arrays, provenance, save_table
 from seqmatch.report.tables.stability import stability_sheets
 
@@ -23,7 +24,7 @@ SEEDLESS = runs.RUN[:-1]
 def main(args):
     kinds, bins, agreements, splits = [], [], [], {}
     for path in args.losses:
-        record, header = load_arrays(path, ("losses", "epochs", "stages"))
+        record, header = load_arrays(path, LOSSES)
         run = runs.run_of(header["parameters"])
         hard = hard_instances(record["losses"].mean(0), RANDOM_STATE)
         kinds.append(runs.add_run(run, difficulty_table(**record, hard=hard)))

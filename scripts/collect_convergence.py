@@ -11,6 +11,7 @@ from shared import command, runs
 
 from seqmatch.analysis.convergence import convergence_table
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import COURSE, Scores
 from seqmatch.files.store import load_arrays, load_table, provenance, save_table
 
 
@@ -21,8 +22,8 @@ def main(args):
         )
     tables = []
     for snapshots, scores in zip(args.snapshots, args.score_tables, strict=True):
-        arrays, header = load_arrays(snapshots, ("matching_losses", "step_size_course"))
-        table = convergence_table(arrays["matching_losses"], arrays["step_size_course"], load_table(scores))
+        arrays, header = load_arrays(snapshots, COURSE)
+        table = convergence_table(arrays["matching_losses"], arrays["step_size_course"], load_table(scores, Scores))
         tables.append(runs.add_run(runs.run_of(header["parameters"], "subset"), table))
     header = provenance(command.parameters(args), [*args.snapshots, *args.score_tables])
     save_table(args.out, pd.concat(tables, ignore_index=True).round(8), header)

@@ -22,7 +22,7 @@ from seqmatch.distillation.loop import Restarts, distill, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks import build
+from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
@@ -38,14 +38,15 @@ def main(args):
     inputs = [*args.prefix, *args.choosers, *args.experts]
     declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
     with compute.job(args, inputs, *declared) as job:
-        prefix = [load_subset(path) for path in args.prefix]
-        with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
+        prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
+        size = {"P": parameter_count(args, job)}
+        with Trajectories(args.choosers, size) if args.choosers else nullcontext() as choosers:
             initial = make_initial(args, job, choosers)
         if args.matching.iterations == 0:
             snapshots = undistilled(initial)
         else:
             restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, job.dataset))
-            with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
+            with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
                 step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
                 snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
         save_snapshots(args.out, snapshots, job.header)
@@ -114,6 +115,12 @@ def clamp(objective: Objective, dataset):
     """What keeps images where real ones lie, as published; whitened ones have no such bounds."""
     bounded = objective.bounded and isinstance(dataset.normalization, Standardization)
     return dataset.normalization.clamp if bounded else None
+
+
+def parameter_count(args, job):
+    """Numbers that an expert has."""
+    network = structure(args.architecture, job.dataset.shape, job.dataset.classes)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def finished_expert(args, job, choosers, number):

@@ -11,6 +11,7 @@ from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import Scores
 from seqmatch.files.store import load_table, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -48,11 +49,11 @@ def make_curricula(args, dataset):
     if not args.subsets:
         yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)]
         return
-    subsets = [load_subset(path) for path in args.subsets]
+    subsets = [load_subset(path, dataset.dimensions) for path in args.subsets]
     yield args.selection, make_curriculum(subsets, args.evaluation)
     for selection in args.also:
-        snapshots = load_snapshots(args.snapshots)
-        last = snapshots.subset(choose_snapshot(snapshots, load_table(args.scores), selection))
+        snapshots = load_snapshots(args.snapshots, dataset.dimensions)
+        last = snapshots.subset(choose_snapshot(snapshots, load_table(args.scores, Scores), selection))
         yield selection, make_curriculum([*subsets[:-1], last], args.evaluation)
 
 

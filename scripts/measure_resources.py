@@ -10,6 +10,8 @@ import pandas as pd
 from shared import command
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import Benchmark
+from seqmatch.files.schema import check_table
 from seqmatch.files.store import provenance, save_table
 
 MEGABYTE = 1e6
@@ -46,9 +48,12 @@ def measured(path):
     """Seconds and memory of a benchmark file's only row."""
     try:
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-        return {name: float(table[column].iloc[0]) for column, name in COLUMNS.items()}
-    except (ValueError, KeyError, IndexError) as error:
-        raise SeqmatchError(f"{path}: not a benchmark file of Snakemake ({error}); delete it and run again") from None
+    except ValueError as error:  # pandas' own errors are kinds of it
+        raise SeqmatchError(f"{path}: not {Benchmark.about} ({error}); delete it and run again") from None
+    check_table(path, table, Benchmark)
+    if len(table) != 1:
+        raise SeqmatchError(f"{path}: not {Benchmark.about}: {len(table)} rows; delete it and run again")
+    return {name: float(table[column].iloc[0]) for column, name in COLUMNS.items()}
 
 
 if __name__ == "__main__":

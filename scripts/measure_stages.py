@@ -21,7 +21,7 @@ KINDS = get_args(config.Evaluation.model_fields["curriculum"].annotation)
 
 def main(args):
     with compute.job(args, args.subsets) as job:
-        subsets = [load_subset(path).to(job.device) for path in args.subsets]
+        subsets = [load_subset(path, job.dataset.dimensions).to(job.device) for path in args.subsets]
         settings = {kind: args.evaluation.model_copy(update={"curriculum": kind}) for kind in KINDS}
         curricula = {kind: make_curriculum(subsets, settings[kind]) for kind in KINDS}
         test = job.dataset.split("test", job.device)

@@ -18,7 +18,7 @@ from seqmatch.synthetic.subset import load_subset
 
 def main(args):
     with compute.job(args, args.subsets) as job:
-        subsets = [load_subset(path) for path in args.subsets]
+        subsets = [load_subset(path, job.dataset.dimensions) for path in args.subsets]
         curriculum = [stage.to(job.device) for stage in make_curriculum(subsets, args.evaluation)]
         real = job.dataset.split("train", job.device)
         seed = Seed("record losses", args.dataset, args.method, args.ipc, args.seed)

@@ -16,6 +16,7 @@ from shared import command, compute
 from seqmatch import config
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, score_snapshots
 from seqmatch.data.dataset import SPLITS
+from seqmatch.files.kinds import SNAPSHOTS
 from seqmatch.files.store import load_header, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import load_snapshots
@@ -24,7 +25,7 @@ from seqmatch.synthetic.subset import load_subset, save_subset
 
 def main(args):
     with compute.job(args, [*args.prefix, args.snapshots]) as job:
-        snapshots = load_snapshots(args.snapshots)
+        snapshots = load_snapshots(args.snapshots, job.dataset.dimensions)
         scores = score(args, job, snapshots)
         selection = args.selections[0]
         index = choose_snapshot(snapshots, scores, selection)
@@ -32,7 +33,7 @@ def main(args):
         save_table(args.scores, scores, job.header)
         augmentation = args.evaluation.augmentation
         about = {
-            "distilled": load_header(args.snapshots)["parameters"],
+            "distilled": load_header(args.snapshots, SNAPSHOTS)["parameters"],
             "iteration": iteration,
             "class_names": job.dataset.class_names,
             "augmentation": job.dataset.augmentation if augmentation is None else augmentation,
@@ -47,7 +48,7 @@ def score(args, job, snapshots):
     splits = {name: job.dataset.split(name, job.device) for name in args.selections if name in SPLITS}
     if not splits:
         return pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
-    prefix = [load_subset(path) for path in args.prefix]
+    prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
     seed = Seed("score", *args.name.split("/"))
     return score_snapshots(prefix, snapshots, splits, compute.learner(args, job), args.networks, seed)
 

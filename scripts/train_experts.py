@@ -34,7 +34,7 @@ def make_members(args, job):
     """The networks of this shard, and what each learns."""
     recipe = args.recipe
     real = Stage(*job.dataset.split("train", job.device), recipe.learning_rate)
-    subsets = [load_subset(path) for path in args.prefix]
+    subsets = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
     earlier = [stage.to(job.device) for stage in make_curriculum(subsets, args.evaluation)] if subsets else []
     new_network = compute.new_network(args, job)
     first = args.shard * recipe.networks_per_shard

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files import schema
+from seqmatch.files.kinds import ANYTHING, TableHeader
+from seqmatch.files.schema import Dimensions, Kind, Layout, Row
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 UNSEALED = "0" * 64
 CHECKSUM = re.compile(rb'\\"checksum\\": \\"([0-9a-f]{64})\\"')
 """In the header of a tensor file, where the provenance is JSON within JSON."""
-
-LONGEST_HEADER = 2**27
-"""Bytes; safetensors itself allows no more than 100 MB."""
 
 RECORDED_VERSIONS = ("seqmatch", "torch", "numpy", "scikit-learn")
 
@@ -89,7 +88,9 @@ def _checksum(path: Path) -> tuple[int, str, str]:
     with path.open("rb") as file:
         size = file.read(8)
         length = int.from_bytes(size, "little")
-        head = file.read(length) if length < LONGEST_HEADER else b""
+        if length > schema.LONGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        head = file.read(length)
         place = CHECKSUM.search(head)
         if place is None:
             raise ValueError("no checksum")
@@ -100,13 +101,19 @@ def _checksum(path: Path) -> tuple[int, str, str]:
 
 
 @contextmanager
-def open_tensors(path: Path, framework: str = "pt", needed: Iterable[str] = ()) -> Iterator[Any]:
+def open_tensors(
+    path: Path, kind: Kind = ANYTHING, known: Dimensions | None = None, framework: str = "pt"
+) -> Iterator[tuple[Any, Layout]]:
     """A memory-mapped tensor file, for reading by slices as torch tensors, or as arrays of another framework.
 
-    It is read once in passing, for its checksum.
+    It is read once in passing, for its checksum. Names, types and shapes are those of its kind; of the numbers nothing
+    is known.
+
+    Args:
+        known: sizes that it must have, because it is used with something else.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
+        SeqmatchError: the file is missing, damaged, not one of ours, or of another kind.
     """
     try:
         _, found, computed = _checksum(path)
@@ -116,42 +123,57 @@ def open_tensors(path: Path, framework: str = "pt", needed: Iterable[str] = ()) 
     except FileNotFoundError:
         raise SeqmatchError(f"{path}: there is no such file") from None
     except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise SeqmatchError(
-            f"{path}: damaged, or not a tensor file that seqmatch wrote ({error}); "
-            "if the workflow made it, delete it and run again"
-        ) from None
+        raise _damaged(path, error) from None
     with opened as file:
-        missing = sorted(set(needed) - set(file.keys()))
-        if missing:
-            raise SeqmatchError(f"{path}: another kind of file was expected; it has no {', '.join(missing)}")
-        yield file
+        yield file, schema.layout(path, file, kind, _header_of(path, file), known)
 
 
-def header_of(file: Any) -> dict[str, Any]:
-    """The JSON header of an open tensor file."""
-    header = json.loads(file.metadata()["seqmatch"])
-    del header["checksum"]
-    return header
+def _header_of(path: Path, file: Any) -> Any:
+    """What JSON in the header of an open tensor file says."""
+    try:
+        return schema.parse_json((file.metadata() or {})["seqmatch"])
+    except (KeyError, ValueError) as error:
+        raise _damaged(path, f"its header: {error}") from None
 
 
-def load_header(path: Path) -> dict[str, Any]:
+def _damaged(path: Path, reason: object) -> SeqmatchError:
+    return SeqmatchError(
+        f"{path}: damaged, or not a tensor file that seqmatch wrote ({reason}); "
+        "if the workflow made it, delete it and run again"
+    )
+
+
+def load_header(path: Path, kind: Kind = ANYTHING) -> dict[str, Any]:
     """The header of a tensor file.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, or not one of ours.
+        SeqmatchError: as `open_tensors`.
     """
-    with open_tensors(path, "np") as file:
-        return header_of(file)
+    with open_tensors(path, kind, framework="np") as (_, layout):
+        return header_in(layout)
 
 
-def load_arrays(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:
-    """All tensors of a file as NumPy arrays, and its header.
+def header_in(layout: Layout) -> dict[str, Any]:
+    """The header as plain values, without the checksum."""
+    return layout.header.model_dump(exclude={"checksum"})
+
+
+def load_arrays(
+    path: Path, kind: Kind = ANYTHING, known: Dimensions | None = None, framework: str = "np"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors of a file as NumPy arrays, or as another framework has them, and its header; of `ANYTHING` all.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
+        SeqmatchError: as `open_tensors`, or a number is not finite or out of range.
     """
-    with open_tensors(path, "np", needed) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, header_of(file)  # noqa: SIM118
+    with open_tensors(path, kind, known, framework) as (file, layout):
+        names = sorted(file.keys()) if kind is ANYTHING else layout.arrays
+        try:
+            tensors = {name: file.get_tensor(name) for name in names}
+        except (TypeError, AttributeError, KeyError) as error:  # of a type that the framework does not have
+            raise _damaged(path, error) from None
+    schema.check_values(path, kind, layout, tensors)
+    return tensors, header_in(layout)
 
 
 def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> None:
@@ -162,27 +184,47 @@ def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> Non
     save_text(path, text)
 
 
-def load_table(path: Path) -> "pd.DataFrame":
+def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
     """Read a table that `save_table` wrote; the column `ipc`, if there is one, as text.
 
+    Args:
+        row: what each of its rows must be, where that is known.
+
     Raises:
-        SeqmatchError: it is missing, or is not what was written.
+        SeqmatchError: it is missing, is not what was written, or has other columns or values.
     """
     import pandas as pd
 
     beside = path.with_suffix(".json")
     try:
-        content, header = path.read_bytes(), json.loads(beside.read_bytes())
+        content, header = path.read_bytes(), load_table_header(path)
     except FileNotFoundError as error:
         also = f"; {path} needs the .json that was written beside it" if error.filename == str(beside) else ""
         raise SeqmatchError(f"{error.filename}: there is no such file{also}") from None
-    except ValueError as error:
-        raise SeqmatchError(f"{beside}: damaged ({error}); delete it and {path} and run again") from None
-    if not isinstance(header, dict) or header.get("checksum") != hashlib.sha256(content).hexdigest():
+    if header["checksum"] != hashlib.sha256(content).hexdigest():
         raise SeqmatchError(
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
-    return pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
+    except ValueError as error:  # pandas' own errors are kinds of it
+        raise SeqmatchError(
+            f"{path}: cannot be read as a table ({error}); delete it and {beside} and run again"
+        ) from None
+    if row is not None:
+        schema.check_table(path, table, row)
+    return table
+
+
+def load_table_header(path: Path) -> dict[str, Any]:
+    """The provenance beside a table.
+
+    Raises:
+        SeqmatchError: it is not what is written there.
+        FileNotFoundError: it is missing.
+    """
+    beside = path.with_suffix(".json")
+    return schema.read_json(beside, TableHeader, f"delete it and {path} and run again").model_dump()
 
 
 def save_text(path: Path, text: str) -> None:
