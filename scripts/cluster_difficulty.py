@@ -6,8 +6,6 @@ first. A third table says how stable the split is: the adjusted Rand index of ev
 two seeds.
 """
 
-from pathlib import Path
-
 import pandas as pd
 from shared import command, runs, table_formats
 
@@ -45,8 +43,10 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("losses", type=Path, nargs="+", help="files that record_losses.py wrote")
-    arguments.add_argument("--out", type=Path, required=True, help="table of both kinds to write (.csv)")
-    arguments.add_argument("--bins", type=Path, required=True, help="table of all images, in bins, to write (.csv)")
+    arguments.add_argument("losses", type=command.path, nargs="+", help="files that record_losses.py wrote")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table of both kinds to write (.csv)")
+    arguments.add_argument(
+        "--bins", type=command.table_file, required=True, help="table of all images, in bins, to write (.csv)"
+    )
     table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -4,8 +4,6 @@ Losses and step sizes are means over windows of iterations (at most 50 per subse
 Writes one row per run, subset, quantity and point.
 """
 
-from pathlib import Path
-
 import pandas as pd
 from shared import command, runs
 
@@ -31,9 +29,9 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("snapshots", type=Path, nargs="+", help="files that distill_subset.py wrote")
+    arguments.add_argument("snapshots", type=command.path, nargs="+", help="files that distill_subset.py wrote")
     arguments.add_argument(
-        "--score-tables", type=Path, nargs="+", required=True, help="their scores, in the same order"
+        "--score-tables", type=command.path, nargs="+", required=True, help="their scores, in the same order"
     )
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     command.run(main, arguments)

@@ -3,8 +3,6 @@
 Writes one tidy table with all of their rows.
 """
 
-from pathlib import Path
-
 import pandas as pd
 from shared import command
 
@@ -34,6 +32,6 @@ def kind_of(table, path):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("tables", type=Path, nargs="+", help="tables of one kind")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("tables", type=command.path, nargs="+", help="tables of one kind")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     command.run(main, arguments)

@@ -4,11 +4,9 @@ Starts from real training images. The state is saved in the checkpoint folder ev
 the same command resumes from it.
 """
 
-import json
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
 import torch
 from shared import command, compute
@@ -131,26 +129,34 @@ def finished_expert(args, job, choosers, number):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--experts", type=Path, nargs="*", default=[], help="shards of experts of this stage")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
     arguments.add_argument(
-        "--choosers", type=Path, nargs="*", default=[], help="shards of experts that choose or label the initial images"
+        "--experts", type=command.path, nargs="*", default=[], help="shards of experts of this stage"
     )
-    arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
+    arguments.add_argument(
+        "--choosers",
+        type=command.path,
+        nargs="*",
+        default=[],
+        help="shards of experts that choose or label the initial images",
+    )
+    arguments.add_argument(
+        "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
+    )
     arguments.add_argument(
         "--objective", choices=OBJECTIVES, help="what is matched; without it, real images stay as they are"
     )
     arguments.add_argument(
         "--matching",
-        type=json.loads,
+        type=command.json_object,
         required=True,
         metavar="JSON",
         help="how this subset is distilled; keys: config/README.md",
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture of the experts")
     compute.add_run(arguments)
-    arguments.add_argument("--subset", type=int, required=True, help="number of this subset, from 1")
-    arguments.add_argument("--subset-count", type=int, required=True, help="number of subsets (K)")
-    arguments.add_argument("--out", type=Path, required=True, help="snapshots to write (.safetensors)")
+    arguments.add_argument("--subset", type=command.count, required=True, help="number of this subset, from 1")
+    arguments.add_argument("--subset-count", type=command.count, required=True, help="number of subsets (K)")
+    arguments.add_argument("--out", type=command.file, required=True, help="snapshots to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

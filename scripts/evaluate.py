@@ -5,8 +5,6 @@ that --also names. Networks of equal seed and number share their random draws, a
 these compare in pairs. Accuracy is in percent, after the last epoch, on test data.
 """
 
-from pathlib import Path
-
 from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
@@ -60,11 +58,16 @@ def make_curricula(args, dataset):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments, subsets="*")
-    arguments.add_argument("--architecture-name", required=True, help="name of the architecture")
+    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
     arguments.add_argument(
-        "--matched-on", required=True, help="name of the architecture that the subsets were distilled with"
+        "--matched-on",
+        type=command.name,
+        required=True,
+        help="name of the architecture that the subsets were distilled with",
     )
-    arguments.add_argument("--selection", required=True, help="how the snapshot in the last subset's file was selected")
+    arguments.add_argument(
+        "--selection", choices=SELECTIONS, required=True, help="how the snapshot in the last subset's file was selected"
+    )
     arguments.add_argument(
         "--also",
         nargs="*",
@@ -72,8 +75,8 @@ if __name__ == "__main__":
         default=[],
         help="other selections to evaluate; they need --snapshots and --scores",
     )
-    arguments.add_argument("--snapshots", type=Path, nargs="?", help="snapshots of the last subset")
-    arguments.add_argument("--scores", type=Path, nargs="?", help="their scores")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--snapshots", type=command.path, nargs="?", help="snapshots of the last subset")
+    arguments.add_argument("--scores", type=command.path, nargs="?", help="their scores")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

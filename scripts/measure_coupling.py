@@ -4,8 +4,6 @@ Writes one row per half (larger, smaller) and network: the half's images, their 
 percent, on test data, of a network trained on the half alone.
 """
 
-from pathlib import Path
-
 from shared import command, compute, runs
 
 from seqmatch import config
@@ -33,6 +31,6 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
     command.add_section(arguments, "coupling", config.Coupling, help="how much to measure")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -24,9 +24,10 @@ def main(args):
         raise SeqmatchError(f"{len(args.benchmarks)} benchmark files, but {len(args.job)} jobs: one for each")
     rows = []
     for benchmark, (rule, *files) in zip(args.benchmarks, args.job, strict=True):
+        took = measured(benchmark)
         rows.append(
             {"dataset": args.dataset, "rule": rule, "job": benchmark.with_suffix("").as_posix()}
-            | measured(benchmark)
+            | took
             | {"disk_mb": sum(map(size, (beside(benchmark, name) for name in files))) / MEGABYTE}
         )
     save_table(args.out, pd.DataFrame(rows), provenance({"dataset": args.dataset}, args.benchmarks))
@@ -58,15 +59,18 @@ def measured(path):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--dataset", type=command.name, required=True, help="name of the data set")
     arguments.add_argument(
         "--job",
+        type=command.words,
         nargs="+",
         action="append",
         required=True,
         metavar=("RULE", "FILE"),
         help="a job's rule, and the files that it wrote; once for each benchmark file, in the same order",
     )
-    arguments.add_argument("--benchmarks", type=Path, nargs="+", required=True, help="a benchmark file for each job")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument(
+        "--benchmarks", type=command.path, nargs="+", required=True, help="a benchmark file for each job"
+    )
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     command.run(main, arguments)

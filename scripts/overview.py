@@ -132,12 +132,20 @@ def total(times):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--tables", type=Path, nargs="+", required=True, help="tables that table1.py wrote")
-    arguments.add_argument("--comparison", type=Path, nargs="*", default=[], help="table that comparison.py wrote")
-    arguments.add_argument("--accuracies", type=Path, nargs="+", required=True, help="tables that evaluate.py wrote")
-    arguments.add_argument("--resources", type=Path, nargs="+", required=True, help="tables of measure_resources.py")
+    arguments.add_argument("--tables", type=command.path, nargs="+", required=True, help="tables that table1.py wrote")
+    arguments.add_argument(
+        "--comparison", type=command.path, nargs="*", default=[], help="table that comparison.py wrote"
+    )
+    arguments.add_argument(
+        "--accuracies", type=command.path, nargs="+", required=True, help="tables that evaluate.py wrote"
+    )
+    arguments.add_argument(
+        "--resources", type=command.path, nargs="+", required=True, help="tables of measure_resources.py"
+    )
     command.add_configuration(arguments)
     table_formats.add_published(arguments)
-    arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
-    arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")
+    arguments.add_argument("--out", dest="overview", type=command.file, required=True, help="page to write")
+    arguments.add_argument(
+        "--configuration-page", type=command.file, required=True, help="page of the configuration to write"
+    )
     command.run(main, arguments)

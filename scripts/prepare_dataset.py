@@ -4,8 +4,6 @@ Splits are those of the source, or stratified by class and drawn from the data s
 normalisation is fitted on the training split.
 """
 
-from pathlib import Path
-
 from shared import command
 
 from seqmatch import config
@@ -29,10 +27,10 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--dataset", type=command.name, required=True, help="name of the data set")
     command.add_section(arguments, "preparation", config.Dataset, help="how to prepare it")
     arguments.add_argument(
-        "--files", type=Path, nargs="?", help="list of the source's files, as fetch_data wrote it beside them"
+        "--files", type=command.path, nargs="?", help="list of the source's files, as fetch_data wrote it beside them"
     )
-    arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
+    arguments.add_argument("--out", type=command.file, required=True, help="file to write (.safetensors)")
     command.run(main, arguments)

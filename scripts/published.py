@@ -3,8 +3,6 @@
 Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; accuracies in percent.
 """
 
-from pathlib import Path
-
 import pandas as pd
 from shared import command, table_formats
 
@@ -29,9 +27,11 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--method-tables", type=Path, nargs="*", default=[], help="tables that table1.py wrote")
     arguments.add_argument(
-        "--architecture-tables", type=Path, nargs="*", default=[], help="tables that table2.py wrote"
+        "--method-tables", type=command.path, nargs="*", default=[], help="tables that table1.py wrote"
+    )
+    arguments.add_argument(
+        "--architecture-tables", type=command.path, nargs="*", default=[], help="tables that table2.py wrote"
     )
     table_formats.add_published(arguments)
     table_formats.add_published_architectures(arguments)

@@ -4,7 +4,6 @@ The record holds float32 losses (networks, moments, images), and the epoch and s
 """
 
 from dataclasses import asdict
-from pathlib import Path
 
 from shared import command, compute
 
@@ -30,6 +29,6 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
     command.add_section(arguments, "difficulty", config.Difficulty, help="how much to record")
-    arguments.add_argument("--out", type=Path, required=True, help="losses to write (.safetensors)")
+    arguments.add_argument("--out", type=command.file, required=True, help="losses to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -8,8 +8,6 @@ The subset's file holds the normalised images, labels, step size, the statistics
 a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
 """
 
-from pathlib import Path
-
 import pandas as pd
 from shared import command, compute
 
@@ -55,9 +53,11 @@ def score(args, job, snapshots):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
-    arguments.add_argument("--snapshots", type=Path, required=True, help="snapshots of this subset")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
+    arguments.add_argument(
+        "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
+    )
+    arguments.add_argument("--snapshots", type=command.path, required=True, help="snapshots of this subset")
     arguments.add_argument(
         "--selections",
         nargs="+",
@@ -67,9 +67,11 @@ if __name__ == "__main__":
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
-    arguments.add_argument("--networks", type=int, required=True, help="networks that score each snapshot")
-    arguments.add_argument("--name", required=True, help="names the random draws, parts joined by /")
-    arguments.add_argument("--scores", type=Path, required=True, help="table of scores to write (.csv)")
-    arguments.add_argument("--out", type=Path, required=True, help="subset to write (.safetensors)")
+    arguments.add_argument("--networks", type=command.count, required=True, help="networks that score each snapshot")
+    arguments.add_argument(
+        "--name", type=command.words, required=True, help="names the random draws, parts joined by /"
+    )
+    arguments.add_argument("--scores", type=command.table_file, required=True, help="table of scores to write (.csv)")
+    arguments.add_argument("--out", type=command.file, required=True, help="subset to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

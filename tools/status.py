@@ -114,6 +114,8 @@ def accuracies(done: Iterable[Job]) -> str:
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--configfile", type=Path, nargs="*", default=[], help="instead of config.yaml, in turn")
+    arguments.add_argument(
+        "--configfile", type=command.path, nargs="*", default=[], help="instead of config.yaml, in turn"
+    )
     arguments.add_argument("snakemake", nargs="*", help="other arguments of Snakemake, after --")
     command.run(main, arguments)

@@ -1,7 +1,6 @@
 """What the commands that draw a figure from a table share: a whole command but for the drawing itself."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,8 +15,8 @@ from seqmatch.report.figures.style import save
 def run(description: str, draw: Callable[[pd.DataFrame], Figure], row: type[Row]) -> None:
     """A command that draws some rows of a table, and writes them beside the figure: from there it can be redrawn."""
     arguments = command.parser(description)
-    arguments.add_argument("table", type=Path, help="table to draw, such as the one beside a figure (.csv)")
-    arguments.add_argument("--dataset", help="of a larger table, only the rows of this data set")
+    arguments.add_argument("table", type=command.path, help="table to draw, such as the one beside a figure (.csv)")
+    arguments.add_argument("--dataset", type=command.name, help="of a larger table, only the rows of this data set")
     arguments.add_argument(
         "--ipc",
         type=command.images_per_class,
@@ -25,7 +24,11 @@ def run(description: str, draw: Callable[[pd.DataFrame], Figure], row: type[Row]
         help="of a larger table, only the rows of so many images per class",
     )
     arguments.add_argument(
-        "--out", type=Path, nargs="+", required=True, help="figures (.pdf, .png) and table of its rows (.csv) to write"
+        "--out",
+        type=command.figure_file,
+        nargs="+",
+        required=True,
+        help="figures (.pdf, .png) and table of its rows (.csv) to write",
     )
 
     def main(args) -> None:

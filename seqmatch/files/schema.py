@@ -179,7 +179,7 @@ def checked(path: Path, model: Any, value: Any, advice: str = ADVICE) -> Any:
     """
     try:
         if not isinstance(value, dict):
-            raise SeqmatchError(f"{path}: damaged (expected keys with values, found {_quoted(value)}); {advice}")
+            raise SeqmatchError(f"{path}: damaged (expected keys with values, found {quoted(value)}); {advice}")
         return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
         raise SeqmatchError(f"{path}: {in_words(error, value, model)}; {advice}") from None
@@ -208,7 +208,7 @@ def check_table(path: Path, table: "pd.DataFrame", row: type[Row]) -> None:
         fault = error.errors()[0]
         index, column, *_ = fault["loc"]
         raise SeqmatchError(
-            f"{path}: not {row.about}: row {index + 1}, {column} = {_quoted(records[index][column])}: {fault['msg']}"
+            f"{path}: not {row.about}: row {index + 1}, {column} = {quoted(records[index][column])}: {fault['msg']}"
         ) from None
 
 
@@ -228,6 +228,12 @@ def parse_json(text: str | bytes) -> Any:
         if depth > DEEPEST:
             raise ValueError("nested too deep")
     return value
+
+
+def quoted(value: Any) -> str:
+    """A value for a message, shortened."""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 
 def _form(kind: Kind, names: set[str]) -> Mapping[str, Array]:
@@ -273,11 +279,6 @@ def _check_values(path: Path, name: str, array: Array, values: np.ndarray, dimen
         raise SeqmatchError(f"{path}: {name}: expected {', '.join(expected)}, found {low:g} to {high:g}; {ADVICE}")
 
 
-def _quoted(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
-
-
 def _below(node: Any) -> Sequence[Any]:
     return list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else ()
 
@@ -292,7 +293,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _whole(text: str) -> int:
     if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
-        raise ValueError(f"{_quoted(text)} does not fit into 64 bits")
+        raise ValueError(f"{quoted(text)} does not fit into 64 bits")
     return int(text)
 
 

@@ -195,11 +195,12 @@ def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    beside = path.with_suffix(".json")
     try:
-        content, header = path.read_bytes(), load_table_header(path)
+        content = path.read_bytes()
+        beside = path.with_suffix(".json")
+        header = load_table_header(path)
     except FileNotFoundError as error:
-        also = f"; {path} needs the .json that was written beside it" if error.filename == str(beside) else ""
+        also = "" if error.filename == str(path) else f"; {path} needs the .json that was written beside it"
         raise SeqmatchError(f"{error.filename}: there is no such file{also}") from None
     if header["checksum"] != hashlib.sha256(content).hexdigest():
         raise SeqmatchError(
@@ -223,6 +224,8 @@ def load_table_header(path: Path) -> dict[str, Any]:
         SeqmatchError: it is not what is written there.
         FileNotFoundError: it is missing.
     """
+    if not path.name:
+        raise SeqmatchError(f"{path}: not a table, but a folder")
     beside = path.with_suffix(".json")
     return schema.read_json(beside, TableHeader, f"delete it and {path} and run again").model_dump()
 
