@@ -16,6 +16,7 @@ Ipc = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}|all)$")]
 """Images per class, as it stands in tables and names of files."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ClassNames = Annotated[list[Text], Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Points = Annotated[float, Field(ge=-100, le=100)]
@@ -50,7 +51,7 @@ class OfSubset(Header):
 
 
 class DatasetHeader(Header):
-    class_names: Annotated[list[Text], Field(min_length=1)]
+    class_names: ClassNames
     augmentation: list[Operation]
 
     def dimensions(self) -> dict[str, int]:
@@ -59,16 +60,17 @@ class DatasetHeader(Header):
 
 class StoredHeader(Header):
     parameterisation: Parameterisation
+    class_names: ClassNames | None = None
     parameters: dict[str, Any] = Field({})
+
+    def dimensions(self) -> dict[str, int]:
+        return {"classes": len(self.class_names)} if self.class_names else {}
 
 
 class NamedHeader(StoredHeader):
     """That of a subset whose images are shown with the names of their classes."""
 
-    class_names: Annotated[list[Text], Field(min_length=1)]
-
-    def dimensions(self) -> dict[str, int]:
-        return {"classes": len(self.class_names)}
+    class_names: ClassNames
 
 
 class TableHeader(Header):
@@ -183,8 +185,8 @@ LOSSES = Kind(
     "losses of real images",
     {
         "losses": Array("float32", "E R N", low=0),
-        "epochs": Array("int64", "R", low=0),
-        "stages": Array("int64", "R", low=1),
+        "epochs": Array("int64", "R", low=0, high=10**9),
+        "stages": Array("int64", "R", low=1, high=10**9),
     },
     OfRun,
     fault=_of_losses,

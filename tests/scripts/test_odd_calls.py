@@ -4,62 +4,17 @@ import argparse
 from collections import Counter
 
 import pytest
-from helpers.calls import call, outcome
-from helpers.files import ARCHITECTURE, write_all
+import torch
+from helpers.calls import CALLS, call, outcome
+from helpers.files import write_all
 from helpers.parsers import SCRIPTS, parser_of
 from shared import command
 
+from seqmatch.files import store
+from seqmatch.files.store import load_table, save_table
+from seqmatch.files.tensors import load_tensors, save_tensors
+
 NESTED = "[" * 5000 + "]" * 5000
-RUN = ["--dataset", "d", "--method", "mtt", "--ipc", "2", "--seed", "0"]
-ONE = '{"epochs": 1, "networks": 1}'
-NETWORK = ["--data", "data", "--architecture", ARCHITECTURE, "--compile", "never"]
-TRAINING = [*NETWORK, "--evaluation", ONE]
-SET = [*TRAINING, *RUN, "--subsets", "subset"]
-PUBLISHED = ["--published", "published.csv", "--published-data", '{"d": "cifar10"}']
-CONFIGURATION = (
-    '{"datasets": {"d": {"source": "digits"}}, "architectures": {"c": {"family": "convnet"}}, "experts": '
-    '{"e": {"architecture": "c"}}, "cells": [{"dataset": "d", "ipc": 4, "methods": {"random": {}}}]}'
-)
-FIGURE = ["--out", "f.png", "f.csv"]
-
-CALLS = {
-    "cluster_difficulty": ["losses", "--out", "o.csv", "--bins", "b.csv", "--csv", "s.csv"],
-    "collect_convergence": ["snapshots", "--score-tables", "scores.csv", "--out", "o.csv"],
-    "collect_tables": ["coupling.csv", "--out", "o.csv"],
-    "comparison": ["accuracies.csv", "--contrasts", '[["d", "4", "mtt", "mtt"]]', "--csv", "o.csv"],
-    "distill_subset": [*NETWORK, *RUN, "--subset", "1", "--subset-count", "1", "--matching",
-                       '{"iterations": 0}', "--objective", "distribution", "--out", "o", "--prefix", "--experts"],
-    "evaluate": [*SET, "--architecture-name", "c", "--matched-on", "c", "--selection", "last", "--also", "test",
-                 "--snapshots", "snapshots", "--scores", "scores.csv", "--out", "o.csv"],
-    "fetch_data": ["--source", "mnist", "--mirror", "nowhere", "--out", "fetched/files.json"],
-    "figure_convergence": ["convergence.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
-    "figure_coupling": ["coupling.csv", *FIGURE, "--dataset", "d"],
-    "figure_difficulty": ["difficulty.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
-    "figure_images": ["subset", *FIGURE, "--title", "t"],
-    "figure_losses": ["losses-table.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
-    "figure_resources": ["resources.csv", *FIGURE, "--dataset", "d"],
-    "figure_stages": ["stages.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
-    "measure_coupling": [*SET, "--coupling", '{"networks": 1, "records": 1, "draws": 1}', "--out", "o.csv"],
-    "measure_resources": ["--dataset", "d", "--job", "rule", "file", "--benchmarks", "benchmark.tsv", "--out", "o.csv"],
-    "measure_stages": [*SET, "--architecture-name", "c", "--out", "o.csv"],
-    "overview": ["--tables", "methods.csv", "--comparison", "comparison.csv", "--accuracies", "accuracies.csv",
-                 "--resources", "resources.csv", "--configuration", CONFIGURATION, *PUBLISHED, "--out", "o.html",
-                 "--configuration-page", "c.html"],
-    "prepare_dataset": ["--dataset", "d", "--preparation", '{"source": "digits"}', "--out", "o"],
-    "published": ["--method-tables", "methods.csv", "--architecture-tables", "architectures.csv", *PUBLISHED,
-                  "--published-architectures", '{"c": "ConvNet-3"}', "--csv", "o.csv"],
-    "record_losses": [*SET, "--difficulty", '{"networks": 1, "records": 1}', "--out", "o"],
-    "select_snapshot": [*TRAINING, "--snapshots", "snapshots", "--selections", "validation", "--networks", "1",
-                        "--name", "d/mtt", "--scores", "s.csv", "--out", "o"],
-    "table1": ["accuracies.csv", "--number", "1", "--methods", "mtt", *PUBLISHED, "--csv", "o.csv"],
-    "table2": ["accuracies.csv", "--methods", "mtt", *PUBLISHED, "--published-architectures", '{"c": "ConvNet-3"}',
-               "--csv", "o.csv"],
-    "table4": ["--configuration", CONFIGURATION, "--csv", "o.csv"],
-    "train_experts": [*NETWORK, "--recipe", '{"architecture": "c", "networks_per_shard": 1}', "--epochs", "1",
-                      "--shard", "0", "--name", "d/e", "--out", "o"],
-}  # fmt: skip
-"""One call of each script that does what it should."""
-
 WHOLE = ["-1", "1.5", "x", "", " 1", "1e3", "nan", str(2**63), str(2**64), "0x10", "1_0", "٣"]
 NAME = ["", " ", "../up", "A", "a b", "$x$", "x" * 101, "a\n", "é", "-"]
 PATH = ["", "\0", "a\0b"]
@@ -91,6 +46,7 @@ ODD = {
 def folder(tmp_path, monkeypatch):
     write_all(tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(store.os, "fsync", lambda number: None)
     return tmp_path
 
 
@@ -148,3 +104,48 @@ def test_the_types_say_what_they_expected():
     with pytest.raises(argparse.ArgumentTypeError, match=r"'t\.json': expected a name that ends in \.csv"):
         command.table_file("t.json")
     assert command.number("0") == 0 and command.count("7") == 7 and command.seconds("0.5") == 0.5
+
+
+def test_forged_files_are_refused_by_the_scripts_that_read_them(folder):
+    """Of each kind: one of another kind, one that is cut, and one that holds what it must not."""
+    number = 0
+    for script, words in CALLS.items():
+        for place, word in enumerate(words):
+            if len(word) > 30 or word == "file" or not (folder / word).is_file():
+                continue
+            for forged, what in forgeries(folder, word):
+                if script == "collect_convergence" and what in ("images", "labels", "formation"):
+                    continue  # it reads none of them
+                number += 1
+                found = outcome(script, *words[:place], forged, *words[place + 1 :])
+                assert not found, (script, word, what, found)
+    assert number > 100
+
+
+def forgeries(folder, name):
+    """Forged files in the place of one, and what they are."""
+    path = folder / f"forged-{name}"
+    if name in ("published.csv", "benchmark.tsv"):
+        path.write_text("a,b\n1,2\n")
+        yield path.name, "other columns"
+    elif path.suffix == ".csv":
+        table = load_table(folder / name).astype(object)
+        yield "scores.csv" if name != "scores.csv" else "stages.csv", "of another kind"
+        for column in table.columns[-3:]:
+            changed = table.copy()
+            changed.loc[len(table) - 1, column] = "x"
+            save_table(path, changed, {"device": "cpu"})
+            yield path.name, column
+        path.write_bytes(path.read_bytes()[:-3])
+        yield path.name, "cut"
+    else:
+        tensors, header = load_tensors(folder / name)
+        yield "losses" if name != "losses" else "data", "of another kind"
+        for tensor in sorted(tensors):
+            if tensors[tensor].dtype != torch.uint8:
+                changed = tensors[tensor].clone()
+                changed.view(-1)[-1] = float("nan") if changed.is_floating_point() else 2**40
+                save_tensors(path, tensors | {tensor: changed}, header)
+                yield path.name, tensor
+        path.write_bytes(path.read_bytes()[:-3])
+        yield path.name, "cut"
