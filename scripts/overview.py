@@ -21,6 +21,7 @@ from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
 from seqmatch.files.store import load_table, load_table_header, save_text
 from seqmatch.report import html
 from seqmatch.report.published import beside_methods, read_published
+from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.comparison import comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
@@ -86,6 +87,7 @@ def described(run):
 
 def machine(accuracies):
     """Device and versions that the accuracies name; the processor is this page's."""
+    read_accuracies(accuracies)  # so that their headers are those of whole tables
     headers = [load_table_header(path) for path in accuracies]
     versions = {
         name: distinct(header["versions"].get(name, "unknown") for header in headers) for name in headers[0]["versions"]

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import ANYTHING
+from seqmatch.files.schema import Kind
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.runtime import interruption
 
@@ -62,12 +64,16 @@ class Checkpoint:
         """Checkpoints beside this one that are of other parameters, inputs or code."""
         return sorted(path for path in self.path.parent.glob("*.safetensors") if not self._is_own(path))
 
-    def load(self) -> dict[str, Tensor] | None:
-        """The last state saved, None if there is none; a damaged file is reported, and the one before it is taken."""
+    def load(self, kind: Callable[[], Kind] = lambda: ANYTHING) -> dict[str, Tensor] | None:
+        """The last state saved, None if there is none; a damaged file is reported, and the one before it is taken.
+
+        Args:
+            kind: gives what a state of this work holds; another one counts as damaged.
+        """
         for path in (self.path, self._previous):
             if path.exists():
                 try:
-                    tensors = load_tensors(path)[0]
+                    tensors = load_tensors(path, kind())[0]
                 except SeqmatchError as error:
                     _tell(f"warning: checkpoint not used: {error}")
                 else:
@@ -131,7 +137,7 @@ class NoCheckpoint(Checkpoint):
     def part(self, name: str) -> "NoCheckpoint":
         return self
 
-    def load(self) -> None:
+    def load(self, kind: Callable[[], Kind] = lambda: ANYTHING) -> None:
         return None
 
     def reached(self, copy: Callable[[], State]) -> None:

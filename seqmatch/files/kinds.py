@@ -3,7 +3,7 @@
 Whoever reads a file names its kind, and has what is declared here or an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -194,6 +194,50 @@ LOSSES = Kind(
 
 ANYTHING = Kind("a tensor file")
 """Nothing is checked but that it is whole."""
+
+
+def distillation_state(live: Mapping[str, Any], images: Sequence[int], formation: int) -> Kind:
+    """A moment of the distillation of a subset, of images of this shape, with tensors in use like those in `live`."""
+    kept = {
+        "images": Array("float32", " ".join(map(str, ("S", *images)))),
+        "formation": Array("int64", low=formation, high=formation),
+    }
+    return Kind("a state of this distillation", {**_STORED, **kept, **_COURSE, **_like(live)}, fault=_of_course)
+
+
+def training_state(live: Mapping[str, Any], epochs: Sequence[Sequence[int]]) -> Kind:
+    """A moment of the training of networks one after the other, with tensors in use like those in `live`.
+
+    Args:
+        epochs: of each phase of each network.
+    """
+
+    def fault(arrays: Mapping[str, np.ndarray], header: Any) -> str:
+        counts, (phase, epoch) = arrays["counts"], arrays["position"]
+        records = len(arrays["records"]) if "records" in arrays else 0
+        if len(counts) > len(epochs) or counts.sum() != records:
+            return "counts: expected those of its records"
+        lengths = epochs[len(counts) - 1]
+        if phase >= len(lengths) or epoch > lengths[phase]:
+            return f"position: expected one in phases of {lengths} epochs"
+        return ""
+
+    arrays = {
+        "counts": Array("int64", "m", low=0, high=10**9),
+        "seconds": Array("float64", "m", low=0),
+        "position": Array("int64", "2", low=0),
+        "records": Array("float32 or float64", "records ...", optional=True, finite=False),
+        **_like(live),
+    }
+    return Kind("a state of this training", arrays, fault=fault)
+
+
+def _like(tensors: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays of the types and shapes of tensors, whatever is in them: a network may have diverged."""
+    return {
+        name: Array(str(tensor.dtype).removeprefix("torch."), " ".join(map(str, tensor.shape)), finite=False)
+        for name, tensor in tensors.items()
+    }
 
 
 class Scores(Row):

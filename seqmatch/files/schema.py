@@ -42,18 +42,21 @@ class Array:
     """One tensor of a file."""
 
     dtype: str
+    """One, or several joined by `or`."""
     shape: str = ""
     """Symbols, numbers and products of them: `n C H W`, `n*C 2`; of no dimension: a single number, whose own name is a
-    symbol where it is whole."""
+    symbol where it is whole; `n ...`: whatever comes after."""
     low: float = -math.inf
     high: float = math.inf
-    """Both inclusive; whatever they are, every number is finite."""
+    """Both inclusive."""
     below: str | None = None
     """A symbol whose size no number reaches, where it is known."""
     positive: bool = False
     optional: bool = False
     empty: bool = False
     """Whether it may hold no number at all."""
+    finite: bool = True
+    """Whether every number has to be."""
 
 
 class Header(BaseModel):
@@ -121,8 +124,12 @@ def layout(path: Path, file: Any, kind: Kind, header: Any, known: Dimensions | N
     shapes = {name: (file.get_slice(name).get_dtype(), file.get_slice(name).get_shape()) for name in arrays}
     for name, array in arrays.items():
         dtype, shape = shapes[name]
-        symbols = array.shape.split()
-        if DTYPES.get(dtype) != array.dtype or len(shape) != len(symbols) or (0 in shape and not array.empty):
+        symbols = _symbols(array, shape)
+        if (
+            DTYPES.get(dtype) not in array.dtype.split(" or ")
+            or len(shape) != len(symbols)
+            or (0 in shape and not array.empty)
+        ):
             raise _unexpected(path, name, array, dimensions, shapes[name])
         if not symbols and array.dtype == "int64":
             value = np.asarray(file.get_tensor(name))
@@ -132,7 +139,7 @@ def layout(path: Path, file: Any, kind: Kind, header: Any, known: Dimensions | N
             if symbol.isidentifier():
                 dimensions.setdefault(symbol, size)
     for name, array in arrays.items():
-        if [_size(symbol, dimensions) for symbol in array.shape.split()] != list(shapes[name][1]):
+        if [_size(symbol, dimensions) for symbol in _symbols(array, shapes[name][1])] != list(shapes[name][1]):
             raise _unexpected(path, name, array, dimensions, shapes[name])
     return Layout(arrays, dimensions, about)
 
@@ -249,6 +256,12 @@ def _bind(path: Path, dimensions: dict[str, int], sizes: Dimensions) -> None:
             )
 
 
+def _symbols(array: Array, shape: Sequence[int]) -> list[str]:
+    """The symbol of each dimension; of whatever comes after, its size itself."""
+    symbols = array.shape.split()
+    return [*symbols[:-1], *map(str, shape[len(symbols) - 1 :])] if symbols[-1:] == ["..."] else symbols
+
+
 def _size(symbol: str, dimensions: Dimensions) -> int:
     return math.prod(int(part) if part.isdigit() else dimensions[part] for part in symbol.split("*"))
 
@@ -267,7 +280,7 @@ def _check_values(path: Path, name: str, array: Array, values: np.ndarray, dimen
         return
     low, high = values.min().item(), values.max().item()  # (of numbers among which one is NaN, both are)
     expected = []
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if array.finite and not (math.isfinite(low) and math.isfinite(high)):
         expected.append("finite numbers")
     if low < array.low or (array.positive and low <= 0):
         expected.append("numbers above 0" if array.positive else f"at least {array.low:g}")

@@ -14,18 +14,28 @@ import numpy as np
 import pytest
 import torch
 from helpers.files import PARAMETERS, TABLES, write_all
+from helpers.tiny import TINY, labelled
 from safetensors.torch import save_file
 
+from seqmatch import config
 from seqmatch.data import dataset
 from seqmatch.data.download import check
+from seqmatch.distillation.loop import distill
 from seqmatch.errors import SeqmatchError
 from seqmatch.files import kinds, schema, store
+from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.store import load_arrays, load_table, save_table
 from seqmatch.files.tensors import load_tensors, save_tensors
+from seqmatch.matching.match import Match
+from seqmatch.networks import build
 from seqmatch.report.published import read_published
+from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import load_snapshots
-from seqmatch.synthetic.subset import load_normalization, load_subset
+from seqmatch.synthetic.subset import Subset, load_normalization, load_subset
+from seqmatch.training import ensemble
+from seqmatch.training.ensemble import Member, always_eager, train_ensemble
 from seqmatch.training.experts import Trajectories
+from seqmatch.training.loop import Phase, Stage
 
 SIZES = {"C": 1, "H": 8, "W": 8, "classes": 3}
 
@@ -315,3 +325,59 @@ def test_json_is_read_strictly():
     for text in HEADERS[6:]:
         with pytest.raises(ValueError):
             schema.parse_json(text)
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory):
+    """Of training and of distillation: its kind, the tensors, and what resumes from it."""
+    network = partial(build, TINY, (1, 8, 8), 3, Seed("n"))
+    phase = Phase(Stage(*labelled(), 0.05), 2, config.Training(), Seed("p"))
+    members = [Member(network, [phase, phase])] * 2
+    settings = config.DistributionMatching(iterations=2, snapshots=2)
+    initial = Subset(*labelled(), 0.1)
+    live = {"live.images": initial.images, "live.average": initial.images, "live.step_size": torch.tensor(0.1).double()}
+    live |= {"live.images.velocity": initial.images, "live.step_size.velocity": torch.tensor(0.0).double()}
+
+    def train(checkpoint):
+        train_ensemble(members, lambda network, position: torch.ones(2), [], always_eager, checkpoint, "t")
+
+    def step(images, step_size, iteration):
+        return Match(1.0, torch.ones_like(images), 0.0)
+
+    kinds_of = {
+        "training": (partial(ensemble._kind_of_state, members), train),
+        "distillation": (
+            lambda: kinds.distillation_state(live, initial.images.shape, 1),
+            lambda checkpoint: distill(initial, [], step, settings, checkpoint, torch.device("cpu")),
+        ),
+    }
+    found = {}
+    for name, (kind, work) in kinds_of.items():
+        checkpoint = Checkpoint(tmp_path_factory.mktemp(name), "work", 0)
+        work(checkpoint)
+        found[name] = kind, checkpoint, load_tensors(checkpoint.path)[0], work
+    return found
+
+
+@pytest.mark.parametrize("name", ["training", "distillation"])
+def test_forged_states_are_told_of_and_the_work_begins_anew(states, name, capsys):
+    kind, checkpoint, tensors, work = states[name]
+    (checkpoint.path.parent / "work.previous.safetensors").unlink()
+    assert checkpoint.load(kind).keys() == tensors.keys()
+    number = 0
+    for tensor, what, value in forged_tensors(kind(), tensors):
+        if value is not None and "records" in (tensor, what.split()[-1]) and value.dtype == torch.float64:
+            continue  # of any precision
+        if tensor == "labels" and "holds" in what:
+            continue  # those of the initial images are taken
+        others = {key: each for key, each in tensors.items() if key != tensor}
+        save_tensors(checkpoint.path, others | ({} if value is None else {tensor: value}), {})
+        if "holds" in what and not kind().arrays[tensor].finite:
+            continue
+        assert checkpoint.load(kind) is None, (tensor, what)
+        number += 1
+    assert number > 50
+    capsys.readouterr()
+    save_tensors(checkpoint.path, {"counts": torch.ones(1)}, {})
+    work(checkpoint)
+    assert "checkpoint not used" in capsys.readouterr().err
