@@ -6,13 +6,12 @@ first. A third table says how stable the split is: the adjusted Rand index of ev
 two seeds.
 """
 
-from pathlib import Path
-
 import pandas as pd
 from shared import command, runs, table_formats
 
 from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.files import finished
+from seqmatch.files.kinds import LOSSES
 from seqmatch.files.store import load_arrays, provenance, save_table
 from seqmatch.report.tables.stability import stability_sheets
 
@@ -25,7 +24,7 @@ def main(args):
     finished.check(args.losses, [args.out, args.bins, args.csv])
     kinds, bins, agreements, splits = [], [], [], {}
     for path in args.losses:
-        record, header = load_arrays(path, ("losses", "epochs", "stages"))
+        record, header = load_arrays(path, LOSSES)
         run = runs.run_of(header["parameters"])
         hard = hard_instances(record["losses"].mean(0), RANDOM_STATE)
         kinds.append(runs.add_run(run, difficulty_table(**record, hard=hard)))
@@ -46,8 +45,10 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("losses", type=Path, nargs="+", help="files that record_losses.py wrote")
-    arguments.add_argument("--out", type=Path, required=True, help="table of both kinds to write (.csv)")
-    arguments.add_argument("--bins", type=Path, required=True, help="table of all images, in bins, to write (.csv)")
+    arguments.add_argument("losses", type=command.path, nargs="+", help="files that record_losses.py wrote")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table of both kinds to write (.csv)")
+    arguments.add_argument(
+        "--bins", type=command.table_file, required=True, help="table of all images, in bins, to write (.csv)"
+    )
     table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -3,11 +3,10 @@
 Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in points of accuracy.
 """
 
-import json
-from pathlib import Path
-
 from shared import command, table_formats
 
+from seqmatch.config.sections import Name
+from seqmatch.files.kinds import Ipc
 from seqmatch.files.store import provenance
 from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
@@ -20,11 +19,17 @@ def main(args):
     )
 
 
+def contrasts(text):
+    """What is compared, from JSON."""
+    kind = list[tuple[Name, Ipc, Name, Name]]
+    return command.validated(kind, command.json_value(text), "lists of data set, ipc, method, baseline")
+
+
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
+    arguments.add_argument("accuracies", type=command.path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument(
-        "--contrasts", type=json.loads, required=True, metavar="JSON", help="lists of data set, ipc, method, baseline"
+        "--contrasts", type=contrasts, required=True, metavar="JSON", help="lists of data set, ipc, method, baseline"
     )
     table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -4,11 +4,9 @@ Starts from real training images. The state is saved in the checkpoint folder ev
 the same command resumes from it.
 """
 
-import json
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 
 import torch
 from shared import command, compute
@@ -24,7 +22,7 @@ from seqmatch.distillation.loop import Restarts, distill, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks import build
+from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
@@ -41,14 +39,15 @@ def main(args):
     declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
     with compute.job(args, inputs, *declared) as job:
         compute.check_matched(args, job)
-        prefix = [load_subset(path) for path in args.prefix]
-        with Trajectories(args.choosers) if args.choosers else nullcontext() as choosers:
+        prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
+        size = {"P": parameter_count(args, job)}
+        with Trajectories(args.choosers, size) if args.choosers else nullcontext() as choosers:
             initial = make_initial(args, job, choosers)
         if args.matching.iterations == 0:
             snapshots = undistilled(initial)
         else:
             restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, job.dataset))
-            with Trajectories(args.experts) if args.experts else nullcontext() as trajectories:
+            with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
                 step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
                 snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
         save_snapshots(args.out, snapshots, job.header)
@@ -124,6 +123,12 @@ def clamp(objective: Objective, dataset):
     return dataset.normalization.clamp if bounded else None
 
 
+def parameter_count(args, job):
+    """Numbers that an expert has."""
+    network = structure(args.architecture, job.dataset.shape, job.dataset.classes)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def finished_expert(args, job, choosers, number):
     """A fully trained expert."""
     network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("expert"), job.device)
@@ -132,26 +137,34 @@ def finished_expert(args, job, choosers, number):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--experts", type=Path, nargs="*", default=[], help="shards of experts of this stage")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
     arguments.add_argument(
-        "--choosers", type=Path, nargs="*", default=[], help="shards of experts that choose or label the initial images"
+        "--experts", type=command.path, nargs="*", default=[], help="shards of experts of this stage"
     )
-    arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
+    arguments.add_argument(
+        "--choosers",
+        type=command.path,
+        nargs="*",
+        default=[],
+        help="shards of experts that choose or label the initial images",
+    )
+    arguments.add_argument(
+        "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
+    )
     arguments.add_argument(
         "--objective", choices=OBJECTIVES, help="what is matched; without it, real images stay as they are"
     )
     arguments.add_argument(
         "--matching",
-        type=json.loads,
+        type=command.json_object,
         required=True,
         metavar="JSON",
         help="how this subset is distilled; keys: config/README.md",
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture of the experts")
     compute.add_run(arguments)
-    arguments.add_argument("--subset", type=int, required=True, help="number of this subset, from 1")
-    arguments.add_argument("--subset-count", type=int, required=True, help="number of subsets (K)")
-    arguments.add_argument("--out", type=Path, required=True, help="snapshots to write (.safetensors)")
+    arguments.add_argument("--subset", type=command.count, required=True, help="number of this subset, from 1")
+    arguments.add_argument("--subset-count", type=command.count, required=True, help="number of subsets (K)")
+    arguments.add_argument("--out", type=command.file, required=True, help="snapshots to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -7,12 +7,11 @@ these compare in pairs. Accuracy is in percent, after the last epoch, on test da
 is the first, so that they are their initial images although they were distilled.
 """
 
-from pathlib import Path
-
 from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import Scores
 from seqmatch.files.store import load_header, load_table, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -54,11 +53,12 @@ def make_curricula(args, dataset):
     if not args.subsets:
         yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)], 0
         return
-    subsets, undistilled = [load_subset(path) for path in args.subsets], list(map(is_undistilled, args.subsets))
+    subsets = [load_subset(path, dataset.dimensions) for path in args.subsets]
+    undistilled = [is_undistilled(path) for path in args.subsets]
     yield args.selection, make_curriculum(subsets, args.evaluation), sum(undistilled)
     for selection in args.also:
-        snapshots = load_snapshots(args.snapshots)
-        index = choose_snapshot(snapshots, load_table(args.scores), selection)
+        snapshots = load_snapshots(args.snapshots, dataset.dimensions)
+        index = choose_snapshot(snapshots, load_table(args.scores, Scores), selection)
         first = index == 0 and len(snapshots.iterations) > 1
         curriculum = make_curriculum([*subsets[:-1], snapshots.subset(index)], args.evaluation)
         yield selection, curriculum, sum(undistilled[:-1]) + first
@@ -74,11 +74,16 @@ def is_undistilled(path):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments, subsets="*")
-    arguments.add_argument("--architecture-name", required=True, help="name of the architecture")
+    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
     arguments.add_argument(
-        "--matched-on", required=True, help="name of the architecture that the subsets were distilled with"
+        "--matched-on",
+        type=command.name,
+        required=True,
+        help="name of the architecture that the subsets were distilled with",
     )
-    arguments.add_argument("--selection", required=True, help="how the snapshot in the last subset's file was selected")
+    arguments.add_argument(
+        "--selection", choices=SELECTIONS, required=True, help="how the snapshot in the last subset's file was selected"
+    )
     arguments.add_argument(
         "--also",
         nargs="*",
@@ -86,8 +91,8 @@ if __name__ == "__main__":
         default=[],
         help="other selections to evaluate; they need --snapshots and --scores",
     )
-    arguments.add_argument("--snapshots", type=Path, nargs="?", help="snapshots of the last subset")
-    arguments.add_argument("--scores", type=Path, nargs="?", help="their scores")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--snapshots", type=command.path, nargs="?", help="snapshots of the last subset")
+    arguments.add_argument("--scores", type=command.path, nargs="?", help="their scores")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -5,7 +5,6 @@ Files that are there and have the right checksum are not fetched again. Needs th
 
 import json
 import sys
-from pathlib import Path
 
 from shared import command
 
@@ -28,9 +27,10 @@ if __name__ == "__main__":
     arguments.add_argument("--source", choices=DOWNLOADED, required=True, help="what to fetch")
     arguments.add_argument(
         "--mirror",
+        type=command.words,
         action="append",
         default=[],
         help="a folder, or URL of one, tried before the published ones; repeatable",
     )
-    arguments.add_argument("--out", type=Path, required=True, help="list to write (.json), beside the files")
+    arguments.add_argument("--out", type=command.file, required=True, help="list to write (.json), beside the files")
     command.run(main, arguments)

@@ -5,7 +5,8 @@ Takes the table that collect_convergence.py wrote beside the figure.
 
 from shared import drawing
 
+from seqmatch.files.kinds import Convergence
 from seqmatch.report.figures.convergence import convergence_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, convergence_figure)
+    drawing.run(__doc__, convergence_figure, Convergence)

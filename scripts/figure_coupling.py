@@ -5,7 +5,8 @@ Takes the tables of measure_coupling.py, collected, or the one beside the figure
 
 from shared import drawing
 
+from seqmatch.files.kinds import CouplingRow
 from seqmatch.report.figures.coupling import coupling_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, coupling_figure)
+    drawing.run(__doc__, coupling_figure, CouplingRow)

@@ -5,7 +5,8 @@ Takes the table that cluster_difficulty.py wrote, or the one beside the figure.
 
 from shared import drawing
 
+from seqmatch.files.kinds import DifficultyRow
 from seqmatch.report.figures.difficulty import difficulty_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, difficulty_figure)
+    drawing.run(__doc__, difficulty_figure, DifficultyRow)

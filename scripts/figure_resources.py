@@ -5,7 +5,8 @@ Takes the tables of measure_resources.py, collected, or the one beside the figur
 
 from shared import drawing
 
+from seqmatch.files.kinds import Resources
 from seqmatch.report.figures.resources import resources_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, resources_figure)
+    drawing.run(__doc__, resources_figure, Resources)

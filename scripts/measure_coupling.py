@@ -4,8 +4,6 @@ Writes one row per half (larger, smaller) and network: the half's images, their 
 percent, on test data, of a network trained on the half alone.
 """
 
-from pathlib import Path
-
 from shared import command, compute, runs
 
 from seqmatch import config
@@ -19,7 +17,7 @@ from seqmatch.synthetic.subset import load_subset
 
 def main(args):
     with compute.job(args, args.subsets) as job:
-        subsets = [load_subset(path).to(job.device) for path in args.subsets]
+        subsets = [load_subset(path, job.dataset.dimensions).to(job.device) for path in args.subsets]
         images = sum(len(subset.decoded()[1]) for subset in subsets)
         chunk = chunk_size(images, activations(args.architecture, job.dataset.shape, job.dataset.classes), job.device)
         test = job.dataset.split("test", job.device)
@@ -33,6 +31,6 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
     command.add_section(arguments, "coupling", config.Coupling, help="how much to measure")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

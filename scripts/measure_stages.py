@@ -4,7 +4,6 @@ Writes one row per curriculum (union: stage k trains on S_1 … S_k; subset: on 
 accuracy in percent. The networks of the curriculum that evaluation takes are those of evaluation.
 """
 
-from pathlib import Path
 from typing import get_args
 
 from shared import command, compute, runs
@@ -21,7 +20,7 @@ KINDS = get_args(config.Evaluation.model_fields["curriculum"].annotation)
 
 def main(args):
     with compute.job(args, args.subsets) as job:
-        subsets = [load_subset(path).to(job.device) for path in args.subsets]
+        subsets = [load_subset(path, job.dataset.dimensions).to(job.device) for path in args.subsets]
         settings = {kind: args.evaluation.model_copy(update={"curriculum": kind}) for kind in KINDS}
         curricula = {kind: make_curriculum(subsets, settings[kind]) for kind in KINDS}
         test = job.dataset.split("test", job.device)
@@ -34,7 +33,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
-    arguments.add_argument("--architecture-name", required=True, help="name of the architecture")
-    arguments.add_argument("--out", type=Path, required=True, help="table to write (.csv)")
+    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -3,7 +3,6 @@
 Times and memory are those of the jobs' last runs, as Snakemake measured them.
 """
 
-import json
 import os
 import platform
 import re
@@ -18,9 +17,11 @@ import yaml
 from shared import command, table_formats
 
 from seqmatch import config
-from seqmatch.files.store import load_table, save_text
+from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
+from seqmatch.files.store import load_table, load_table_header, save_text
 from seqmatch.report import html
 from seqmatch.report.published import beside_methods, read_published
+from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.comparison import comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
@@ -31,11 +32,11 @@ ACCURACY = "Test accuracy in percent, mean ± standard deviation over networks"
 def main(args):
     experiment = config.load(args.configuration)
     published = read_published(args.published)
-    tables = [load_table(path) for path in args.tables]
+    tables = [load_table(path, MethodRow) for path in args.tables]
     beside = [beside_methods(table, published, args.published_data, args.published_architectures) for table in tables]
     accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
-    compared = [comparison_sheets(load_table(path))[0] for path in args.comparison]
-    times = times_table(pd.concat(map(load_table, args.resources)))
+    compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
+    times = times_table(pd.concat(load_table(path, Resources) for path in args.resources))
     parts = [
         *(html.section(sheet.title, html.sheet(sheet)) for sheet in (*accuracies, *compared)),
         html.section("What was run", html.listing(described_experiment(experiment))),
@@ -86,8 +87,11 @@ def described(run):
 
 def machine(accuracies):
     """Device and versions that the accuracies name; the processor is this page's."""
-    headers = [json.loads(path.with_suffix(".json").read_bytes()) for path in accuracies]
-    versions = {name: distinct(header["versions"][name] for header in headers) for name in headers[0]["versions"]}
+    read_accuracies(accuracies)  # so that their headers are those of whole tables
+    headers = [load_table_header(path) for path in accuracies]
+    versions = {
+        name: distinct(header["versions"].get(name, "unknown") for header in headers) for name in headers[0]["versions"]
+    }
     return {
         "networks trained on": distinct(header["device"] for header in headers),
         "this page made on": f"{processor()}, {os.cpu_count()} cores, {platform.platform(terse=True)}",
@@ -136,13 +140,21 @@ def total(times):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--tables", type=Path, nargs="+", required=True, help="tables that table1.py wrote")
-    arguments.add_argument("--comparison", type=Path, nargs="*", default=[], help="table that comparison.py wrote")
-    arguments.add_argument("--accuracies", type=Path, nargs="+", required=True, help="tables that evaluate.py wrote")
-    arguments.add_argument("--resources", type=Path, nargs="+", required=True, help="tables of measure_resources.py")
+    arguments.add_argument("--tables", type=command.path, nargs="+", required=True, help="tables that table1.py wrote")
+    arguments.add_argument(
+        "--comparison", type=command.path, nargs="*", default=[], help="table that comparison.py wrote"
+    )
+    arguments.add_argument(
+        "--accuracies", type=command.path, nargs="+", required=True, help="tables that evaluate.py wrote"
+    )
+    arguments.add_argument(
+        "--resources", type=command.path, nargs="+", required=True, help="tables of measure_resources.py"
+    )
     command.add_configuration(arguments)
     table_formats.add_published(arguments)
     table_formats.add_published_architectures(arguments)
-    arguments.add_argument("--out", dest="overview", type=Path, required=True, help="page to write")
-    arguments.add_argument("--configuration-page", type=Path, required=True, help="page of the configuration to write")
+    arguments.add_argument("--out", dest="overview", type=command.file, required=True, help="page to write")
+    arguments.add_argument(
+        "--configuration-page", type=command.file, required=True, help="page of the configuration to write"
+    )
     command.run(main, arguments)

@@ -5,7 +5,6 @@ normalisation is fitted on the training split. The log says what was taken, conv
 """
 
 import sys
-from pathlib import Path
 
 from shared import command
 
@@ -45,11 +44,11 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
+    arguments.add_argument("--dataset", type=command.name, required=True, help="name of the data set")
     command.add_section(arguments, "preparation", config.Dataset, help="how to prepare it")
     arguments.add_argument(
-        "--files", type=Path, nargs="?", help="list of the source's files, as fetch_data wrote it beside them"
+        "--files", type=command.path, nargs="?", help="list of the source's files, as fetch_data wrote it beside them"
     )
     command.add_images_per_class(arguments)
-    arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
+    arguments.add_argument("--out", type=command.file, required=True, help="file to write (.safetensors)")
     command.run(main, arguments)

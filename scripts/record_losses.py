@@ -4,7 +4,6 @@ The record holds float32 losses (networks, moments, images), and the epoch and s
 """
 
 from dataclasses import asdict
-from pathlib import Path
 
 from shared import command, compute
 
@@ -18,7 +17,7 @@ from seqmatch.synthetic.subset import load_subset
 
 def main(args):
     with compute.job(args, args.subsets) as job:
-        subsets = [load_subset(path) for path in args.subsets]
+        subsets = [load_subset(path, job.dataset.dimensions) for path in args.subsets]
         curriculum = [stage.to(job.device) for stage in make_curriculum(subsets, args.evaluation)]
         real = job.dataset.split("train", job.device)
         seed = Seed("record losses", args.dataset, args.method, args.ipc, args.seed)
@@ -30,6 +29,6 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
     command.add_section(arguments, "difficulty", config.Difficulty, help="how much to record")
-    arguments.add_argument("--out", type=Path, required=True, help="losses to write (.safetensors)")
+    arguments.add_argument("--out", type=command.file, required=True, help="losses to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -9,7 +9,6 @@ a person can look at, of the initial images too; its header names classes and au
 """
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 from shared import command, compute
@@ -17,6 +16,7 @@ from shared import command, compute
 from seqmatch import config
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, doubts, score_snapshots
 from seqmatch.data.dataset import SPLITS
+from seqmatch.files.kinds import SNAPSHOTS
 from seqmatch.files.store import load_header, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import load_snapshots
@@ -25,7 +25,7 @@ from seqmatch.synthetic.subset import load_subset, save_subset
 
 def main(args):
     with compute.job(args, [*args.prefix, args.snapshots], also=[args.scores]) as job:
-        snapshots = load_snapshots(args.snapshots)
+        snapshots = load_snapshots(args.snapshots, job.dataset.dimensions)
         scores = score(args, job, snapshots)
         selection = args.selections[0]
         index = choose_snapshot(snapshots, scores, selection)
@@ -33,7 +33,7 @@ def main(args):
         save_table(args.scores, scores, job.header)
         augmentation = args.evaluation.augmentation
         about = {
-            "distilled": load_header(args.snapshots)["parameters"],
+            "distilled": load_header(args.snapshots, SNAPSHOTS)["parameters"],
             "iteration": iteration,
             "class_names": job.dataset.class_names,
             "augmentation": job.dataset.augmentation if augmentation is None else augmentation,
@@ -56,16 +56,18 @@ def score(args, job, snapshots):
     splits = {name: job.dataset.split(name, job.device) for name in args.selections if name in SPLITS}
     if not splits:
         return pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
-    prefix = [load_subset(path) for path in args.prefix]
+    prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
     seed = Seed("score", *args.name.split("/"))
     return score_snapshots(prefix, snapshots, splits, compute.learner(args, job), args.networks, seed)
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
-    arguments.add_argument("--snapshots", type=Path, required=True, help="snapshots of this subset")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
+    arguments.add_argument(
+        "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
+    )
+    arguments.add_argument("--snapshots", type=command.path, required=True, help="snapshots of this subset")
     arguments.add_argument(
         "--selections",
         nargs="+",
@@ -75,9 +77,11 @@ if __name__ == "__main__":
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
-    arguments.add_argument("--networks", type=int, required=True, help="networks that score each snapshot")
-    arguments.add_argument("--name", required=True, help="names the random draws, parts joined by /")
-    arguments.add_argument("--scores", type=Path, required=True, help="table of scores to write (.csv)")
-    arguments.add_argument("--out", type=Path, required=True, help="subset to write (.safetensors)")
+    arguments.add_argument("--networks", type=command.count, required=True, help="networks that score each snapshot")
+    arguments.add_argument(
+        "--name", type=command.words, required=True, help="names the random draws, parts joined by /"
+    )
+    arguments.add_argument("--scores", type=command.table_file, required=True, help="table of scores to write (.csv)")
+    arguments.add_argument("--out", type=command.file, required=True, help="subset to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -4,8 +4,6 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it, with published num
 percent. Table 3 is that of the ImageNet subsets.
 """
 
-from pathlib import Path
-
 from shared import command, table_formats
 
 from seqmatch.files.store import provenance
@@ -25,9 +23,9 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
-    arguments.add_argument("--number", type=int, choices=[1, 3], default=1, help="of the table, in its title")
-    arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
+    arguments.add_argument("accuracies", type=command.path, nargs="+", help="tables that evaluate.py wrote")
+    arguments.add_argument("--number", type=command.count, choices=[1, 3], default=1, help="of the table, in its title")
+    arguments.add_argument("--methods", type=command.name, nargs="+", required=True, help="method names, top to bottom")
     table_formats.add_published(arguments)
     table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)

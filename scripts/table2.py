@@ -4,8 +4,6 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it, with published num
 percent.
 """
 
-from pathlib import Path
-
 from shared import command, table_formats
 
 from seqmatch.files.store import provenance
@@ -25,8 +23,8 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("accuracies", type=Path, nargs="+", help="tables that evaluate.py wrote")
-    arguments.add_argument("--methods", nargs="+", required=True, help="method names, top to bottom")
+    arguments.add_argument("accuracies", type=command.path, nargs="+", help="tables that evaluate.py wrote")
+    arguments.add_argument("--methods", type=command.name, nargs="+", required=True, help="method names, top to bottom")
     table_formats.add_published(arguments)
     table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)

@@ -5,7 +5,6 @@ S_1 … S_{k-1} exactly as evaluation does it, and are recorded from there on.
 """
 
 from functools import partial
-from pathlib import Path
 
 from shared import command, compute
 
@@ -37,7 +36,7 @@ def make_members(args, job):
     """The networks of this shard, and what each learns."""
     recipe = args.recipe
     real = Stage(*job.dataset.split("train", job.device), recipe.learning_rate)
-    subsets = [load_subset(path) for path in args.prefix]
+    subsets = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
     earlier = [stage.to(job.device) for stage in make_curriculum(subsets, args.evaluation)] if subsets else []
     new_network = compute.new_network(args, job)
     first = args.shard * recipe.networks_per_shard
@@ -57,8 +56,10 @@ def descent(recipe):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
-    arguments.add_argument("--prefix", type=Path, nargs="*", default=[], help="subsets of the earlier stages, in order")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
+    arguments.add_argument(
+        "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
+    )
     command.add_section(arguments, "recipe", config.Experts, help="how experts train on real data")
     command.add_section(arguments, "architecture", config.Architecture, help="their architecture")
     command.add_section(
@@ -68,10 +69,12 @@ if __name__ == "__main__":
         help="with --prefix: training through earlier stages",
         required=False,
     )
-    arguments.add_argument("--epochs", type=int, required=True, help="epochs on real data to record")
-    arguments.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
-    arguments.add_argument("--name", required=True, help="names these experts' random draws, parts joined by /")
+    arguments.add_argument("--epochs", type=command.count, required=True, help="epochs on real data to record")
+    arguments.add_argument("--shard", type=command.number, required=True, help="number of this shard, from 0")
+    arguments.add_argument(
+        "--name", type=command.words, required=True, help="names these experts' random draws, parts joined by /"
+    )
     command.add_images_per_class(arguments)
-    arguments.add_argument("--out", type=Path, required=True, help="file to write (.safetensors)")
+    arguments.add_argument("--out", type=command.file, required=True, help="file to write (.safetensors)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

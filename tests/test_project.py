@@ -1,12 +1,14 @@
 """What stands in two places agrees, and the house has its order."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
 import tomllib
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 import yaml
@@ -120,11 +122,14 @@ def test_every_script_is_run_by_a_rule_and_every_rule_runs_a_script_that_exists(
 def kind(action):
     """What an option takes: type, choices, and whether that is one, several, or one more each time it is given.
 
-    Of a section of the configuration the type is a closure, which its option and section tell apart.
+    Of a section of the configuration the type is a closure, which its option and section tell apart. A file that one
+    command writes and another reads is a path to both.
     """
     cells = tuple(cell.cell_contents for cell in getattr(action.type, "__closure__", None) or ())
     several = action.nargs not in (None, 0, "?")
-    return type(action), getattr(action.type, "__qualname__", None), cells, several, tuple(action.choices or ())
+    name = getattr(action.type, "__qualname__", None)
+    name = "path" if name in ("file", "table_file", "figure_file") else name
+    return type(action), name, cells, several, tuple(action.choices or ())
 
 
 def test_options_of_one_name_take_the_same_in_all_commands():
@@ -138,6 +143,18 @@ def test_options_of_one_name_take_the_same_in_all_commands():
     figures = [path.stem for path in SCRIPTS if path.stem.startswith("figure_")]
     assert figures in different.pop(OF_FIGURES).values()
     assert not different
+
+
+def test_no_option_takes_what_is_not_checked():
+    """Text is either one of a few choices, or checked by one of the types in scripts/shared/command.py."""
+    unchecked = {int, float, str, Path, json.loads, None}
+    found = [
+        f"{path.stem} {action.dest}"
+        for path in (*SCRIPTS, *TOOLS)
+        for action in parser_of(path)._actions
+        if action.nargs != 0 and action.type in unchecked and not action.choices
+    ]
+    assert found == ["status snakemake"]  # handed on as they are
 
 
 def test_the_library_plans_and_draws_without_torch():

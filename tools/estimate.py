@@ -74,9 +74,13 @@ def readable(value: object) -> object:
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument(
-        "--configfile", type=Path, nargs="*", default=[], help="instead of config.yaml; laid over one another in turn"
+        "--configfile",
+        type=command.path,
+        nargs="*",
+        default=[],
+        help="instead of config.yaml; laid over one another in turn",
     )
     arguments.add_argument(
-        "--tflops", type=float, default=MEASURED, help="rate of your machine in TFLOP/s (default %(default)s)"
+        "--tflops", type=command.rate, default=MEASURED, help="rate of your machine in TFLOP/s (default %(default)s)"
     )
     command.run(main, arguments)

@@ -157,7 +157,9 @@ def accuracies(done: Iterable[Job]) -> str:
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument("--configfile", type=Path, nargs="*", default=[], help="instead of config.yaml, in turn")
-    arguments.add_argument("--directory", type=Path, default=Path(), help="the folder that Snakemake runs in")
+    arguments.add_argument(
+        "--configfile", type=command.path, nargs="*", default=[], help="instead of config.yaml, in turn"
+    )
+    arguments.add_argument("--directory", type=command.path, default=Path(), help="the folder that Snakemake runs in")
     arguments.add_argument("snakemake", nargs="*", help="other arguments of Snakemake, after --")
     command.run(main, arguments)

@@ -29,8 +29,12 @@ from seqmatch.training.loop import NewNetwork
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Where and how to compute, and where to save along the way."""
-    arguments.add_argument("--gpu", type=int, default=0, metavar="N", help="GPUs this job may use; 0: CPU (default)")
-    arguments.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default 1)")
+    arguments.add_argument(
+        "--gpu", type=command.between(0, 1024), default=0, metavar="N", help="GPUs this job may use; 0: CPU (default)"
+    )
+    arguments.add_argument(
+        "--threads", type=command.between(1, 1024), default=1, metavar="N", help="CPU threads (default 1)"
+    )
     arguments.add_argument(
         "--compile",
         choices=get_args(CompileMode),
@@ -39,14 +43,14 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     )
     arguments.add_argument(
         "--checkpoints",
-        type=Path,
+        type=command.path,
         default=Path("checkpoints"),
         metavar="DIR",
         help="folder for saved states",
     )
     arguments.add_argument(
         "--save-every",
-        type=float,
+        type=command.seconds,
         default=SECONDS_BETWEEN_SAVES,
         metavar="SECONDS",
         help="time between two of them (default %(default)g)",
@@ -55,12 +59,12 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def add_run(arguments: argparse.ArgumentParser) -> None:
     """Which run a job is of."""
-    arguments.add_argument("--dataset", required=True, help="name of the data set")
-    arguments.add_argument("--method", required=True, help="name of the method")
+    arguments.add_argument("--dataset", type=command.name, required=True, help="name of the data set")
+    arguments.add_argument("--method", type=command.name, required=True, help="name of the method")
     arguments.add_argument(
         "--ipc", type=command.images_per_class, required=True, metavar="N", help="images per class, or all"
     )
-    arguments.add_argument("--seed", type=int, required=True, help="distillation seed")
+    arguments.add_argument("--seed", type=command.number, required=True, help="distillation seed")
 
 
 def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") -> None:
@@ -69,10 +73,15 @@ def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") ->
     Args:
         subsets: how many there may be, as argparse says it.
     """
-    arguments.add_argument("--data", type=Path, required=True, help="prepared data set")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
     none = "; none: all real training images" if subsets == "*" else ""
     arguments.add_argument(
-        "--subsets", type=Path, nargs=subsets, required=subsets == "+", default=[], help=f"the subsets in order{none}"
+        "--subsets",
+        type=command.path,
+        nargs=subsets,
+        required=subsets == "+",
+        default=[],
+        help=f"the subsets in order{none}",
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")

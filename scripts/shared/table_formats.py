@@ -1,12 +1,12 @@
 """The forms that every table is written in: CSV, Markdown, LaTeX, and a page for the report, side by side."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from shared import command
 
 from seqmatch.files.store import save_table, save_text
 from seqmatch.report.html import table_page
@@ -15,12 +15,15 @@ from seqmatch.report.tables.text import Sheet, to_latex, to_markdown
 
 def add_csv(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
-        "--csv", type=Path, required=True, help="table to write, with every digit; beside it .md, .tex and .html"
+        "--csv",
+        type=command.table_file,
+        required=True,
+        help="table to write, with every digit; beside it .md, .tex and .html",
     )
 
 
 def add_published(arguments: argparse.ArgumentParser) -> None:
-    arguments.add_argument("--published", type=Path, required=True, help="list of published numbers")
+    arguments.add_argument("--published", type=command.path, required=True, help="list of published numbers")
     arguments.add_argument(
         "--published-data", type=names, default={}, metavar="JSON", help="published data set that each of the run's is"
     )
@@ -46,7 +49,4 @@ def write(path: Path, table: pd.DataFrame, header: dict[str, Any], sheets: Seque
 
 def names(text: str) -> dict[str, str]:
     """Names to names, from JSON."""
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError("expected an object, such as {}")
-    return found
+    return command.validated(dict[str, str], command.json_value(text), "an object of names, such as {}")

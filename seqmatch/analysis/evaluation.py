@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from seqmatch.config.sections import FEW
+from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
@@ -102,9 +103,15 @@ def choose_snapshot(snapshots: Snapshots, scores: pd.DataFrame, selection: str) 
     Args:
         scores: as `score_snapshots` returns; not looked at for `last`.
         selection: one of `SELECTIONS`: `last`, or the column of scores that decides.
+
+    Raises:
+        SeqmatchError: the scores are of other snapshots, or of no such selection.
     """
+    count = len(snapshots.iterations)
     if selection == "last":
-        return len(snapshots.iterations) - 1
+        return count - 1
+    if selection not in scores or set(scores["snapshot"]) != set(range(count)):
+        raise SeqmatchError(f"the scores are not of these {count} snapshots by {selection}; score them again")
     return ranking(scores, selection)[-1]
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization
 from seqmatch.errors import SeqmatchError
+from seqmatch.files import kinds
 from seqmatch.files.tensors import load_tensors, save_tensors
 
 SPLITS = ("train", "validation", "test")
@@ -40,6 +41,11 @@ class Dataset:
         """(C, H, W) of an image."""
         return tuple(self.images.shape[1:])
 
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """What must fit where images of it, or distilled from it, are read."""
+        return {**dict(zip("CHW", self.shape, strict=True)), "classes": self.classes}
+
     def split(self, name: str, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Normalised float32 images (n, C, H, W) and int64 labels (n,) of one split, on `device`."""
         index = self.splits[name]
@@ -59,9 +65,9 @@ def load(path: Path) -> Dataset:
     """Read a data set that `save` wrote.
 
     Raises:
-        SeqmatchError: the file is missing or damaged.
+        SeqmatchError: the file is missing or damaged, or not a data set.
     """
-    tensors, header = load_tensors(path, ("images", "labels", *(f"split.{name}" for name in SPLITS)))
+    tensors, header = load_tensors(path, kinds.DATASET)
     return Dataset(
         images=tensors["images"],
         labels=tensors["labels"],

@@ -1,7 +1,6 @@
 """Fetching the published files of a source: checksums, mirrors, retries with growing pauses."""
 
 import errno
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ import pooch
 from requests import RequestException
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import FetchedFiles
+from seqmatch.files.schema import read_json
 from seqmatch.files.store import digest, replacing
 from seqmatch.files.temporary import temporary_folder
 
@@ -56,11 +57,9 @@ def check(listed: Path) -> None:
         SeqmatchError: names the file that is missing or damaged.
     """
     advice = f"delete {listed} and run again"
+    known = read_json(listed, FetchedFiles, advice)
     try:
-        known = json.loads(listed.read_bytes())
         damaged = [name for name, known_digest in known.items() if digest(listed.with_name(name)) != known_digest]
-    except (ValueError, AttributeError) as error:
-        raise SeqmatchError(f"{listed}: damaged ({error}); {advice}") from None
     except SeqmatchError as error:
         raise SeqmatchError(f"{error}; {advice}") from None
     if damaged:

@@ -12,6 +12,7 @@ from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
+from seqmatch.files.kinds import distillation_state
 from seqmatch.matching.match import Match, is_finite, pull_back
 from seqmatch.runtime.progress import Progress
 from seqmatch.synthetic.snapshots import Snapshots, snapshot_iterations
@@ -122,7 +123,8 @@ class _State:
         cls, initial: Subset, matching: config.Matching, checkpoint: Checkpoint, device: torch.device
     ) -> "_State":
         state = cls(initial, matching, device)
-        saved = checkpoint.load()
+        formation = initial.parameterisation.formation
+        saved = checkpoint.load(lambda: distillation_state(state._live(), initial.images.shape, formation))
         if saved is not None:
             state._restore(saved)
         return state

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files import finished
+from seqmatch.files.kinds import ANYTHING
+from seqmatch.files.schema import Kind
 from seqmatch.files.temporary import remove_left
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.runtime import interruption
@@ -74,8 +76,11 @@ class Checkpoint:
         beside = set(self.path.parent.glob("*.safetensors")) - set(self.path.parent.glob(finished.KEPT))
         return sorted(path for path in beside if not self._is_own(path))
 
-    def load(self) -> dict[str, Tensor] | None:
+    def load(self, kind: Callable[[], Kind] = lambda: ANYTHING) -> dict[str, Tensor] | None:
         """The last state saved, None if there is none; a damaged file is reported, and the one before it is taken.
+
+        Args:
+            kind: gives what a state of this work holds; another one counts as damaged.
 
         Raises:
             SeqmatchError: a state is there and cannot be read, for now or for this user.
@@ -83,7 +88,7 @@ class Checkpoint:
         for path in (self.path, self._previous):
             if path.exists():
                 try:
-                    tensors = load_tensors(path)[0]
+                    tensors = load_tensors(path, kind())[0]
                 except SeqmatchError as error:
                     _tell(f"warning: checkpoint not used: {error}")
                 except OSError as error:
@@ -172,7 +177,7 @@ class NoCheckpoint(Checkpoint):
     def part(self, name: str) -> "NoCheckpoint":
         return self
 
-    def load(self) -> None:
+    def load(self, kind: Callable[[], Kind] = lambda: ANYTHING) -> None:
         return None
 
     def reached(self, copy: Callable[[], State]) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,19 +18,17 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.files import csv_text
+from seqmatch.files import csv_text, schema
+from seqmatch.files.kinds import ANYTHING, TableHeader
+from seqmatch.files.schema import Dimensions, Kind, Layout, Row
 from seqmatch.files.temporary import temporary_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 UNSEALED = "0" * 64
 CHECKSUM = re.compile(rb'\\"checksum\\": \\"([0-9a-f]{64})\\"')
 """In the header of a tensor file, where the provenance is JSON within JSON."""
-
-LONGEST_HEADER = 2**27
-"""Bytes; safetensors itself allows no more than 100 MB."""
 
 RECORDED_VERSIONS = ("seqmatch", "torch", "numpy", "scikit-learn")
 
@@ -90,7 +88,9 @@ def _checksum(path: Path) -> tuple[int, str, str]:
     with path.open("rb") as file:
         size = file.read(8)
         length = int.from_bytes(size, "little")
-        head = file.read(length) if length < LONGEST_HEADER else b""
+        if length > schema.LONGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        head = file.read(length)
         place = CHECKSUM.search(head)
         if place is None:
             raise ValueError("no checksum")
@@ -101,13 +101,19 @@ def _checksum(path: Path) -> tuple[int, str, str]:
 
 
 @contextmanager
-def open_tensors(path: Path, framework: str = "pt", needed: Iterable[str] = ()) -> Iterator[Any]:
+def open_tensors(
+    path: Path, kind: Kind = ANYTHING, known: Dimensions | None = None, framework: str = "pt"
+) -> Iterator[tuple[Any, Layout]]:
     """A memory-mapped tensor file, for reading by slices as torch tensors, or as arrays of another framework.
 
-    It is read once in passing, for its checksum.
+    It is read once in passing, for its checksum. Names, types and shapes are those of its kind; of the numbers nothing
+    is known.
+
+    Args:
+        known: sizes that it must have, because it is used with something else.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
+        SeqmatchError: the file is missing, damaged, not one of ours, or of another kind.
         OSError: it cannot be read.
     """
     try:
@@ -121,42 +127,57 @@ def open_tensors(path: Path, framework: str = "pt", needed: Iterable[str] = ()) 
             raise OSError(f"{path}: cannot be opened; too many files may be open") from None
         raise SeqmatchError(f"{path}: there is no such file") from None
     except (ValueError, safetensors.SafetensorError) as error:
-        raise SeqmatchError(
-            f"{path}: damaged, or not a tensor file that seqmatch wrote ({error}); "
-            "if the workflow made it, delete it and run again"
-        ) from None
+        raise _damaged(path, error) from None
     with opened as file:
-        missing = sorted(set(needed) - set(file.keys()))
-        if missing:
-            raise SeqmatchError(f"{path}: another kind of file was expected; it has no {', '.join(missing)}")
-        yield file
+        yield file, schema.layout(path, file, kind, _header_of(path, file), known)
 
 
-def header_of(file: Any) -> dict[str, Any]:
-    """The JSON header of an open tensor file."""
-    header = json.loads(file.metadata()["seqmatch"])
-    del header["checksum"]
-    return header
+def _header_of(path: Path, file: Any) -> Any:
+    """What JSON in the header of an open tensor file says."""
+    try:
+        return schema.parse_json((file.metadata() or {})["seqmatch"])
+    except (KeyError, ValueError) as error:
+        raise _damaged(path, f"its header: {error}") from None
 
 
-def load_header(path: Path) -> dict[str, Any]:
+def _damaged(path: Path, reason: object) -> SeqmatchError:
+    return SeqmatchError(
+        f"{path}: damaged, or not a tensor file that seqmatch wrote ({reason}); "
+        "if the workflow made it, delete it and run again"
+    )
+
+
+def load_header(path: Path, kind: Kind = ANYTHING) -> dict[str, Any]:
     """The header of a tensor file.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, or not one of ours.
+        SeqmatchError: as `open_tensors`.
     """
-    with open_tensors(path, "np") as file:
-        return header_of(file)
+    with open_tensors(path, kind, framework="np") as (_, layout):
+        return header_in(layout)
 
 
-def load_arrays(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:
-    """All tensors of a file as NumPy arrays, and its header.
+def header_in(layout: Layout) -> dict[str, Any]:
+    """The header as plain values, without the checksum."""
+    return layout.header.model_dump(exclude={"checksum"})
+
+
+def load_arrays(
+    path: Path, kind: Kind = ANYTHING, known: Dimensions | None = None, framework: str = "np"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors of a file as NumPy arrays, or as another framework has them, and its header; of `ANYTHING` all.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
+        SeqmatchError: as `open_tensors`, or a number is not finite or out of range.
     """
-    with open_tensors(path, "np", needed) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, header_of(file)  # noqa: SIM118
+    with open_tensors(path, kind, known, framework) as (file, layout):
+        names = sorted(file.keys()) if kind is ANYTHING else layout.arrays
+        try:
+            tensors = {name: file.get_tensor(name) for name in names}
+        except (TypeError, AttributeError, KeyError) as error:  # of a type that the framework does not have
+            raise _damaged(path, error) from None
+    schema.check_values(path, kind, layout, tensors)
+    return tensors, header_in(layout)
 
 
 def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> None:
@@ -181,31 +202,47 @@ def save_table(path: Path, table: "pd.DataFrame", header: dict[str, Any]) -> Non
         _save_json(beside, header)
 
 
-def load_table(path: Path) -> "pd.DataFrame":
+def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
     """Read a table that `save_table` wrote; what was text, such as a name "2024" or "nan", is text again.
 
+    Args:
+        row: what each of its rows must be, where that is known.
+
     Raises:
-        SeqmatchError: it is missing, or is not what was written.
+        SeqmatchError: it is missing, is not what was written, or has other columns or values.
         OSError: it cannot be read.
     """
     beside = path.with_suffix(".json")
     try:
         with _named(path):
-            content, header = path.read_bytes(), json.loads(beside.read_bytes())
+            content, header = path.read_bytes(), load_table_header(path)
     except FileNotFoundError as error:
-        also = f"; {path} needs the .json that was written beside it" if error.filename == str(beside) else ""
+        also = "" if error.filename == str(path) else f"; {path} needs the .json that was written beside it"
         raise SeqmatchError(f"{error.filename}: there is no such file{also}") from None
-    except (ValueError, RecursionError) as error:
-        raise SeqmatchError(f"{beside}: damaged ({error}); delete it and {path} and run again") from None
-    fitting = [header.get(name) for name in ("checksum", "replaces")] if isinstance(header, dict) else []
-    if hashlib.sha256(content).hexdigest() not in fitting:
+    if hashlib.sha256(content).hexdigest() not in (header["checksum"], header.get("replaces")):
         raise SeqmatchError(
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
     try:
-        return csv_text.from_csv(content, header.get("text", ["ipc"]))  # earlier versions named no columns
+        table = csv_text.from_csv(content, header.get("text", ["ipc"]))  # earlier versions named no columns
     except (ValueError, TypeError) as error:
         raise SeqmatchError(f"{path}: not a table that seqmatch wrote ({error})") from None
+    if row is not None:
+        schema.check_table(path, table, row)
+    return table
+
+
+def load_table_header(path: Path) -> dict[str, Any]:
+    """The provenance beside a table.
+
+    Raises:
+        SeqmatchError: it is not what is written there.
+        FileNotFoundError: it is missing.
+    """
+    if not path.name:
+        raise SeqmatchError(f"{path}: not a table, but a folder")
+    beside = path.with_suffix(".json")
+    return schema.read_json(beside, TableHeader, f"delete it and {path} and run again").model_dump()
 
 
 def save_text(path: Path, text: str) -> None:

@@ -1,13 +1,14 @@
 """Tensor files as torch reads and writes them; the format is `seqmatch.files.store`'s."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seqmatch.files.store import header_of, open_tensors, replacing, seal
+from seqmatch.files.kinds import ANYTHING
+from seqmatch.files.schema import Dimensions, Kind
+from seqmatch.files.store import load_arrays, replacing, seal
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -22,11 +23,15 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
         seal(header, lambda text: save_file(contiguous, temporary, metadata={"seqmatch": text}), temporary)
 
 
-def load_tensors(path: Path, needed: Iterable[str] = ()) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All tensors of a file and its header.
+def load_tensors(
+    path: Path, kind: Kind = ANYTHING, known: Dimensions | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file and its header; of `ANYTHING` all.
+
+    Args:
+        known: sizes that it must have, because it is used with something else.
 
     Raises:
-        SeqmatchError: the file is missing, damaged, not one of ours, or without a tensor that is `needed`.
+        SeqmatchError: the file is missing, damaged, not one of ours, or not of this kind.
     """
-    with open_tensors(path, needed=needed) as file:
-        return {name: file.get_tensor(name) for name in sorted(file.keys())}, header_of(file)
+    return load_arrays(path, kind, known, "pt")

@@ -47,6 +47,8 @@ NOT_RESULTS = (
     "seqmatch.errors",
     "seqmatch.files.checkpoint",
     "seqmatch.files.finished",
+    "seqmatch.files.kinds",
+    "seqmatch.files.schema",
     "seqmatch.planning.code",
     "seqmatch.runtime.gpu_lock",
     "seqmatch.runtime.interruption",
@@ -60,6 +62,7 @@ NOT_RESULTS = (
 - errors: the class of messages, and which errors mean that memory is short. The work is then done in smaller parts, and
   gives the same up to rounding.
 - checkpoint: a resumed run ends with the same bits. What a state holds is decided by the modules that save it.
+- kinds, schema: what is refused where a file is read; what is read of others is the same.
 - finished: what a job finished before is put back with its bits.
 - code: an edit that changes how a tree is written changes the digests themselves.
 - gpu_lock: which GPU of a machine a process takes, and when.

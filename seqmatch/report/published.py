@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import PublishedNumber
+from seqmatch.files.schema import check_table
 
-PUBLISHED_COLUMNS = ["table", "method", "dataset", "ipc", "network", "accuracy_mean", "accuracy_std", "source"]
 TEXT = ["method", "dataset", "ipc", "network", "source"]
 OTHER_ARCHITECTURES = 2
 """The table of the paper whose numbers are not of the network that was matched."""
@@ -38,9 +39,7 @@ def read_published(path: Path) -> pd.DataFrame:
         found = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise SeqmatchError(f"{path}: cannot be read as a list of published numbers: {error}") from None
-    missing = [column for column in PUBLISHED_COLUMNS if column not in found]
-    if missing:
-        raise SeqmatchError(f"{path}: not a list of published numbers; it has no column {', '.join(missing)}")
+    check_table(path, found, PublishedNumber)
     return found.assign(dataset=found["dataset"].replace("tinyimagenet", "tiny-imagenet"))
 
 

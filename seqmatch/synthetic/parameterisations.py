@@ -1,9 +1,6 @@
 """How the images of a subset are stored: a pair of pure functions, from real images to stored ones and back."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -56,20 +53,3 @@ class Parameterisation:
 
 PIXELS = Parameterisation()
 """Images as they are."""
-
-
-def name_in(header: Mapping[str, Any], path: Path) -> str:
-    """The name of the parameterisation that the header of the file at `path` gives.
-
-    Raises:
-        SeqmatchError: it gives none, or one that is not known.
-    """
-    name = header.get("parameterisation")
-    if name is None:
-        raise SeqmatchError(
-            f"{path}: its header does not name the parameterisation of its images, so another version of seqmatch "
-            "wrote it; if the workflow made it, delete it and run again"
-        )
-    if name not in PARAMETERISATIONS:
-        raise SeqmatchError(f"{path}: unknown parameterisation {name}; {allowed(name, PARAMETERISATIONS)}")
-    return name

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.files.kinds import SNAPSHOTS
+from seqmatch.files.schema import Dimensions
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation, name_in
+from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
 from seqmatch.synthetic.subset import Subset
 
 
@@ -57,15 +59,17 @@ def save_snapshots(path: Path, snapshots: Snapshots, header: dict[str, Any]) -> 
     save_tensors(path, snapshots.tensors(), header | {"parameterisation": snapshots.parameterisation.name})
 
 
-def load_snapshots(path: Path) -> Snapshots:
+def load_snapshots(path: Path, known: Dimensions | None = None) -> Snapshots:
     """Read snapshots.
 
+    Args:
+        known: of the data set that they are used with, `Dataset.dimensions`.
+
     Raises:
-        SeqmatchError: the file is missing or damaged, or does not name a known parameterisation.
+        SeqmatchError: the file is missing or damaged, holds no snapshots, or is of another data set.
     """
-    needed = [field.name for field in fields(Snapshots) if field.name not in ("parameterisation", "soft_labels")]
-    tensors, header = load_tensors(path, [*needed, "formation"])
-    return Snapshots.from_tensors(tensors, name_in(header, path))
+    tensors, header = load_tensors(path, SNAPSHOTS, known)
+    return Snapshots.from_tensors(tensors, header["parameterisation"])
 
 
 def snapshot_iterations(matching: config.Matching) -> set[int]:

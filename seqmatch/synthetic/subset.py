@@ -10,8 +10,10 @@ from torch import Tensor
 from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization, Whitening
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import SUBSET
+from seqmatch.files.schema import Dimensions
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation, name_in
+from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
 
 
 @dataclass(frozen=True)
@@ -90,23 +92,25 @@ def _pixels(subset: Subset, normalization: Normalization) -> Tensor:
     return (raw.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def load_subset(path: Path) -> Subset:
+def load_subset(path: Path, known: Dimensions | None = None) -> Subset:
     """Read a subset that `save_subset` wrote. The real images that it began as, which the file may hold, are left.
 
+    Args:
+        known: of the data set that it is used with, `Dataset.dimensions`.
+
     Raises:
-        SeqmatchError: the file is missing or damaged, or does not name a known parameterisation.
+        SeqmatchError: the file is missing or damaged, not a subset, or of another data set.
     """
-    names = ("images", "labels", "step_size", "formation")
-    tensors, header = load_tensors(path, names)
-    images, labels, step_size, formation = (tensors[name] for name in names)
-    parameterisation = Parameterisation(name_in(header, path), int(formation))
-    return Subset(images, labels, float(step_size), parameterisation, tensors.get("soft_labels"))
+    tensors, header = load_tensors(path, SUBSET, known)
+    parameterisation = Parameterisation(header["parameterisation"], int(tensors["formation"]))
+    step_size, soft_labels = float(tensors["step_size"]), tensors.get("soft_labels")
+    return Subset(tensors["images"], tensors["labels"], step_size, parameterisation, soft_labels)
 
 
 def load_normalization(path: Path) -> Normalization:
     """The normalisation stored with a subset; `invert` takes its images back to pixels in [0, 1].
 
     Raises:
-        SeqmatchError: the file is missing or damaged.
+        SeqmatchError: the file is missing or damaged, or not a subset.
     """
-    return normalization.from_tensors(load_tensors(path, ("pixels",))[0])
+    return normalization.from_tensors(load_tensors(path, SUBSET)[0])

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch.files.checkpoint import Checkpoint
+from seqmatch.files.kinds import training_state
+from seqmatch.files.schema import Kind
 from seqmatch.runtime.progress import Progress
 from seqmatch.training.gradients import Gradients, eager_gradients
 from seqmatch.training.loop import Phase, Position, images_seen, train
@@ -70,7 +72,7 @@ def train_ensemble(
         name: shown with the progress.
     """
     gradients = gradients_for(sum(images_seen(member.phases) for member in members))
-    state = _State.load(checkpoint.load())
+    state = _State.load(checkpoint.load(partial(_kind_of_state, members)))
     epochs = [sum(phase.epochs for phase in member.phases) for member in members]
     done = sum(epochs[: len(state.finished)]) + state.epochs_done(members)
     with checkpoint, Progress(total=sum(epochs), initial=done, unit="epoch", desc=name) as progress:
@@ -89,6 +91,14 @@ def train_ensemble(
                 checkpoint.reached(partial(now.copied, network))
             state = _State((*state.finished, Trained(tuple(records), time.perf_counter() - start)))
     return list(state.finished)
+
+
+def _kind_of_state(members: Sequence[Member]) -> Kind:
+    """What a saved state of their training holds."""
+    network = members[0].start()
+    live = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    live |= {f"velocity.{index:04}": tensor for index, tensor in enumerate(network.parameters())}
+    return training_state(live, [[phase.epochs for phase in member.phases] for member in members])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
+from seqmatch.files.kinds import EXPERTS
+from seqmatch.files.schema import ADVICE, Dimensions, Layout
 from seqmatch.files.store import open_tensors
 from seqmatch.files.tensors import save_tensors
 from seqmatch.training.ensemble import GradientsFor, Member, always_eager, train_ensemble
@@ -81,14 +83,21 @@ def save_shard(path: Path, trajectories: Sequence[Tensor], header: dict[str, Any
 class Trajectories:
     """The experts in several shards, read one parameter vector at a time; a context manager."""
 
-    def __init__(self, shards: Sequence[Path]):
-        """Open the files without reading them.
+    def __init__(self, shards: Sequence[Path], known: Dimensions | None = None):
+        """Open the files without reading them, but for their checksums.
+
+        Args:
+            known: P, the number of parameters of the network that they are for, where that is known.
 
         Raises:
-            SeqmatchError: a file is missing or damaged.
+            SeqmatchError: a file is missing or damaged, not a shard of experts, or of another network.
         """
         self._files = ExitStack()
-        files = [_Shard.open(path, self._files.enter_context(open_tensors(path))) for path in shards]
+        files: list[_Shard] = []
+        for path in shards:
+            opened, layout = self._files.enter_context(open_tensors(path, EXPERTS, known))
+            files.append(_Shard.open(path, opened, layout))
+            known = {"P": layout.dimensions["P"]}
         self._experts = [(shard, row) for shard in files for row in range(shard.experts)]
         self.epochs = min(shard.epochs for shard in files)
         """Epochs that every expert recorded."""
@@ -97,7 +106,11 @@ class Trajectories:
         return len(self._experts)
 
     def parameters(self, expert: int, epoch: int) -> Tensor:
-        """Parameters of one expert after `epoch` epochs (0: at the start), float32 (P,)."""
+        """Parameters of one expert after `epoch` epochs (0: at the start), float32 (P,).
+
+        Raises:
+            SeqmatchError: they are not finite.
+        """
         shard, row = self._experts[expert]
         return shard.parameters(row, epoch)
 
@@ -120,26 +133,22 @@ class Trajectories:
 class _Shard:
     """What an open file holds: whole trajectories, or starts and the moves away from them."""
 
+    path: Path
     rows: Any
     starts: Any | None
+    experts: int
+    epochs: int
 
     @classmethod
-    def open(cls, path: Path, file: Any) -> "_Shard":
-        names = set(file.keys())
-        if "trajectories" in names:
-            return cls(file.get_slice("trajectories"), None)
-        if {"starts", "moves"} <= names:
-            return cls(file.get_slice("moves"), file.get_slice("starts"))
-        raise SeqmatchError(f"{path}: not a shard of experts; it has no trajectories")
-
-    @property
-    def experts(self) -> int:
-        return self.rows.get_shape()[0]
-
-    @property
-    def epochs(self) -> int:
-        return self.rows.get_shape()[1] - 1
+    def open(cls, path: Path, file: Any, layout: Layout) -> "_Shard":
+        whole = "trajectories" in layout.arrays
+        rows = file.get_slice("trajectories" if whole else "moves")
+        starts = None if whole else file.get_slice("starts")
+        return cls(path, rows, starts, layout.dimensions["experts"], layout.dimensions["moments"] - 1)
 
     def parameters(self, row: int, epoch: int) -> Tensor:
         stored = self.rows[row : row + 1, epoch : epoch + 1].view(-1)
-        return stored if self.starts is None else self.starts[row : row + 1].view(-1) + stored
+        found = stored if self.starts is None else self.starts[row : row + 1].view(-1) + stored
+        if not found.isfinite().all():
+            raise SeqmatchError(f"{self.path}: expert {row} after {epoch} epochs: not finite; {ADVICE}")
+        return found

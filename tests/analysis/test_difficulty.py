@@ -95,7 +95,11 @@ def test_stability_is_of_networks_within_a_run_and_of_seeds_between_runs(tmp_pat
     paths = []
     for seed, stack in enumerate(([losses, losses], [losses, flipped])):
         header = {"parameters": {"dataset": "d", "method": "mtt", "ipc": "2", "seed": seed}, "inputs": {}}
-        record = {"losses": np.stack(stack), "epochs": np.arange(5), "stages": np.ones(5, int)}
+        record = {
+            "losses": np.abs(np.stack(stack)).astype(np.float32),
+            "epochs": np.arange(5),
+            "stages": np.ones(5, int),
+        }
         paths.append(tmp_path / f"{seed}.safetensors")
         save_tensors(paths[-1], {name: torch.from_numpy(array) for name, array in record.items()}, header)
     forms = {name: tmp_path / f"s.{name}" for name in ("csv", "markdown", "latex", "html")}

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files import store
+from seqmatch.files.kinds import SUBSET
 from seqmatch.files.store import (
     digest,
     load_arrays,
@@ -235,8 +236,8 @@ def test_too_many_open_files_are_not_a_missing_file(tmp_path, monkeypatch):
 def test_a_file_of_another_kind_is_named(tmp_path):
     path = tmp_path / "data.safetensors"
     save_tensors(path, {"images": torch.ones(1)}, {})
-    with pytest.raises(SeqmatchError, match=r"data\.safetensors.*no labels, step_size"):
-        load_tensors(path, ("images", "labels", "step_size"))
+    with pytest.raises(SeqmatchError, match=r"data\.safetensors: another kind of file.*subset; it has no .*labels"):
+        load_tensors(path, SUBSET)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -13,7 +13,7 @@ from shared import command
 
 from seqmatch.errors import SeqmatchError
 
-RUN = shlex.split("--dataset d --method m --ipc 2 --seed 0 --out o --data nowhere.safetensors")
+RUN = shlex.split("--dataset d --method m --ipc 2 --seed 0 --out o.csv --data nowhere.safetensors")
 ARCHITECTURE = ["--architecture", '{"family": "convnet"}']
 DISTILL = ["distill_subset", *RUN, *ARCHITECTURE, "--subset-count", "1"]
 TRAJECTORY = [*DISTILL, "--subset", "1", "--objective", "trajectory"]
@@ -32,7 +32,7 @@ TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--publ
         ([*DISTILL, "--subset", "1", "--matching", "{}"], "nowhere.safetensors: there is no such file"),
         ([*TRAJECTORY, "--matching", '{"k": 0}'], "--matching: k: Extra inputs"),
         ([*DISTILL, "--subset", "1", "--matching", '{"iterations": 1}'], "--matching: iterations: Extra inputs"),
-        ([*TRAJECTORY, "--matching", "{"], "argument --matching: invalid"),
+        ([*TRAJECTORY, "--matching", "{"], "argument --matching: not JSON"),
         ([*EVALUATE, "--architecture", "{}"], "--architecture"),
         ([*EVALUATE, "--architecture", "{"], "--architecture: Expecting"),
         ([*EVALUATE, *ARCHITECTURE], "--evaluation: learning_rate is missing"),

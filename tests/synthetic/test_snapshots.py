@@ -47,8 +47,8 @@ def test_snapshots_come_back_from_their_file(tmp_path, parameterisation, soft):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ({}, "does not name the parameterisation.*delete it and run again"),
-        ({"parameterisation": "pixel"}, "unknown parameterisation pixel; did you mean pixels"),
+        ({}, "parameterisation: missing.*delete it and run again"),
+        ({"parameterisation": "pixel"}, "parameterisation = 'pixel': Input should be 'pixels' or 'multi-formation'"),
     ],
 )
 def test_a_file_without_a_known_parameterisation_is_refused_by_its_name(tmp_path, header, message):

@@ -6,24 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from seqmatch.config.sections import FEW
-from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import Accuracy
 from seqmatch.files.store import load_table
 
 CELL = ["dataset", "ipc"]
-ACCURACY_COLUMNS = [
-    *CELL,
-    "method",
-    "K",
-    "matched_on",
-    "architecture",
-    "seed",
-    "selection",
-    "network",
-    "accuracy",
-    "seconds",
-    "selected_on",
-    "undistilled",
-]
 
 
 def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
@@ -32,15 +18,7 @@ def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
     Raises:
         SeqmatchError: a file is not such a table.
     """
-    return pd.concat([_read_accuracy(path) for path in paths], ignore_index=True)
-
-
-def _read_accuracy(path: Path) -> pd.DataFrame:
-    table = load_table(path)
-    missing = [column for column in ACCURACY_COLUMNS if column not in table]
-    if missing:
-        raise SeqmatchError(f"{path}: not a table of accuracies; it has no column {', '.join(missing)}")
-    return table
+    return pd.concat([load_table(path, Accuracy) for path in paths], ignore_index=True)
 
 
 def main_selection(cell: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,12 @@
 """Paired comparison of sequential methods with their one-subset counterparts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from seqmatch.errors import SeqmatchError
 from seqmatch.report.tables.accuracy import CELL, main_selection
 from seqmatch.report.tables.text import Sheet
 
@@ -38,16 +39,30 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     cells = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
     rows = []
     for dataset, ipc, method, baseline in contrasts:
-        ours, theirs = cells[dataset, ipc, method], cells[dataset, ipc, baseline]
+        ours, theirs = (_rows(cells, (dataset, ipc, name)) for name in (method, baseline))
         left, right = ours.set_index(PAIR)["accuracy"], theirs.set_index(PAIR)["accuracy"]
-        pairs = (left - right).dropna()  # methods may be evaluated with different numbers of networks
-        failed = len(left.index.intersection(right.index)) - len(pairs)
+        shared = left.index.intersection(right.index)  # methods may be evaluated with different numbers of networks
+        if shared.empty:
+            raise SeqmatchError(
+                f"{dataset}, ipc {ipc}: no networks of {method} and {baseline} have equal seed and number"
+            )
+        pairs = (left - right).dropna()
+        failed = len(shared) - len(pairs)
         seeds = pairs.groupby("seed").mean()
         unit = "seeds" if len(seeds) > 1 else "networks"
         row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
         row |= _student(seeds if unit == "seeds" else pairs)
         rows.append(row | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs), "failed": failed})
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(cells: Mapping[tuple[str, str, str], pd.DataFrame], key: tuple[str, str, str]) -> pd.DataFrame:
+    if key not in cells or cells[key].empty:
+        dataset, ipc, method = key
+        raise SeqmatchError(f"the tables have no accuracies of {method} on {dataset} at ipc {ipc}")
+    if cells[key].duplicated(PAIR).any():
+        raise SeqmatchError(f"the tables have networks of {', '.join(key)} twice, of equal seed and number")
+    return cells[key]
 
 
 def _student(differences: pd.Series) -> dict[str, float]:

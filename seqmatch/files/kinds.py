@@ -1,0 +1,420 @@
+"""Every kind of file that is kept: its tensors and header, or the columns of its table. No torch, no pandas.
+
+Whoever reads a file names its kind, and has what is declared here or an error.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, StringConstraints, ValidationError
+
+from seqmatch.config.sections import Count, Name, NotNegative, Operation, Parameterisation, Positive, Stored, Whole
+from seqmatch.files.schema import Array, Header, Kind, Row, in_words
+
+Ipc = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}|all)$")]
+"""Images per class, as it stands in tables and names of files."""
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ClassNames = Annotated[list[Text], Field(min_length=1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Points = Annotated[float, Field(ge=-100, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+FileName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^/\x00-\x1f\x7f]+$")]
+FetchedFiles = Annotated[
+    dict[FileName, Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]], Field(min_length=1)
+]
+"""The list of a source's files beside them: SHA-256 by name."""
+
+
+class RunParameters(Header):
+    """Which run a job was of, as far as those that read its file ask."""
+
+    dataset: Name
+    method: Name
+    ipc: Ipc
+    seed: Whole
+
+
+class SubsetParameters(RunParameters):
+    subset: Count
+
+
+class OfRun(Header):
+    parameters: RunParameters
+
+
+class OfSubset(Header):
+    parameters: SubsetParameters
+
+
+class DatasetHeader(Header):
+    class_names: ClassNames
+    augmentation: list[Operation]
+
+    def dimensions(self) -> dict[str, int]:
+        return {"classes": len(self.class_names)}
+
+
+class StoredHeader(Header):
+    parameterisation: Parameterisation
+    class_names: ClassNames | None = None
+    parameters: dict[str, Any] = Field({})
+
+    def dimensions(self) -> dict[str, int]:
+        return {"classes": len(self.class_names)} if self.class_names else {}
+
+
+class NamedHeader(StoredHeader):
+    """That of a subset whose images are shown with the names of their classes."""
+
+    class_names: ClassNames
+
+
+class TableHeader(Header):
+    """The provenance beside a table."""
+
+    checksum: str
+    device: Text = ""
+    versions: dict[str, str] = Field({})
+
+
+def _of_stored(arrays: Mapping[str, np.ndarray], header: StoredHeader) -> str:
+    """How the images are stored, within the bounds of the configuration."""
+    settings = {"parameterisation": header.parameterisation, "formation": arrays["formation"].item()}
+    try:
+        Stored.model_validate(settings)
+    except ValidationError as error:
+        return in_words(error, settings, Stored)
+    formation, side = settings["formation"], min(arrays["images"].shape[-2:])
+    if formation > (1 if header.parameterisation == "pixels" else side):
+        return f"formation = {formation}: images of {side} pixels stored as {header.parameterisation} hold no such grid"
+    return ""
+
+
+def _of_snapshots(arrays: Mapping[str, np.ndarray], header: StoredHeader) -> str:
+    return _of_course(arrays, header) or _of_stored(arrays, header)
+
+
+def _of_course(arrays: Mapping[str, np.ndarray], header: Any) -> str:
+    iterations, done = arrays["iterations"], len(arrays["matching_losses"])
+    if iterations[0] != 0 or iterations[-1] > done or (np.diff(iterations) <= 0).any():
+        return f"iterations: expected them to ascend from 0 to at most {done}, those whose losses it has"
+    return ""
+
+
+def _of_splits(arrays: Mapping[str, np.ndarray], header: Any) -> str:
+    splits = [arrays[f"split.{name}"] for name in ("train", "validation", "test")]
+    if not np.array_equal(np.sort(np.concatenate(splits)), np.arange(len(arrays["labels"]))):
+        return "split.train, split.validation and split.test: expected every image in exactly one of them"
+    if any((np.diff(split) <= 0).any() for split in splits):
+        return "split.train, split.validation and split.test: expected ascending numbers of images"
+    return ""
+
+
+def _of_losses(arrays: Mapping[str, np.ndarray], header: Any) -> str:
+    if (np.diff(arrays["epochs"]) <= 0).any() or (np.diff(arrays["stages"]) < 0).any():
+        return "epochs, stages: expected them to ascend"
+    return ""
+
+
+NORMALIZATION = (
+    {"mean": Array("float32", "C"), "std": Array("float32", "C", positive=True)},
+    {"zca_mean": Array("float32", "C*H*W"), "zca_matrix": Array("float32", "C*H*W C*H*W")},
+)
+
+DATASET = Kind(
+    "a prepared data set",
+    {
+        "images": Array("uint8", "N C H W"),
+        "labels": Array("int64", "N", low=0, below="classes"),
+        "split.train": Array("int64", "train", low=0, below="N"),
+        "split.validation": Array("int64", "validation", low=0, below="N", empty=True),
+        "split.test": Array("int64", "test", low=0, below="N", empty=True),
+    },
+    DatasetHeader,
+    NORMALIZATION,
+    _of_splits,
+)
+
+_STORED = {
+    "formation": Array("int64"),
+    "labels": Array("int64", "n", low=0, below="classes"),
+    "soft_labels": Array("float32", "n*formation*formation classes", low=0, high=1.001, optional=True),
+}
+
+_SUBSET = {
+    "images": Array("float32", "n C H W"),
+    "step_size": Array("float64", positive=True),
+    "pixels": Array("uint8", "n C H W"),
+    "initial_pixels": Array("uint8", "n C H W", optional=True),
+    **_STORED,
+}
+
+SUBSET = Kind("a distilled subset", _SUBSET, StoredHeader, NORMALIZATION, _of_stored)
+NAMED_SUBSET = Kind(SUBSET.about, _SUBSET, NamedHeader, NORMALIZATION, _of_stored)
+
+_COURSE = {
+    "iterations": Array("int64", "S", low=0),
+    "step_sizes": Array("float64", "S", positive=True),
+    "matching_losses": Array("float64", "iterations", empty=True),
+    "step_size_course": Array("float64", "iterations", positive=True, empty=True),
+}
+
+SNAPSHOTS = Kind(
+    "snapshots of a subset",
+    {"images": Array("float32", "S n C H W"), **_STORED, **_COURSE},
+    StoredHeader,
+    fault=_of_snapshots,
+)
+COURSE = Kind(SNAPSHOTS.about, _COURSE, OfSubset, fault=_of_course)
+"""Snapshots without their images."""
+
+EXPERTS = Kind(
+    "a shard of experts",
+    either=(
+        {"trajectories": Array("float32", "experts moments P")},
+        {"starts": Array("float32", "experts P"), "moves": Array("float16", "experts moments P")},
+    ),
+)
+"""Its numbers are looked at as they are read, a network at a time: the files may be larger than any memory."""
+
+LOSSES = Kind(
+    "losses of real images",
+    {
+        "losses": Array("float32", "E R N", low=0),
+        "epochs": Array("int64", "R", low=0, high=10**9),
+        "stages": Array("int64", "R", low=1, high=10**9),
+    },
+    OfRun,
+    fault=_of_losses,
+)
+
+ANYTHING = Kind("a tensor file")
+"""Nothing is checked but that it is whole."""
+
+
+def distillation_state(live: Mapping[str, Any], images: Sequence[int], formation: int) -> Kind:
+    """A moment of the distillation of a subset, of images of this shape, with tensors in use like those in `live`."""
+    kept = {
+        "images": Array("float32", " ".join(map(str, ("S", *images)))),
+        "formation": Array("int64", low=formation, high=formation),
+    }
+    return Kind("a state of this distillation", {**_STORED, **kept, **_COURSE, **_like(live)}, fault=_of_course)
+
+
+def training_state(live: Mapping[str, Any], epochs: Sequence[Sequence[int]]) -> Kind:
+    """A moment of the training of networks one after the other, with tensors in use like those in `live`.
+
+    Args:
+        epochs: of each phase of each network.
+    """
+
+    def fault(arrays: Mapping[str, np.ndarray], header: Any) -> str:
+        counts, (phase, epoch) = arrays["counts"], arrays["position"]
+        records = len(arrays["records"]) if "records" in arrays else 0
+        if len(counts) > len(epochs) or counts.sum() != records:
+            return "counts: expected those of its records"
+        lengths = epochs[len(counts) - 1]
+        if phase >= len(lengths) or epoch > lengths[phase]:
+            return f"position: expected one in phases of {lengths} epochs"
+        return ""
+
+    arrays = {
+        "counts": Array("int64", "m", low=0, high=10**9),
+        "seconds": Array("float64", "m", low=0),
+        "position": Array("int64", "2", low=0),
+        "records": Array("float32 or float64", "records ...", optional=True, finite=False),
+        **_like(live),
+    }
+    return Kind("a state of this training", arrays, fault=fault)
+
+
+def _like(tensors: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays of the types and shapes of tensors, whatever is in them: a network may have diverged."""
+    return {
+        name: Array(str(tensor.dtype).removeprefix("torch."), " ".join(map(str, tensor.shape)), finite=False)
+        for name, tensor in tensors.items()
+    }
+
+
+class Scores(Row):
+    about: ClassVar[str] = "a table of the scores of snapshots"
+    network: Whole
+    snapshot: Whole
+    iteration: Whole
+    step_size: Positive
+    validation: Percent | None = None
+    test: Percent | None = None
+
+
+class RunRow(Row):
+    """A row of a table of several runs."""
+
+    dataset: Name
+    method: Name
+    ipc: Ipc
+    seed: Whole
+
+
+class Accuracy(RunRow):
+    about: ClassVar[str] = "a table of accuracies"
+    K: Whole
+    matched_on: Name
+    architecture: Name
+    selection: Literal["validation", "last", "test"]
+    network: Whole
+    accuracy: Percent | None
+    seconds: NotNegative
+    selected_on: Whole
+    undistilled: Whole
+
+
+class Convergence(RunRow):
+    about: ClassVar[str] = "a table of the course of distillation"
+    subset: Count
+    quantity: Literal["matching_loss", "step_size", "validation"]
+    iteration: NotNegative
+    window: Count
+    value: Number | None
+
+
+class DifficultyRow(RunRow):
+    about: ClassVar[str] = "a table of easy and hard images"
+    network: Whole
+    stage: Count
+    epoch: Whole
+    difficulty: Literal["easy", "hard"]
+    share: Share
+    mean_loss: NotNegative
+
+
+class BinnedLosses(RunRow):
+    about: ClassVar[str] = "a table of losses in bins"
+    bin: Whole
+    difficulty: Literal["easy", "hard"]
+    images: Count
+    stage: Count
+    epoch: Whole
+    mean_loss: NotNegative
+
+
+class CouplingRow(RunRow):
+    about: ClassVar[str] = "a table of coupling"
+    half: Literal["larger", "smaller"]
+    network: Whole
+    images: Count
+    amplification: NotNegative | None
+    accuracy: Percent | None
+
+
+class StageAccuracy(RunRow):
+    about: ClassVar[str] = "a table of accuracies by stage"
+    curriculum: Literal["union", "subset"]
+    network: Whole
+    stages: Count
+    accuracy: Percent | None
+
+
+class Resources(Row):
+    about: ClassVar[str] = "a table of resources"
+    dataset: Name
+    rule: Text
+    job: Text
+    seconds: NotNegative | None
+    cpu_seconds: NotNegative | None
+    memory_mib: NotNegative | None
+    disk_mb: NotNegative
+
+
+class Benchmark(Row):
+    about: ClassVar[str] = "a benchmark file of Snakemake"
+    s: NotNegative | None
+    cpu_time: NotNegative | None
+    max_rss: NotNegative | None
+
+
+class MethodRow(Row):
+    about: ClassVar[str] = "Table 1 or 3"
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    K: Whole
+    architecture: Name
+    selection: Literal["validation", "last", "test"]
+    accuracy_mean: Percent | None
+    accuracy_std: Percent | None
+    accuracy_failed: Whole
+    std_within_seeds: Percent | None
+    std_between_seeds: Percent | None
+    networks: Count
+    seeds: Count
+    selected_on: Whole
+    undistilled: Whole
+    last_mean: Percent | None
+    last_std: Percent | None
+    last_failed: Whole
+    test_selected_mean: Percent | None
+    test_selected_std: Percent | None
+    test_selected_failed: Whole
+
+
+class ArchitectureRow(Row):
+    about: ClassVar[str] = "Table 2"
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    K: Whole
+    matched_on: Name
+    architecture: Name
+    selection: Literal["validation", "last", "test"]
+    accuracy_mean: Percent | None
+    accuracy_std: Percent | None
+    accuracy_failed: Whole
+    networks: Count
+    seeds: Count
+    selected_on: Whole
+    undistilled: Whole
+
+
+class ComparisonRow(Row):
+    about: ClassVar[str] = "a table of paired differences"
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    K: Whole
+    baseline: Name
+    difference: Points | None
+    low: Number | None
+    high: Number | None
+    p: Share | None
+    unit: Literal["seeds", "networks"]
+    seeds: Whole
+    pairs: Whole
+    failed: Whole
+
+
+class ShownImage(Row):
+    about: ClassVar[str] = "a table of images"
+    block: Text
+    file: Text
+    tensor: Literal["pixels", "initial_pixels"]
+    index: Whole
+
+
+class PublishedNumber(Row):
+    about: ClassVar[str] = "a list of published numbers"
+    table: Annotated[int, Field(strict=True, ge=1, le=9)]
+    method: Text
+    dataset: Text
+    ipc: Ipc
+    network: Text
+    accuracy_mean: Percent
+    accuracy_std: Percent | None
+    source: Text
+
+
+COLLECTED: tuple[type[Row], ...] = (Accuracy, CouplingRow, StageAccuracy, Resources)
+"""Tables of a job each that are put together."""
