@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pydantic import BaseModel, ValidationError
 
-from seqmatch.config.sections import Count, Name, Whole
+from seqmatch.config.sections import Count, Name, SeedNumber
 from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
 from seqmatch.files import kinds
 from seqmatch.files.schema import adapter, parse_json, quoted
@@ -115,7 +115,7 @@ def count(text: str) -> int:
 
 def number(text: str) -> int:
     """Of a seed, or of what is counted from 0."""
-    return validated(Whole, _digits(text, 0), "a smaller whole number, from 0")
+    return validated(SeedNumber, _digits(text, 0), "a smaller whole number, from 0")
 
 
 def seconds(text: str) -> float:

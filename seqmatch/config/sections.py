@@ -48,7 +48,7 @@ LARGEST = 1e9
 """Of rates and penalties likewise; the largest published learning rate is 1e5."""
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 BatchSize = Annotated[int, Field(strict=True, ge=2, le=MOST)]
-Updates = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Whole = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 SeedNumber = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_no_bool)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_no_bool)]
@@ -323,7 +323,7 @@ class Matching(Stored):
         description="what a subset starts from: real images, at random or chosen in the features of an expert; or "
         "`noise`, normal in each normalised pixel",
     )
-    iterations: Updates = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
+    iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
     momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")

@@ -9,7 +9,17 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, StringConstraints, ValidationError
 
-from seqmatch.config.sections import Count, Name, NotNegative, Operation, Parameterisation, Positive, Stored, Whole
+from seqmatch.config.sections import (
+    Count,
+    Name,
+    NotNegative,
+    Operation,
+    Parameterisation,
+    Positive,
+    SeedNumber,
+    Stored,
+    Whole,
+)
 from seqmatch.files.schema import Array, Header, Kind, Row, in_words
 
 Ipc = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}|all)$")]
@@ -35,7 +45,7 @@ class RunParameters(Header):
     dataset: Name
     method: Name
     ipc: Ipc
-    seed: Whole
+    seed: SeedNumber
 
 
 class SubsetParameters(RunParameters):
@@ -256,7 +266,7 @@ class RunRow(Row):
     dataset: Name
     method: Name
     ipc: Ipc
-    seed: Whole
+    seed: SeedNumber
 
 
 class Accuracy(RunRow):
