@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.calls import call
 from helpers.tiny import ROOT
 from shared import command
 
@@ -41,13 +42,19 @@ TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--publ
         (["figure_images", "nowhere.safetensors", "--out", "x.png"], "nowhere.safetensors: there is no such file"),
     ],
 )
-def test_a_wrong_call_ends_with_one_line(tmp_path, arguments, message):
-    script, *arguments = arguments
-    command = [sys.executable, ROOT / "scripts" / f"{script}.py", *arguments]
+def test_a_wrong_call_ends_with_one_line(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, said = call(*arguments)
+    assert status in (1, 2)
+    assert message in said.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_call_from_elsewhere_ends_with_one_line(tmp_path):
+    command = [sys.executable, ROOT / "scripts/collect_tables.py", "nowhere.csv", "--out", "o.csv"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert result.returncode in (1, 2)
-    assert message in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1] == "error: nowhere.csv: there is no such file"
     assert not list(tmp_path.iterdir())
 
 
