@@ -9,6 +9,7 @@ import sys
 from shared import command
 
 from seqmatch import config
+from seqmatch.config.sections import FEW
 from seqmatch.data.dataset import check_classes, save
 from seqmatch.data.download import check
 from seqmatch.data.prepare import prepare
@@ -16,9 +17,6 @@ from seqmatch.data.sources import read
 from seqmatch.files import finished
 from seqmatch.files.store import provenance
 from seqmatch.seeds import Seed
-
-FEW = 100
-"""Validation images; of fewer, one is more than a percentage point of the accuracy that chooses a snapshot."""
 
 
 def main(args):

@@ -15,12 +15,14 @@ from shared import command
 from seqmatch import config
 from seqmatch.config import CompileMode
 from seqmatch.data.dataset import Dataset, load
+from seqmatch.errors import SeqmatchError
 from seqmatch.files import finished
 from seqmatch.files.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.files.store import provenance
-from seqmatch.networks import activations, build
+from seqmatch.networks import averages_batches, build, written
 from seqmatch.planning.code import digest
 from seqmatch.runtime import device as devices
+from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import GradientsFor
 from seqmatch.training.gradients import best_gradients
 from seqmatch.training.learner import Learner
@@ -163,5 +165,21 @@ def new_network(args: argparse.Namespace, job: Job) -> NewNetwork:
 
 def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
     """How the gradients of `args.architecture` are computed best, for a number of images that will be trained on."""
-    sizes = activations(args.architecture, job.dataset.shape, job.dataset.classes)
-    return lambda images: best_gradients(args.compile, args.architecture.norm, sizes, images, job.device)
+    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("gradients")).eval()
+    norm = "batch" if averages_batches(network) else args.architecture.norm
+    sizes = written(network, torch.zeros(1, *job.dataset.shape))
+    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device)
+
+
+def check_matched(args: argparse.Namespace, job: Job) -> None:
+    """Refuse an architecture that cannot be matched; the configuration says so of the package's own families.
+
+    Raises:
+        SeqmatchError: its loss is no function of its parameters and of each image alone.
+    """
+    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("check"))
+    if averages_batches(network):
+        raise SeqmatchError(
+            f"architecture of family {args.architecture.family}: what is matched, and its experts, must have no layer "
+            "that averages over a minibatch or keeps running statistics (batch norm); use layer, group or instance norm"
+        )

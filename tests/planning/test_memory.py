@@ -6,9 +6,10 @@ from helpers.snakemake import EVERYTHING
 from helpers.tiny import ROOT
 
 from seqmatch import config, networks
+from seqmatch.config.sections import FAMILIES
 from seqmatch.data import normalization
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks.build import FAMILIES, structure
+from seqmatch.networks import structure
 from seqmatch.planning import memory
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan
