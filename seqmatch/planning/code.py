@@ -41,6 +41,7 @@ NOT_RESULTS = (
     "seqmatch.errors",
     "seqmatch.files.checkpoint",
     "seqmatch.files.finished",
+    "seqmatch.files.temporary",
     "seqmatch.planning.code",
     "seqmatch.runtime.gpu_lock",
     "seqmatch.runtime.interruption",
@@ -55,6 +56,7 @@ NOT_RESULTS = (
   gives the same up to rounding.
 - checkpoint: a resumed run ends with the same bits. What a state holds is decided by the modules that save it.
 - finished: what a job finished before is put back with its bits.
+- temporary: where a file lies until it is complete.
 - code: an edit that changes how a tree is written changes the digests themselves.
 - gpu_lock: which GPU of a machine a process takes, and when.
 - interruption, progress: when a process ends, and what it shows before.
