@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import check_replaceable, load_header, load_table, replacing
+from seqmatch.files.store import check_replaceable, load_header, load_table, named, replacing
 from seqmatch.files.temporary import temporary_folder
 
 LONGEST_WAIT = 60.0
@@ -34,7 +34,7 @@ def check(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     now = time.time()
     for output in _with_headers(outputs):
         check_replaceable(output)
-        with temporary_folder(output.parent, output.name) as folder:
+        with named(output), temporary_folder(output.parent, output.name) as folder:
             now = folder.stat().st_mtime  # by the clock of whoever keeps the files
     ahead = {path: path.lstat().st_mtime - now for path in inputs if path.exists()}
     latest = max(ahead, key=ahead.get, default=None)
@@ -51,9 +51,9 @@ def check(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
 
 
 def folder_of(output: Path, checkpoints: Path) -> Path:
-    """Where the checkpoints of the job are that makes `output`."""
+    """Where the checkpoints of the job are that makes `output`: below `checkpoints`, wherever that lies."""
     named = output.with_suffix("")
-    return checkpoints / named.relative_to(named.anchor)
+    return checkpoints.joinpath(*(part for part in named.parts if part not in (named.anchor, "..")))
 
 
 def keep(outputs: Sequence[Path], folder: Path, name: str) -> bool:
@@ -129,11 +129,12 @@ def _with_headers(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _link(source: Path, target: Path) -> None:
     """Another name for a file; a copy where the file system has no such thing."""
-    with replacing(target) as temporary:
-        temporary.unlink()
-        try:
-            os.link(source, temporary)
-        except OSError:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        os.link(source, target)
+    except OSError:
+        with replacing(target) as temporary:
             shutil.copyfile(source, temporary)
 
 

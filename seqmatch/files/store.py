@@ -57,7 +57,7 @@ def digest(path: Path) -> str:
         OSError: it cannot be read.
     """
     try:
-        with _named(path), path.open("rb") as file:
+        with named(path), path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise SeqmatchError(f"{path}: there is no such file") from None
@@ -117,7 +117,7 @@ def open_tensors(
         OSError: it cannot be read.
     """
     try:
-        with _named(path):
+        with named(path):
             _, found, computed = _checksum(path)
             if found != computed:
                 raise ValueError("its checksum does not fit")
@@ -214,7 +214,7 @@ def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
     """
     beside = path.with_suffix(".json")
     try:
-        with _named(path):
+        with named(path):
             content, header = path.read_bytes(), load_table_header(path)
     except FileNotFoundError as error:
         also = "" if error.filename == str(path) else f"; {path} needs the .json that was written beside it"
@@ -269,7 +269,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written; it is named, and what was there before is still there.
     """
     check_replaceable(path)
-    with _named(path), temporary_folder(path.parent, path.name) as folder:
+    with named(path), temporary_folder(path.parent, path.name) as folder:
         temporary = folder / path.name
         temporary.touch()
         permissions = temporary.stat().st_mode  # as the umask has it; a library that writes may set its own
@@ -291,7 +291,7 @@ def check_replaceable(path: Path) -> None:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
     """System errors within name `path` where they name no file, or a temporary one for it.
 
     Raises:

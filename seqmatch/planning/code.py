@@ -49,6 +49,7 @@ NOT_RESULTS = (
     "seqmatch.files.finished",
     "seqmatch.files.kinds",
     "seqmatch.files.schema",
+    "seqmatch.files.temporary",
     "seqmatch.planning.code",
     "seqmatch.runtime.gpu_lock",
     "seqmatch.runtime.interruption",
@@ -64,6 +65,7 @@ NOT_RESULTS = (
 - checkpoint: a resumed run ends with the same bits. What a state holds is decided by the modules that save it.
 - kinds, schema: what is refused where a file is read; what is read of others is the same.
 - finished: what a job finished before is put back with its bits.
+- temporary: where a file lies until it is complete.
 - code: an edit that changes how a tree is written changes the digests themselves.
 - gpu_lock: which GPU of a machine a process takes, and when.
 - interruption, progress: when a process ends, and what it shows before.

@@ -26,6 +26,11 @@ OUTPUTS = [TENSORS, SCORES]
 KEPT = finished.folder_of(TENSORS, Path("checkpoints"))
 
 
+def test_checkpoints_stay_in_their_folder():
+    places = [Path("../a/b.csv"), Path("/a/b.csv"), Path("a/b.csv")]
+    assert {finished.folder_of(path, Path("c")) for path in places} == {Path("c/a/b")}
+
+
 def write(number):
     save_tensors(TENSORS, {"a": torch.tensor([number])}, {})
     save_table(SCORES, pd.DataFrame({"a": [number]}), {})
@@ -140,9 +145,11 @@ def test_outputs_that_cannot_be_written_are_found_at_the_start(monkeypatch):
     with pytest.raises(SeqmatchError, match=r"scores1\.json: is a folder, a device or a pipe"):
         finished.check([], [SCORES])
 
-    def read_only(path, *arguments, **options):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+    def read_only(path, *arguments, mkdir=Path.mkdir, **options):
+        if path.suffix == ".tmp":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        mkdir(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "mkdir", read_only)
-    with pytest.raises(OSError, match="Read-only file system"):
+    with pytest.raises(OSError, match=r"Read-only file system: 'results/other\.csv'"):
         finished.check([], [Path("results/other.csv")])
