@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seqmatch.config.catalog import SOURCES
 from seqmatch.config.experiment import Config
@@ -20,8 +20,8 @@ from seqmatch.config.sections import (
 )
 from seqmatch.errors import SeqmatchError
 
-if TYPE_CHECKING:
-    from seqmatch.config.resolve import Run
+Runs = Collection[Any]
+"""Each a `seqmatch.config.resolve.Run`."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def refuse_unread(place: str, section: Section, keys: Collection[str] | None = N
         )
 
 
-def warnings(config: Config, by_cell: Collection[Collection["Run"]]) -> list[str]:
+def warnings(config: Config, by_cell: Collection[Runs]) -> list[str]:
     """Keys of general sections, and entries, that nothing reads, a line each.
 
     Args:
@@ -96,7 +96,7 @@ def warnings(config: Config, by_cell: Collection[Collection["Run"]]) -> list[str
     return [*lines, *_unused_entries(config, runs), *_unused_sections(config, runs)]
 
 
-def _unread_settings(place: str, of: Any, runs: Collection["Run"], what: str) -> Iterator[str]:
+def _unread_settings(place: str, of: Any, runs: Runs, what: str) -> Iterator[str]:
     for key in sorted(of.matching.model_fields_set - _read_by(runs)):
         yield f"{place}matching.{key}: no method of {what} reads it"
     for key in sorted(of.evaluation.model_fields_set):
@@ -104,7 +104,7 @@ def _unread_settings(place: str, of: Any, runs: Collection["Run"], what: str) ->
             yield f"{place}evaluation.{key}: no method of {what} reads it"
 
 
-def _read_by(runs: Collection["Run"]) -> set[str]:
+def _read_by(runs: Runs) -> set[str]:
     """Keys of `matching` that a run reads in any of its stages."""
     read = {key for run in runs if not run.stages for key in run.declaration.reads}
     for run in runs:
@@ -113,7 +113,7 @@ def _read_by(runs: Collection["Run"]) -> set[str]:
     return read
 
 
-def _unused_entries(config: Config, runs: Collection["Run"]) -> Iterator[str]:
+def _unused_entries(config: Config, runs: Runs) -> Iterator[str]:
     """Entries that are defined, and that no run leads to."""
     recipes = {stage.experts for run in runs for stage in run.stages}
     of_whole = {run.architecture for run in runs if not run.stages}  # its recipe only names an architecture
@@ -134,7 +134,7 @@ def _unused_entries(config: Config, runs: Collection["Run"]) -> Iterator[str]:
             yield f"experts.{name}.epochs: it trains teachers alone, which record what their stages match"
 
 
-def _unused_sections(config: Config, runs: Collection["Run"]) -> Iterator[str]:
+def _unused_sections(config: Config, runs: Runs) -> Iterator[str]:
     """Sections that say how to measure what the experiment has not."""
     measured = {
         "difficulty": any(run.distilled for run in runs),

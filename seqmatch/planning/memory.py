@@ -15,8 +15,8 @@ from seqmatch.planning.sizes import pixels_of
 
 Wildcards = dict[str, Any]
 
-READ = 3
-"""Bytes per number of an image while a source is read: as its reader has it, as a tensor, and joined."""
+READ = 2
+"""Bytes per number of an image while a source is read: in parts, and joined."""
 SPLIT = 6
 """Bytes per number of a split that is normalised: mapped, copied, and as float32."""
 INVERTED = 3 * 8
