@@ -29,12 +29,21 @@ def table(**columns):
 
 
 CELL = {"dataset": ["d"], "ipc": ["4"], "method": ["mtt"], "K": [1]}
-MEANS = {"selection": ["last"], "accuracy_mean": [50.0], "accuracy_std": [None], "networks": [1], "seeds": [1]}
+MEANS = {
+    "selection": ["last"],
+    "accuracy_mean": [50.0],
+    "accuracy_std": [None],
+    "accuracy_failed": [0],
+    "networks": [1],
+    "seeds": [1],
+    "selected_on": [0],
+    "undistilled": [0],
+}
 TABLES = {
     "scores": pd.DataFrame({"network": [0, 0], "snapshot": [0, 1], "iteration": [0, 2], "step_size": [0.1, 0.2],
                             "validation": [50.0, 60.0], "test": [50.0, 60.0]}),
     "accuracies": table(K=[1, 1], matched_on="c", architecture="c", selection="last", network=[0, 1],
-                        accuracy=[50.0, 51.5], seconds=1.0),
+                        accuracy=[50.0, 51.5], seconds=1.0, selected_on=0, undistilled=0),
     "convergence": table(subset=[1, 1], quantity=["matching_loss", "step_size"], iteration=[0.0, 0.0], window=1,
                          value=[0.5, 0.1]),
     "difficulty": table(network=[0, 0], stage=1, epoch=0, difficulty=["easy", "hard"], share=0.5, mean_loss=[0.5, 1.0]),
@@ -46,10 +55,12 @@ TABLES = {
                                "cpu_seconds": [None], "memory_mib": [9.0], "disk_mb": [0.1]}),
     "methods": pd.DataFrame({**CELL, "architecture": ["c"], **MEANS, "std_within_seeds": [None],
                              "std_between_seeds": [None], "last_mean": [50.0], "last_std": [None],
-                             "test_selected_mean": [None], "test_selected_std": [None]}),
+                             "last_failed": [0], "test_selected_mean": [None], "test_selected_std": [None],
+                             "test_selected_failed": [0]}),
     "architectures": pd.DataFrame({**CELL, "matched_on": ["c"], "architecture": ["c"], **MEANS}),
     "comparison": pd.DataFrame({**CELL, "baseline": ["dm"], "difference": [1.5], "low": [None], "high": [None],
-                                "p": [None], "unit": ["networks"], "seeds": [1], "pairs": [1]}),
+                                "p": [None], "unit": ["networks"], "seeds": [1], "pairs": [1],
+                                "failed": [0]}),
 }  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def _flushed(stream):
 
 
 @pytest.fixture
-def call(monkeypatch):
+def run_function(monkeypatch):
     """Run a command that consists of a function, in this process."""
 
     def run(main):
@@ -123,7 +123,7 @@ class Full(io.StringIO):
 
 
 @pytest.mark.parametrize("log", [Full(), None], ids=["full", "closed"])
-def test_a_log_that_cannot_be_written_ends_no_work(call, monkeypatch, log):
+def test_a_log_that_cannot_be_written_ends_no_work(run_function, monkeypatch, log):
     done = []
 
     def main():
@@ -131,22 +131,22 @@ def test_a_log_that_cannot_be_written_ends_no_work(call, monkeypatch, log):
         done.append(True)
 
     monkeypatch.setattr(sys, "stderr", log)
-    call(main)
+    run_function(main)
     assert done
 
 
-def test_a_system_error_names_the_file_and_says_what_the_system_says(call, capsys):
+def test_a_system_error_names_the_file_and_says_what_the_system_says(run_function, capsys):
     def main():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results/a.csv")
 
     with pytest.raises(SystemExit):
-        call(main)
+        run_function(main)
     assert capsys.readouterr().err.splitlines()[-1] == "error: results/a.csv: No space left on device"
 
 
-def test_what_was_finished_before_ends_well(call, capsys):
+def test_what_was_finished_before_ends_well(run_function, capsys):
     def main():
         raise command.Finished
 
-    call(main)
+    run_function(main)
     assert capsys.readouterr().err.splitlines()[-1] == command.DONE

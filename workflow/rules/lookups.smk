@@ -61,8 +61,8 @@ def evaluated(wildcards):
 
 
 def networks(script_name, architecture):
-    """Parameters of a rule whose networks are of an architecture, which is a function of the wildcards: as `command`,
-    and the architecture. Of the families of networks only its own takes part."""
+    """As `command`, with the architecture that networks are of, as a function of the wildcards; of the families of networks
+    only its own takes part in the fingerprint."""
 
     def code_with_family(wildcards):
         return code(script_name, (architecture(wildcards).module,))
