@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Collection
 
-HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that end lines, steer terminals, turn the direction of text round, or stand for undecodable bytes."""
 
 

@@ -302,12 +302,13 @@ def image_blocks(classes, titles=("S₁, initial", "S₁")):
 
 
 @pytest.mark.parametrize("names", [NASTY, ["W" * 60] * 2, ["a", "b"]], ids=["nasty", "wide", "short"])
-def test_at_one_image_per_class_no_name_or_title_is_cut(names, capsys):
+def test_at_one_image_per_class_no_name_or_title_is_cut(names, tmp_path):
     title = "$" + "data-" * 19 + "$, " + "method-" * 14 + ", ipc 1"
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib's, about letters that no font has
         figure = images_figure(image_blocks(len(names)), names, title)
         assert not clipped(figure)
+        save(figure, [tmp_path / "f.pdf"])
     assert "".join(figure.get_suptitle().split()) == "".join(title.split())
     texts = figure.axes[0].get_yticklabels()
     labels = [text.get_text() for text in texts]
