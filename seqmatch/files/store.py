@@ -207,7 +207,7 @@ def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
     try:
-        table = pd.read_csv(io.BytesIO(content), dtype={"ipc": str})
+        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(header["text"], str))
     except ValueError as error:  # pandas' own errors are kinds of it
         raise SeqmatchError(
             f"{path}: cannot be read as a table ({error}); delete it and {beside} and run again"
