@@ -87,6 +87,8 @@ class TableHeader(Header):
     """The provenance beside a table."""
 
     checksum: str
+    text: list[str] = Field(["ipc"])
+    """Columns that hold text."""
     device: Text = ""
     versions: dict[str, str] = Field({})
 

@@ -224,7 +224,7 @@ def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
             f"{path}: damaged, or edited by hand: it does not fit the checksum in {beside}; delete both and run again"
         )
     try:
-        table = csv_text.from_csv(content, header.get("text", ["ipc"]))  # earlier versions named no columns
+        table = csv_text.from_csv(content, header["text"])
     except (ValueError, TypeError) as error:
         raise SeqmatchError(f"{path}: not a table that seqmatch wrote ({error})") from None
     if row is not None:

@@ -149,6 +149,6 @@ class _Shard:
     def parameters(self, row: int, epoch: int) -> Tensor:
         stored = self.rows[row : row + 1, epoch : epoch + 1].view(-1)
         found = stored if self.starts is None else self.starts[row : row + 1].view(-1) + stored
-        if not found.isfinite().all():
+        if not all(map(torch.isfinite, found.aminmax())):
             raise SeqmatchError(f"{self.path}: expert {row} after {epoch} epochs: not finite; {ADVICE}")
         return found
