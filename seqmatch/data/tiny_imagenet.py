@@ -1,5 +1,6 @@
 """Tiny ImageNet, read straight from its published zip file: nothing is unpacked to the disk."""
 
+import errno
 import io
 import zipfile
 import zlib
@@ -32,6 +33,10 @@ def read_tiny_imagenet(folder: Path) -> RawImages:
     try:
         with zipfile.ZipFile(archive) as opened:
             return _read(opened, str(archive))
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which a place before the file's beginning gives
+            raise
+        raise unreadable([FILE], folder, error) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, IndexError) as error:
         raise unreadable([FILE], folder, error) from None
     except KeyError as error:

@@ -212,7 +212,7 @@ def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
         SeqmatchError: it is missing, is not what was written, or has other columns or values.
         OSError: it cannot be read.
     """
-    beside = path.with_suffix(".json")
+    beside = _beside(path)
     try:
         with named(path):
             content, header = path.read_bytes(), load_table_header(path)
@@ -239,10 +239,13 @@ def load_table_header(path: Path) -> dict[str, Any]:
         SeqmatchError: it is not what is written there.
         FileNotFoundError: it is missing.
     """
+    return schema.read_json(_beside(path), TableHeader, f"delete it and {path} and run again").model_dump()
+
+
+def _beside(path: Path) -> Path:
     if not path.name:
         raise SeqmatchError(f"{path}: not a table, but a folder")
-    beside = path.with_suffix(".json")
-    return schema.read_json(beside, TableHeader, f"delete it and {path} and run again").model_dump()
+    return path.with_suffix(".json")
 
 
 def save_text(path: Path, text: str) -> None:
@@ -305,7 +308,7 @@ def named(path: Path) -> Iterator[None]:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
     except OSError as error:
-        ours = error.filename is None or str(error.filename).startswith(str(path.with_name(f".{path.name}.")))
+        ours = error.filename is None or str(error.filename).startswith(str(path.parent / f".{path.name}."))
         if not ours or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None

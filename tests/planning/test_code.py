@@ -248,7 +248,6 @@ def test_figures_depend_on_little():
         "seqmatch/files/__init__.py",
         "seqmatch/files/csv_text.py",
         "seqmatch/files/store.py",
-        "seqmatch/files/temporary.py",
     }
 
 

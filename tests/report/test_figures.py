@@ -69,7 +69,9 @@ def coupling(methods=("mtt", "seqmatch-mtt"), seeds=4):
         for half, sign in (("larger", 1), ("smaller", -1))
         for network in (0, 1)
     ]
-    return pd.DataFrame(rows, columns=["method", "ipc", "seed", "half", "network", "amplification", "accuracy"])
+    return pd.DataFrame(rows, columns=["method", "ipc", "seed", "half", "network", "amplification", "accuracy"]).assign(
+        images=5
+    )
 
 
 def convergence(methods=("mtt", "seqmatch-mtt")):

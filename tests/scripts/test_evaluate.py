@@ -24,5 +24,5 @@ def test_a_subset_that_was_distilled_and_is_its_initial_images_is_counted(tmp_pa
     subset, path = Subset(*labelled(per_class=1), 0.1), tmp_path / "s.safetensors"
     save_subset(path, subset, subset, fit_standardization(labelled()[0].byte()), header)
     args = SimpleNamespace(subsets=[path], selection="validation", also=[], evaluation=config.Evaluation())
-    ((selection, _, found),) = evaluate.make_curricula(args, None)
+    ((selection, _, found),) = evaluate.make_curricula(args, SimpleNamespace(dimensions={}))
     assert (selection, found) == ("validation", undistilled)

@@ -71,7 +71,7 @@ def test_out_of_memory_ends_with_what_was_used_and_what_to_lower(monkeypatch, ca
         command.run(main, command.parser("A script."))
     last = capsys.readouterr().err.splitlines()[-1]
     assert ended.value.code == 1 and last.startswith(f"error: out of memory ({reason}")
-    assert "peak" in last and "GiB of main memory" in last and "lower batch_size, synthetic_batch or the width" in last
+    assert "peak" in last and "GiB of main memory" in last and ": batch_size, synthetic_batch, the width" in last
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
