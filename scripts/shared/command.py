@@ -129,10 +129,11 @@ def rate(text: str) -> float:
 
 
 def path(text: str) -> Path:
-    """Of a file or folder."""
-    if not text or "\0" in text:
-        raise _unexpected(text, "a path")
-    return Path(text)
+    """Of a file or folder; reading a pipe or a device may never end."""
+    found = Path(text)
+    if not text or "\0" in text or (found.exists() and not found.is_file() and not found.is_dir()):
+        raise _unexpected(text, "the path of a file or folder")
+    return found
 
 
 def file(text: str) -> Path:

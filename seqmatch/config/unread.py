@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from seqmatch.config.catalog import SOURCES
+from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.config.experiment import Config
 from seqmatch.config.sections import (
     WITH_FORMATION,
@@ -42,6 +42,12 @@ def _own_test_split(dataset: Dataset) -> bool:
 
 CONDITIONS = (
     Condition(Dataset, "channels", lambda d: d.source not in SOURCES, "an imagefolder"),
+    Condition(
+        Dataset,
+        "fit",
+        lambda d: d.source in IMAGENET_SUBSETS or (d.source not in SOURCES and d.image_size is not None),
+        "a subset of ImageNet, or an imagefolder with `image_size`,",
+    ),
     Condition(Dataset, "test_fraction", lambda d: not _own_test_split(d), "a source without a test split of its own"),
     Condition(
         Dataset,
@@ -52,6 +58,8 @@ CONDITIONS = (
     Condition(Dataset, "zca_regularization", lambda d: d.normalization == "zca", "`normalization: zca`"),
     Condition(Architecture, "depth", lambda a: a.family not in WITHOUT_DEPTH, "a convnet"),
     Condition(Experts, "gsam_alpha", lambda e: e.rho > 0, "a recipe with `rho`"),
+    Condition(Experts, "adaptive", lambda e: e.rho > 0, "a recipe with `rho`"),
+    Condition(Training, "decay_restarts", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
     Condition(Training, "decay_factor", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
     Condition(Matching, "momentum", lambda m: m.optimizer == "sgd", "`optimizer: sgd`"),
     Condition(

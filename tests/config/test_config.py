@@ -107,6 +107,7 @@ FAULTS = [
     ({"datasets__digits": {"source": "mnist", "test_fraction": 0.2}}, "test_fraction = 0.2: a source without a test"),
     ({"datasets__digits": {"source": "mnist", "validation_fraction": 0, "split_seed": 1}}, "digits.split_seed = 1"),
     ({"datasets__digits__channels": 3}, "datasets.digits.channels = 3: an imagefolder alone reads it; leave it out"),
+    ({"datasets__digits__fit": "crop"}, "digits.fit = 'crop': a subset of ImageNet, or an imagefolder with"),
     ({"datasets__digits__zca_regularization": 0.1}, "digits.zca_regularization = 0.1: `normalization: zca` alone"),
     ({"datasets__digits__validation_fraction": 0.005}, "validation_fraction = 0.005: holds out 7 images of 10 classes"),
     ({"datasets__digits__test_fraction": 0.005}, "digits.test_fraction = 0.005: holds out 9 images of 10 classes"),

@@ -1,6 +1,7 @@
 """Every script against hundreds of odd calls: one line that says what is wrong, no traceback, nothing in silence."""
 
 import argparse
+import os
 from collections import Counter
 
 import pytest
@@ -96,6 +97,13 @@ def test_odd_calls_are_refused_with_one_line(folder):
     assert not wrong, "\n".join(map(str, wrong))
     assert sorted(folder.rglob("*")) == before
     assert len(calls) >= 500 and len(Counter(script for script, _ in calls)) == len(SCRIPTS)
+
+
+def test_a_pipe_is_no_file_to_read(tmp_path):
+    """Whoever opens it waits for somebody who writes."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(argparse.ArgumentTypeError, match="expected the path of a file or folder"):
+        command.path(str(tmp_path / "pipe"))
 
 
 def test_the_types_say_what_they_expected():

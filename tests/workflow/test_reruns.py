@@ -74,14 +74,23 @@ def test_edits_that_change_no_result_repeat_nothing(edited):
 
 def test_a_larger_ipc_prepares_and_trains_nothing_again(edited):
     """How many images a class needs is checked, and is no parameter that repeats what is finished."""
-    path = edited / "config.yaml"
+    jobs = plan_with(edited, "ipc: 3", "ipc: 4")
+    assert "distill_subset" in jobs and not {"prepare_dataset", "train_experts"} & set(jobs)
+
+
+def test_another_shard_trains_its_own_experts_alone(edited):
+    assert plan_with(edited, "networks_per_shard: 2", "networks_per_shard: 2\n    shards: 2")["train_experts"] == 1
+
+
+def plan_with(folder, old, new):
+    """What another configuration would run."""
+    path = folder / "config.yaml"
     before = path.read_text()
     try:
-        path.write_text(before.replace("ipc: 3", "ipc: 4"))
-        jobs = plan(edited)
+        path.write_text(before.replace(old, new))
+        return plan(folder)
     finally:
         path.write_text(before)
-    assert "distill_subset" in jobs and not {"prepare_dataset", "train_experts"} & set(jobs)
 
 
 def append(path):

@@ -15,7 +15,7 @@ rule train_experts:
         **training("train_experts"),
     params:
         **networks("train_experts", architecture_of_recipe),
-        recipe=named("experts", "recipe"),
+        recipe=as_json(recipe_of_shard),
         epochs=recorded_epochs,
         through=[],
         name=recipe_draws,

@@ -262,8 +262,17 @@ def architecture_of_recipe(wildcards):
     return defined("architectures", defined("experts", wildcards.recipe).architecture)
 
 
+def recipe(name):
+    """A recipe, as one shard needs it: another number of shards repeats none."""
+    return defined("experts", name).model_copy(update={"shards": 1})
+
+
+def recipe_of_shard(wildcards):
+    return recipe(wildcards.recipe)
+
+
 def recipe_of_stage(wildcards):
-    return CONFIG.experts[stage_of(wildcards).experts]
+    return recipe(stage_of(wildcards).experts)
 
 
 def teacher_epochs(wildcards):
