@@ -69,7 +69,7 @@ if __name__ == "__main__":
         help="with --prefix: training through earlier stages",
         required=False,
     )
-    arguments.add_argument("--epochs", type=command.count, required=True, help="epochs on real data to record")
+    arguments.add_argument("--epochs", type=command.number, required=True, help="epochs on real data to record")
     arguments.add_argument("--shard", type=command.number, required=True, help="number of this shard, from 0")
     arguments.add_argument(
         "--name", type=command.words, required=True, help="names these experts' random draws, parts joined by /"

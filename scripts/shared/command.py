@@ -5,6 +5,7 @@ Imported first by each script: it puts the checkout on the path, so that scripts
 
 import argparse
 import math
+import os
 import re
 import shlex
 import sys
@@ -130,10 +131,10 @@ def rate(text: str) -> float:
 
 def path(text: str) -> Path:
     """Of a file or folder; reading a pipe or a device may never end."""
-    found = Path(text)
-    if not text or "\0" in text or (found.exists() and not found.is_file() and not found.is_dir()):
+    endless = os.path.exists(text) and not os.path.isfile(text) and not os.path.isdir(text)
+    if not text or "\0" in text or endless:
         raise _unexpected(text, "the path of a file or folder")
-    return found
+    return Path(text)
 
 
 def file(text: str) -> Path:

@@ -159,7 +159,7 @@ def load_header(path: Path, kind: Kind = ANYTHING) -> dict[str, Any]:
 
 def header_in(layout: Layout) -> dict[str, Any]:
     """The header as plain values, without the checksum."""
-    return layout.header.model_dump(exclude={"checksum"})
+    return layout.header.model_dump(exclude={"checksum"}, exclude_unset=True)
 
 
 def load_arrays(

@@ -76,7 +76,7 @@ def without_originals(source: Path, target: Path) -> None:
     Raises:
         SeqmatchError: `source` is missing or damaged, or the images of the subset are real ones themselves.
     """
-    tensors, header = load_tensors(source, ("images", "pixels"))
+    tensors, header = load_tensors(source, SUBSET)
     if header.get("iteration") == 0:
         raise SeqmatchError(f"{source}: nothing of it is distilled, so its own images are real ones; do not share it")
     save_tensors(target, {name: tensor for name, tensor in tensors.items() if name != "initial_pixels"}, header)
