@@ -40,7 +40,7 @@ try:
         vocabulary.typed(config, workflow.config_settings.config)
     )
     PLAN = Plan(EXPERIMENT)
-    PLAN.by_rule  # every job, once: too many are an error
+    PLAN.by_rule  # all jobs, once; too many are an error
 except SeqmatchError as error:
     raise WorkflowError(UNUSABLE + str(error))
 for line in EXPERIMENT.warnings:
