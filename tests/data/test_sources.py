@@ -331,7 +331,7 @@ def test_other_sizes_need_image_size_which_keeps_the_middle(tmp_path):
         (lambda root: (root / "train/empty").mkdir(), "differ in: empty"),
         (lambda root: [path.unlink() for path in (root / "train/cat").iterdir()], "cat: no images"),
         (lambda root: (root / "test").rename(root / "validation"), "both train/ and test/"),
-        (lambda root: (root / "train/broken").symlink_to("nowhere"), "train/broken: a link that leads nowhere"),
+        (lambda root: (root / "train/broken").symlink_to("nowhere"), "train/broken: leads to what is not here"),
     ],
 )
 def test_broken_folders_are_named(tmp_path, break_it, said):
