@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from seqmatch.config.catalog import LARGEST_SIDE, SMALLEST_SIDE
@@ -34,7 +34,7 @@ TURNS = dict(enumerate((
 ), start=2))  # fmt: skip
 """By EXIF's number, what brings an image upright. (`ImageOps.exif_transpose` also writes EXIF anew, which can fail.)"""
 
-BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLES_PER_PIXEL, SAMPLE_FORMAT = 258, 262, 277, 339
+BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLES_PER_PIXEL, PALETTE, SAMPLE_FORMAT, SUBSAMPLING = 258, 262, 277, 320, 339, 530
 """Tags of a TIFF file."""
 
 
@@ -86,22 +86,23 @@ def read_images(
             pixels = to_pixels(image, shape)
             if images is None:
                 _check_sides(name, pixels)
-                images = torch.empty(len(names), *pixels.shape, dtype=torch.uint8)
+                images = np.empty((len(names), *pixels.shape), dtype=np.uint8)
             if pixels.shape != images.shape[1:]:
                 first, this = (f"{width}×{height}" for _, height, width in (images.shape[1:], pixels.shape))
                 raise SeqmatchError(f"{name}: {this} pixels, but {names[0]} has {first}; `image_size` makes all alike")
-            images[index] = torch.from_numpy(pixels)
-    return images, [f"{count} {change}" for change, count in sorted(changes.items())]
+            images[index] = pixels
+    return torch.from_numpy(images), [f"{count} {change}" for change, count in sorted(changes.items())]
 
 
 def to_pixels(image: Image.Image, shape: Shape) -> np.ndarray:
     """uint8 (channels, H, W) of an image of 8 bits, grey or in colour."""
-    image = image.convert(MODES[shape.channels])
+    if image.mode != MODES[shape.channels]:
+        image = image.convert(MODES[shape.channels])
     size = (shape.side, shape.side)
     if shape.side is not None and image.size != size:
         crop = shape.fit == "crop"
         image = ImageOps.fit(image, size, SAMPLING) if crop else image.resize(size, SAMPLING)
-    return np.array(image).reshape(image.height, image.width, shape.channels).transpose(2, 0, 1)
+    return np.asarray(image).reshape(image.height, image.width, shape.channels).transpose(2, 0, 1)
 
 
 def resized(raw: RawImages, side: int | None) -> RawImages:
@@ -109,11 +110,11 @@ def resized(raw: RawImages, side: int | None) -> RawImages:
     channels, height, width = raw.images.shape[1:]
     if side is None or (height, width) == (side, side):
         return raw
-    smaller = torch.empty(len(raw.images), channels, side, side, dtype=torch.uint8)
+    smaller = np.empty((len(raw.images), channels, side, side), dtype=np.uint8)
     for index, image in enumerate(raw.images):
         pixels = image.permute(1, 2, 0).squeeze(2).numpy()
-        smaller[index] = torch.from_numpy(to_pixels(Image.fromarray(pixels), Shape(channels, side)))
-    return replace(raw, images=smaller)
+        smaller[index] = to_pixels(Image.fromarray(pixels), Shape(channels, side))
+    return replace(raw, images=torch.from_numpy(smaller))
 
 
 @contextmanager
@@ -156,7 +157,20 @@ def decoded(name: str, opened: Callable[[str], BinaryIO], mode: str) -> tuple[Im
             if isinstance(error, OSError) and error.errno is not None:  # of the system, not of the content
                 raise SeqmatchError(f"{name}: cannot be read: {error}") from None
             said = str(error).replace(repr(file), "it") or type(error).__name__
+            if isinstance(error, UnidentifiedImageError):
+                said = _in_place_of_an_image(file)
             raise SeqmatchError(f"{name}: not an image that can be read ({said}); repair or remove it") from None
+
+
+def _in_place_of_an_image(file: BinaryIO) -> str:
+    """What a file has in which no decoder finds an image."""
+    file.seek(0)
+    beginning = file.read(64)
+    if not beginning:
+        return "it is empty"
+    if beginning.startswith((b"version https://git-lfs", b"/annex/objects")):
+        return "it stands for one that is not here: `git lfs pull`, or `git annex get`, gets that"
+    return f"its content is none of {', '.join(FORMATS)} as they are read here"
 
 
 def _kind(image: Image.Image) -> str:
@@ -176,6 +190,14 @@ def _unclear(image: Image.Image) -> str:
         return "its white is zero; save it as grey of 8 or 16 bits with black as zero"
     if "transparency" in image.info and image.mode != "P" and ";" in str(coding):
         return "a transparent colour of other than 8 bits; save it with 8 bits, or with an alpha channel"
+    if image.mode == "YCbCr" and tags.get(SUBSAMPLING, (1, 1)) != (1, 1):
+        return "its colours are stored more coarsely than its grey; save it as RGB"
+    if 0 < max(tags.get(PALETTE, (0,))) < 256:
+        return "its palette has 8 bits where a TIFF file's has 16; save it anew"
+    if image.mode == "CMYK" and image.format in ("JPEG", "MPO") and "adobe" not in image.info:
+        return "no one can tell whether its inks are inverted; save it as RGB"
+    if image.format == "GIF" and image.tile and image.tile[0].extents != (0, 0, *image.size):
+        return "its first frame leaves parts of it open; save it anew"
     return ""
 
 
@@ -204,6 +226,8 @@ def _on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("L" if image.mode == "1" else "RGB")
     image = image.convert("RGBA")
+    if image.getchannel("A").getextrema() == (0, 0):
+        raise ValueError("transparent everywhere, so that nothing is seen")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 

@@ -3,6 +3,7 @@
 Imports neither torch nor Pillow: planning counts images with it.
 """
 
+import errno
 import os
 import re
 import unicodedata
@@ -24,17 +25,27 @@ IMAGES = {
 """Endings of names that are read, in lower case."""
 
 OTHER_IMAGES = {
-    ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".svg", ".psd", ".tga", ".exr", ".pfm", ".qoi",
-    ".pcx", ".sgi", ".fits", ".eps", ".dcm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
+    ".heic", ".heif", ".heics", ".hif", ".avif", ".avifs", ".jxl", ".jxr", ".jp2", ".j2k", ".j2c", ".jpx", ".jpm",
+    ".svg", ".psd", ".xcf", ".tga", ".dds", ".exr", ".hdr", ".pfm", ".pam", ".qoi", ".pcx", ".sgi", ".ico", ".icns",
+    ".xbm", ".xpm", ".wmf", ".emf", ".fits", ".eps", ".dcm", ".nii", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf",
+    ".pef", ".raf", ".rw2",
 }
 """Endings of images that are not read: an error, since a class would lose them."""
 
+CONTENT = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|II\*\0|MM\0\*|RIFF....WEBP|....ftyp(?:hei|mif|avi)|\0\0\0\x0cjP", re.DOTALL
+)
+"""How images begin, JPEG to JPEG 2000; also those whose names do not say so, such as `1.jpg_large` and `1.jpg.1`."""
+
 DERIVED = {
     "__macosx", "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "lost+found",
-    "system volume information", "__pycache__", "thumbnails", "thumbs",
+    "system volume information", "__pycache__",
 }
 """Folders that programs make, in lower case: images there are copies of others. Hidden folders are of this kind too."""
 # fmt: on
+
+THUMBNAILS = {f"{begin}thumb{end}" for begin in ("", "_") for end in ("nail", "nails", "s")}
+"""Of the same kind within a class, in lower case; a class could also have such a name."""
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -43,7 +54,9 @@ SPLITS = {
 }
 """Names of folders that are splits and no classes, in lower case."""
 
-SPLIT_WORD = re.compile("(?<![a-z])(train|test|val)(?:ing|id|idation)?(?:set|data|images)?(?![a-z])")
+SPLIT_WORD = re.compile(
+    "(?<![a-z])(train|test|val|eval|holdout)(?:val|ing|id|idation|uation)?(?:set|data|split|images|imgs)?(?![a-z])"
+)
 """In the names of folders that may be meant as splits, such as `training_set`."""
 
 
@@ -73,7 +86,7 @@ class Listing:
         _check_names(self.splits[0], self.classes)
         self._root = os.path.realpath(root)
         self._read_for: dict[tuple[int, int], Path] = {}
-        """For which class folder, or folder of these, each folder is read, by its device and number."""
+        """For which class folder, or folder of these, each file and folder is read, by its device and number."""
         for folder in (root, *self.splits, *(split / name for split in self.splits for name in self.classes)):
             first = self._read_for.setdefault(_identity(folder), folder)
             if first != folder:
@@ -86,10 +99,15 @@ class Listing:
             SeqmatchError: there are none, or some that cannot be read; names the file or folder.
             OSError: a folder cannot be entered.
         """
-        found = sorted((Path(file.path) for file in self.files(split / name) if self.is_image(file)), key=_parts)
+        found = []
+        for file in self.files(split / name):
+            if not self.is_image(file):
+                _check_is_no_image(file)
+            elif self._is_new(file, split / name):
+                found.append(Path(file.path))
         if not found:
             raise SeqmatchError(f"{split / name}: no images ({', '.join(sorted(IMAGES))}); a class cannot be empty")
-        return found
+        return sorted(found, key=_parts)
 
     def files(self, folder: Path) -> Iterator[os.DirEntry]:
         """All files of a class, also in folders within; links are followed, and no folder is entered twice."""
@@ -103,20 +121,26 @@ class Listing:
                         f"{entry.path}: a split within a class; put `train` and `test` above the classes, or give this "
                         "folder another name"
                     )
-                elif self._is_new(Path(entry.path), folder):
+                elif entry.name.lower() in THUMBNAILS:
+                    self.skipped[f"folders `{printable(entry.name)}`"] += 1
+                elif self._is_new(entry, folder):
                     waiting.append(Path(entry.path))
 
-    def _is_new(self, path: Path, folder: Path) -> bool:
-        """Whether a folder has yet to be read for the class of `folder`: links may lead to the same one again."""
-        identity = _identity(path)
+    def _is_new(self, entry: os.DirEntry, folder: Path) -> bool:
+        """Whether a file or folder has yet to be read for the class of `folder`: links may lead to the same one again.
+
+        An image that is taken twice could be trained on and held out.
+        """
+        identity = _identity(entry)
         first = self._read_for.get(identity)
-        if first is None and not Path(self._root).is_relative_to(os.path.realpath(path)):
+        above = entry.is_dir() and Path(self._root).is_relative_to(os.path.realpath(entry.path))
+        if first is None and not above:
             self._read_for[identity] = folder
             return True
         if first is None or folder.is_relative_to(first):
-            self.skipped["links to a folder that is read already"] += 1
+            self.skipped[f"links to a {'folder' if entry.is_dir() else 'file'} that is read already"] += 1
             return False
-        raise SeqmatchError(f"{path}: leads to images of {first}; an image is of one class and one split")
+        raise SeqmatchError(f"{entry.path}: leads to images of {first}; an image is of one class and one split")
 
     def _folders(self, root: Path) -> list[str]:
         """Names of the folders in `root`, sorted; an image beside them would be lost."""
@@ -126,6 +150,10 @@ class Listing:
         for entry in self._visible(root):
             if entry.is_dir():
                 names.append(entry.name)
+                if entry.name.lower() in THUMBNAILS:
+                    raise SeqmatchError(
+                        f"{entry.path}: a class, or copies of images? Give it another name, or remove it"
+                    )
             elif self.is_image(entry):
                 raise SeqmatchError(
                     f"{entry.path}: an image beside the folders of classes; put it into one of them, or elsewhere"
@@ -137,13 +165,13 @@ class Listing:
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=attrgetter("name"))
         for entry in ordered:
+            if _leads_nowhere(entry) or _stands_for_another(entry):
+                raise SeqmatchError(
+                    f"{entry.path}: leads to what is not here; get that (`git annex get`, `dvc pull`, from iCloud, "
+                    "from a disk that is not mounted), or remove this"
+                )
             if entry.name.startswith(".") or (entry.name.lower() in DERIVED and entry.is_dir()):
                 self.skipped[f"folders `{printable(entry.name)}`" if entry.is_dir() else "hidden files"] += 1
-            elif entry.is_symlink() and not os.path.exists(entry.path):
-                raise SeqmatchError(
-                    f"{entry.path}: a link that leads nowhere; get what it stands for (`git annex get`, `dvc pull`, a "
-                    "disk that is not mounted), or remove it"
-                )
             else:
                 yield entry
 
@@ -172,18 +200,61 @@ def printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
+def _identity(entry: Path | os.DirEntry) -> tuple[int, int]:
+    status = entry.stat()
     return status.st_dev, status.st_ino
+
+
+def _leads_nowhere(entry: os.DirEntry) -> bool:
+    """Whether this is a link to nothing; raises OSError where that cannot be known."""
+    if not entry.is_symlink() or entry.name.startswith("."):
+        return False
+    try:
+        entry.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return True
+        raise
+    return False
+
+
+def _stands_for_another(entry: os.DirEntry) -> bool:
+    """Whether this is a small file of DVC or iCloud for an image, or a folder, that is not on this machine."""
+    stem, ending = os.path.splitext(entry.name)
+    if ending not in (".dvc", ".icloud") or not entry.is_file():
+        return False
+    return os.path.splitext(stem)[1].lower() in IMAGES | {""} and not os.path.lexists(entry.path[: -len(ending)])
+
+
+def _check_is_no_image(file: os.DirEntry) -> None:
+    """Look into a file whose name is not that of an image.
+
+    Raises:
+        SeqmatchError: it is one all the same, and its class would lose it.
+    """
+    try:
+        if not file.is_file():  # to open a pipe might never end
+            return
+        with open(file.path, "rb") as opened:
+            beginning = opened.read(16)
+    except OSError:
+        return
+    if CONTENT.match(beginning):
+        raise SeqmatchError(
+            f"{file.path}: an image by its content, but not by its name; let it end as such images do (.jpg, .png), or "
+            "remove it"
+        )
 
 
 def _splits(root: Path, folders: list[str]) -> list[str]:
     """Names of the folders of training and test images, if `root` has any; otherwise its folders are classes."""
     found = {name: SPLITS[name.lower()] for name in folders if name.lower() in SPLITS}
     if not found:
-        words = {word for name in folders for word in SPLIT_WORD.findall(name.lower())}
+        words = {word for name in folders for word in SPLIT_WORD.findall(_apart(name))}
         if "train" in words and len(words) > 1:
-            raise SeqmatchError(f"{root}: {', '.join(folders)} look like splits; name them `train` and `test`")
+            raise SeqmatchError(
+                f"{root}: {', '.join(folders)} look like splits; name those `train` and `test`, classes otherwise"
+            )
         return []
     if sorted(found.values()) == ["test", "train"] and len(found) == len(folders):
         return sorted(found, key=found.get, reverse=True)
@@ -194,13 +265,18 @@ def _splits(root: Path, folders: list[str]) -> list[str]:
     )
 
 
+def _apart(name: str) -> str:
+    """In lower case, with `_` where a new word began with a capital, as in `trainA`."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 def _check_same(first: Path, classes: list[str], split: Path, others: list[str]) -> None:
     if classes == others:
         return
     differing = sorted(set(classes) ^ set(others))
     forms = [{_form(name) for name in set(names) & set(differing)} for names in (classes, others)]
     why = "; only in the form of Unicode: rename one to match" if forms[0] == forms[1] else ""
-    names = map(ascii, differing) if why else map(printable, differing)
+    names = (ascii(name) if why or name != name.strip() else printable(name) for name in differing)
     raise SeqmatchError(f"{split}: its classes are not those of {first}; they differ in: {', '.join(names)}{why}")
 
 

@@ -26,6 +26,7 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
         rest, test = _split(everything, raw, "test_fraction", settings.test_fraction, seed / "test")
     else:
         rest, test = everything[~raw.test], everything[raw.test]
+        _check_every_class(raw, training=rest, test=test)
     train, validation = _split(rest, raw, "validation_fraction", settings.validation_fraction, seed / "validation")
     fitted = {
         "standardize": lambda: normalization.fit_standardization(raw.images, train),
@@ -40,6 +41,16 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
         normalization=fitted,
         augmentation=tuple(settings.augmentation),
     )
+
+
+def _check_every_class(raw: RawImages, **splits: Tensor) -> None:
+    for split, index in splits.items():
+        counts = raw.labels[index].bincount(minlength=len(raw.class_names))
+        if not counts.all():
+            raise SeqmatchError(
+                f"the {split} images have none of {raw.class_names[int(counts.argmin())]}; every class needs some in "
+                "training and in test"
+            )
 
 
 def _whitening(images: Tensor, regularization: float, train: Tensor) -> normalization.Whitening:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from seqmatch.config.catalog import SOURCES
 from seqmatch.data.download import PublishedFile, unreadable
 from seqmatch.data.images import RawImages, Shape, read_images
 from seqmatch.errors import SeqmatchError
@@ -50,16 +51,22 @@ def _read(opened: zipfile.ZipFile, archive: str) -> RawImages:
 
     train = [
         name
-        for name in sorted(opened.namelist())
+        for name in sorted(set(opened.namelist()))
         if name.startswith(f"{ROOT}/train/") and name.upper().endswith(".JPEG")
     ]
     annotations = _text(opened, f"{ROOT}/val/val_annotations.txt", archive).splitlines()
     held_out = [line.split("\t")[:2] for line in annotations]
     labels = [label_of[name.split("/")[2]] for name in train] + [label_of[wnid] for _, wnid in held_out]
     names = train + [f"{ROOT}/val/images/{file}" for file, _ in held_out]
+    paths = [f"{archive}/{name}" for name in names]
     images, changed = read_images(
-        names, lambda name: io.BytesIO(_bytes(opened, name, archive)), Shape(channels=3), "Tiny ImageNet"
+        paths,
+        lambda path: io.BytesIO(_bytes(opened, path.removeprefix(f"{archive}/"), archive)),
+        Shape(channels=3),
+        "Tiny ImageNet",
     )
+    if images.shape[1:] != SOURCES["tiny-imagenet"].shape:
+        raise KeyError(f"its images are of {tuple(images.shape[1:])}")
     return RawImages(
         images=images,
         labels=torch.tensor(labels),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from seqmatch.config.catalog import SOURCES
 from seqmatch.data.archives import unpack_gzip, unpack_tar
 from seqmatch.data.download import PublishedFile, unreadable
 from seqmatch.data.images import RawImages
@@ -88,7 +89,14 @@ def _split(source: str, root: Path, train: bool) -> tuple[torch.Tensor, torch.Te
     else:
         split = reader(root, train)
         images, labels, names = split.data.unsqueeze(1), split.targets, [name.split(" - ")[0] for name in split.classes]
-    return torch.as_tensor(images), torch.as_tensor(labels).long(), tuple(names)
+    images, labels = torch.as_tensor(images), torch.as_tensor(labels).long()
+    shape = SOURCES[source].shape
+    if images.shape != (len(labels), *shape) or not ((labels >= 0) & (labels < len(names))).all():
+        raise ValueError(
+            f"expected a label of {len(names)} for each image of {shape}, found images {tuple(images.shape)} and "
+            f"{len(labels)} labels of {labels.min()} to {labels.max()}"
+        )
+    return images, labels, tuple(names)
 
 
 def _svhn_splits(reader: Any) -> list[list[str]]:

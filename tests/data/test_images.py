@@ -149,12 +149,44 @@ def png(depth, kind, rows, extra=b""):
     return b"\x89PNG\r\n\x1a\n" + head + extra + data + chunk(b"IEND", b"")
 
 
-def tiff(bits, data, photometric=1, form=1):
-    """Grey of 8×8 pixels, uncompressed."""
-    tags = [(256, 8), (257, 8), (258, bits), (259, 1), (262, photometric), (273, 134), (277, 1), (278, 8)]
-    tags += [(279, len(data)), (339, form)]
-    body = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + body + struct.pack("<I", 0) + data
+def tiff(bits, data, photometric=1, form=1, samples=1, **more):
+    """8×8 pixels, uncompressed; `more` has tags of pairs, or of longer lists, which come before the data."""
+    tags = {
+        256: 8,
+        257: 8,
+        258: bits,
+        259: 1,
+        262: photometric,
+        273: 0,
+        277: samples,
+        278: 8,
+        279: len(data),
+        339: form,
+    }
+    tags |= {int(tag[1:]): values for tag, values in more.items()}
+    place = 14 + 12 * len(tags)
+    body, lists = b"", b""
+    for tag, values in sorted(tags.items()):
+        values = values if isinstance(values, tuple) else (values,)
+        packed = struct.pack(f"<{len(values)}H", *values)
+        if len(packed) > 4:
+            lists, packed = lists + packed, struct.pack("<I", place + len(lists))
+        body += struct.pack("<HHI4s", tag, 3, len(values), packed)
+    data_at = struct.pack("<H", place + len(lists))
+    body = body.replace(struct.pack("<HHI4s", 273, 3, 1, b""), struct.pack("<HHI4s", 273, 3, 1, data_at))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + body + struct.pack("<I", 0) + lists + data
+
+
+def cmyk_without_marker():
+    content = saved(MODES["CMYK"][0], "JPEG")
+    start = content.index(b"\xff\xee")
+    return content[:start] + content[start + 2 + struct.unpack(">H", content[start + 2 : start + 4])[0] :]
+
+
+def gif_whose_frame_is_smaller():
+    content = bytearray(saved(of_bytes("L", RAMP), "GIF"))
+    content[6:10] = struct.pack("<HH", 16, 16)
+    return bytes(content)
 
 
 @pytest.mark.parametrize(("kind", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
@@ -183,6 +215,14 @@ def test_grey_tiff_of_12_and_16_bits_and_with_white_as_zero():
         (tiff(16, SIXTEEN.tobytes(), form=2), "mode I has no"),
         (tiff(32, RAMP.astype("<u4").tobytes()), "mode I has no"),
         (tiff(32, RAMP.astype("<f4").tobytes(), form=3), "mode F has no"),
+        (tiff((8, 8, 8), bytes(400), photometric=6, samples=3, _530=(2, 2)), "more coarsely than its grey"),
+        (tiff(8, RAMP.tobytes(), photometric=3, _320=tuple(range(256)) * 3), "its palette has 8 bits"),
+        (cmyk_without_marker(), "whether its inks are inverted"),
+        (gif_whose_frame_is_smaller(), "its first frame leaves"),
+        (saved(of_bytes("RGBA", TOGETHER * np.uint8([1, 1, 1, 0])), "PNG"), "transparent everywhere"),
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+        (b"<!DOCTYPE html>", "none of JPEG, PNG"),
         (b"Pf\n8 8\n-1.0\n" + RAMP.astype("<f4").tobytes(), "mode F has no"),
         (png(16, 0, [row.tobytes() for row in SIXTEEN.astype(">u2")], b""), None),
         (
@@ -192,7 +232,7 @@ def test_grey_tiff_of_12_and_16_bits_and_with_white_as_zero():
         ),
     ],
 )  # fmt: skip
-def test_what_pillow_gets_wrong_is_refused(content, said):
+def test_what_pillow_gets_wrong_or_cannot_read_is_refused(content, said):
     if said is None:
         assert read(content)[0].shape == (8, 8, 3)
         return

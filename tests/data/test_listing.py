@@ -1,10 +1,13 @@
 """Folders as people have them: hidden and derived ones, links, other names of splits, what cannot be read."""
 
+import errno
 import os
+from unittest.mock import Mock
 
 import pytest
 
 from seqmatch import config
+from seqmatch.data import listing
 from seqmatch.data.listing import Listing
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import sizes
@@ -23,9 +26,9 @@ CLASSES = ("a/1.png", "a/2.JPG", "b/1.jfif", "b/in/2.webp")
 
 def found(root):
     """Names of all images, relative to the folder, and what was skipped."""
-    listing = Listing(root)
-    images = [path for split in listing.splits for name in listing.classes for path in listing.images(split, name)]
-    return [path.relative_to(root).as_posix() for path in images], dict(listing.skipped)
+    seen = Listing(root)
+    images = [path for split in seen.splits for name in seen.classes for path in seen.images(split, name)]
+    return [path.relative_to(root).as_posix() for path in images], dict(seen.skipped)
 
 
 def test_images_of_classes_in_the_order_of_their_names(tmp_path):
@@ -51,7 +54,10 @@ def test_hidden_and_derived_folders_are_skipped_and_counted_at_any_depth(tmp_pat
 
 
 def test_links_are_followed_once(tmp_path):
-    """To a folder elsewhere; back to the class, to the whole and to what is above it; and to the same one twice."""
+    """To a folder elsewhere; back to the class, to the whole and to what is above it; and to the same one twice.
+
+    An image that is taken twice could be trained on and held out.
+    """
     elsewhere = tree(tmp_path / "elsewhere", "3.png", "deeper/4.png")
     root = tree(tmp_path / "data", *CLASSES)
     (root / "a/link").symlink_to(elsewhere)
@@ -59,9 +65,10 @@ def test_links_are_followed_once(tmp_path):
     for number, target in enumerate((root / "a", root, tmp_path, elsewhere, "/")):
         (root / f"a/loop{number}").symlink_to(target)
     (root / "a/5.png").symlink_to(root / "a/1.png")
+    os.link(root / "b/1.jfif", root / "b/in/1.jfif")
     images, skipped = found(root)
-    assert images == sorted([*CLASSES, "a/link/3.png", "a/link/deeper/4.png", "a/5.png"])
-    assert skipped == {"links to a folder that is read already": 6}
+    assert images == sorted([*CLASSES, "a/link/3.png", "a/link/deeper/4.png"])
+    assert skipped == {"links to a folder that is read already": 6, "links to a file that is read already": 2}
 
 
 def test_a_class_may_be_a_link_but_not_to_another_class(tmp_path):
@@ -78,10 +85,35 @@ def test_a_class_may_be_a_link_but_not_to_another_class(tmp_path):
         found(root)
 
 
+@pytest.mark.parametrize("place", ["train/b/9.png", "test/a/9.png"])
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_an_image_is_not_of_two_classes_or_splits(tmp_path, place, link):
+    tree(tmp_path, *(f"{split}/{name}" for split in ("train", "test") for name in CLASSES))
+    link(tmp_path / "train/a/1.png", tmp_path / place)
+    with pytest.raises(SeqmatchError, match=f"{place}: leads to images of .*/train/a; an image is of one class"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["a/9.png.dvc", "b.dvc", "c.dvc", "a/.9.jpg.icloud"])
+def test_what_stands_for_an_image_that_is_not_here_stops(tmp_path, place):
+    tree(tmp_path, *CLASSES, "a/1.png.dvc", "b.dvc", "labels.csv.dvc", ".dvc/config")
+    assert found(tmp_path)[0] == sorted(CLASSES)
+    if place != "b.dvc":
+        with pytest.raises(SeqmatchError, match=f"{place}: leads to what is not here; get that .*`dvc pull`"):
+            found(tree(tmp_path, place))
+
+
+def test_a_link_that_may_not_be_followed_is_not_said_to_lead_nowhere():
+    entry = Mock(is_symlink=lambda: True, stat=Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    entry.name = "1.png"
+    with pytest.raises(PermissionError):
+        listing._leads_nowhere(entry)
+
+
 @pytest.mark.parametrize("place", ["a/9.png", "a/in", "c", "a/old.tar"])
 def test_links_that_lead_nowhere_stop(tmp_path, place):
     (tree(tmp_path, *CLASSES) / place).symlink_to(".git/annex/objects/x")
-    with pytest.raises(SeqmatchError, match=f"{place}: a link that leads nowhere; get what it stands for"):
+    with pytest.raises(SeqmatchError, match=f"{place}: leads to what is not here; get that"):
         found(tmp_path)
 
 
@@ -105,6 +137,19 @@ def test_images_of_other_kinds_stop(tmp_path, ending):
         found(tree(tmp_path, *CLASSES, f"a/3.{ending}"))
 
 
+@pytest.mark.parametrize("name", ["3.jpg_large", "3.jpg.1", "3", "3.mpo", "3.jpg.part"])
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", b"RIFF\1\2\3\4WEBPVP8 ", b"\0\0\0\x18ftypheic", b"II*\0"])
+def test_images_by_content_alone_stop(tmp_path, name, content):
+    (tree(tmp_path, *CLASSES) / "a" / name).write_bytes(content)
+    with pytest.raises(SeqmatchError, match=f"a/{name}: an image by its content, but not by its name; let it end"):
+        found(tmp_path)
+
+
+def test_a_class_may_be_meant_by_what_elsewhere_are_copies(tmp_path):
+    with pytest.raises(SeqmatchError, match="thumbs: a class, or copies of images"):
+        found(tree(tmp_path, *CLASSES, "thumbs/1.png"))
+
+
 @pytest.mark.parametrize("path", ["1.png", "train/1.png"])
 def test_images_beside_classes_stop(tmp_path, path):
     splits = [f"{split}/{name}" for split in ("train", "test") for name in CLASSES]
@@ -120,8 +165,8 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
 @pytest.mark.parametrize("names", [("train", "test"), ("Train", "Test"), ("training", "TESTING")])
 def test_splits_by_other_names_and_cases(tmp_path, names):
     tree(tmp_path, *(f"{split}/{name}" for split in names for name in CLASSES), "LICENSE")
-    listing = Listing(tmp_path)
-    assert [split.name for split in listing.splits] == list(names) and listing.classes == ["a", "b"]
+    seen = Listing(tmp_path)
+    assert [split.name for split in seen.splits] == list(names) and seen.classes == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -134,9 +179,13 @@ def test_splits_by_other_names_and_cases(tmp_path, names):
         (("train", "test", "unlabelled"), "nothing else"),
         (("Train", "train", "test"), "both train/ and test/ and nothing else"),
         (("test", "valid"), "both train/ and test/"),
-        (("seg_train", "seg_test", "seg_pred"), "look like splits; name them `train` and `test`"),
+        (("seg_train", "seg_test", "seg_pred"), "look like splits; name those `train` and `test`"),
         (("training_set", "test_set"), "look like splits"),
         (("trainset", "valset"), "look like splits"),
+        (("trainA", "trainB", "testA", "testB"), "look like splits"),
+        (("trainval2007", "test2007"), "look like splits"),
+        (("dogTrain", "dogTest"), "look like splits"),
+        (("train_images", "holdout"), "look like splits"),
     ],
 )
 def test_other_structures_are_refused(tmp_path, names, said):
@@ -164,6 +213,7 @@ COMPOSED, APART = "caf\u00e9", "cafe\u0301"
             (f"train/{COMPOSED}/1.png", "train/b/1.png", f"test/{APART}/1.png", "test/b/1.png"),
             r"differ in: 'cafe\\u0301', 'caf\\xe9'; only in the form of Unicode",
         ),
+        (("train/a /1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"), r"differ in: a, 'a '"),
         ((f"{COMPOSED}/1.png", f"{APART}/1.png"), r"'cafe\\u0301' and 'caf\\xe9' are one name in two forms"),
         (("a\n/1.png", "b/1.png"), r"the class 'a\\n' has characters that are no text"),
         (("a\udcff/1.png", "b/1.png"), r"the class 'a\\udcff' has characters that are no text"),

@@ -97,6 +97,13 @@ def test_a_rare_class_stands_in_every_split_or_is_named(key, held_out):
         prepare(raw, config.Dataset(source="digits", **settings | {key: 0.1}), Seed("p"))
 
 
+@pytest.mark.parametrize(("split", "labels"), [("training", [0, 0, 0, 0, 0, 1]), ("test", [0, 1, 0, 1, 0, 0])])
+def test_a_class_that_is_in_one_split_of_the_source_alone_is_named(split, labels):
+    raw = RawImages(some_images(6), torch.tensor(labels), ("a", "b"), torch.arange(6) >= 4)
+    with pytest.raises(SeqmatchError, match=f"the {split} images have none of b; every class needs some"):
+        prepare(raw, config.Dataset(source="digits", validation_fraction=0), Seed("p"))
+
+
 def test_too_many_images_asked_of_a_class_name_it():
     dataset = prepare(digits(), DIGITS, Seed("p"))
     check_classes(dataset, 118)

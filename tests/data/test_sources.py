@@ -8,6 +8,7 @@ import os
 import pickle
 import tarfile
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -37,19 +38,41 @@ def settings(source, **more):
 # What torchvision reads: miniature files in the published formats, with their own checksums in torchvision's lists.
 
 
+def write_mnist(folder, images, labels):
+    for split, array in images.items():
+        (folder / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(array)))
+        (folder / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels[split].astype(np.uint8))))
+
+
 @pytest.mark.parametrize("source", ["mnist", "fashion-mnist"])
 def test_mnist_formats(tmp_path, source):
-    images, labels = {"train": noise(5, 28, 28), "t10k": noise(3, 28, 28, seed=1)}, {}
-    for split, array in images.items():
-        labels[split] = np.arange(len(array), dtype=np.uint8)
-        (tmp_path / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(array)))
-        (tmp_path / f"{split}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels[split])))
+    images = {"train": noise(5, 28, 28), "t10k": noise(3, 28, 28, seed=1)}
+    write_mnist(tmp_path, images, {split: np.arange(len(array)) for split, array in images.items()})
     raw = read(settings(source), tmp_path)
     assert np.array_equal(raw.images[:, 0], np.concatenate([images["train"], images["t10k"]]))
     assert raw.labels.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
     assert raw.test.tolist() == [False] * 5 + [True] * 3
     assert len(raw.class_names) == 10 and raw.class_names[0] in ("0", "T-shirt/top")
     assert not list(tmp_path.glob(".unpacked-*"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (noise(5, 28, 28), np.arange(4)),
+        (noise(5, 28, 28), np.arange(6)),
+        (noise(5, 32, 32), np.arange(5)),
+        (noise(26, 28, 28), np.arange(1, 27)),
+    ],
+    ids=["too few labels", "too many", "another size", "other classes"],
+)
+def test_files_of_ones_own_that_do_not_fit_together_are_named(tmp_path, images, labels):
+    """Such as EMNIST's, which are named and made as MNIST's are."""
+    write_mnist(tmp_path, {"train": noise(5, 28, 28), "t10k": images}, {"train": np.arange(5), "t10k": labels})
+    with pytest.raises(
+        SeqmatchError, match=r"t10k-images.*expected a label of 10 for each image of \(1, 28, 28\), fou"
+    ):
+        read(settings("mnist"), tmp_path)
 
 
 def cifar_archive(folder, reader, monkeypatch, files):
@@ -256,7 +279,14 @@ def test_tiny_imagenet(tmp_path):
     ("change", "said"),
     [
         (lambda files: files.pop(f"{tiny_imagenet.ROOT}/wnids.txt"), "not the archive of Tiny ImageNet"),
-        (lambda files: files.update({f"{tiny_imagenet.ROOT}/val/images/val_1.JPEG": b"no"}), r"val_1\.JPEG: not an im"),
+        (
+            lambda files: files.update({f"{tiny_imagenet.ROOT}/val/images/val_1.JPEG": b"no"}),
+            r"zip/.*val_1\.JPEG: not an",
+        ),
+        (
+            lambda files: files.update({name: encoded(noise(32, 32, 3)) for name in files if name.endswith("JPEG")}),
+            "not the archive of Tiny ImageNet: its images are of",
+        ),
         (lambda files: files.update({f"{tiny_imagenet.ROOT}/words.txt": bytes(2**25)}), "refused"),
     ],
 )
@@ -264,6 +294,14 @@ def test_a_broken_tiny_imagenet_is_named(tmp_path, change, said):
     tiny_zip(tmp_path / tiny_imagenet.FILE.name, change)
     with pytest.raises(SeqmatchError, match=said):
         read(settings("tiny-imagenet"), tmp_path)
+
+
+def test_a_file_that_is_twice_in_the_archive_is_read_once(tmp_path):
+    tiny_zip(tmp_path / tiny_imagenet.FILE.name)
+    name = f"{tiny_imagenet.ROOT}/train/n01/images/n01_0.JPEG"
+    with zipfile.ZipFile(tmp_path / tiny_imagenet.FILE.name, "a") as archive, pytest.warns(match="Duplicate name"):
+        archive.writestr(name, encoded(noise(64, 64, 3)))
+    assert len(read(settings("tiny-imagenet"), tmp_path).images) == 6
 
 
 # Folders of images.
@@ -331,7 +369,7 @@ def test_other_sizes_need_image_size_which_keeps_the_middle(tmp_path):
         (lambda root: (root / "train/empty").mkdir(), "differ in: empty"),
         (lambda root: [path.unlink() for path in (root / "train/cat").iterdir()], "cat: no images"),
         (lambda root: (root / "test").rename(root / "validation"), "both train/ and test/"),
-        (lambda root: (root / "train/broken").symlink_to("nowhere"), "train/broken: a link that leads nowhere"),
+        (lambda root: (root / "train/broken").symlink_to("nowhere"), "train/broken: leads to what is not here"),
     ],
 )
 def test_broken_folders_are_named(tmp_path, break_it, said):
