@@ -254,12 +254,18 @@ def _like(tensors: Mapping[str, Any]) -> dict[str, Array]:
 
 class Scores(Row):
     about: ClassVar[str] = "a table of the scores of snapshots"
+    key = ("network", "snapshot")
+    empty = True
     network: Whole
     snapshot: Whole
     iteration: Whole
     step_size: Positive
     validation: Percent | None = None
     test: Percent | None = None
+
+
+RUN = ("dataset", "method", "ipc", "seed")
+"""What tells runs apart."""
 
 
 class RunRow(Row):
@@ -273,6 +279,7 @@ class RunRow(Row):
 
 class Accuracy(RunRow):
     about: ClassVar[str] = "a table of accuracies"
+    key = (*RUN, "architecture", "selection", "network")
     K: Whole
     matched_on: Name
     architecture: Name
@@ -286,6 +293,7 @@ class Accuracy(RunRow):
 
 class Convergence(RunRow):
     about: ClassVar[str] = "a table of the course of distillation"
+    key = (*RUN, "subset", "quantity", "iteration")
     subset: Count
     quantity: Literal["matching_loss", "step_size", "validation"]
     iteration: NotNegative
@@ -295,6 +303,7 @@ class Convergence(RunRow):
 
 class DifficultyRow(RunRow):
     about: ClassVar[str] = "a table of easy and hard images"
+    key = (*RUN, "network", "epoch", "difficulty")
     network: Whole
     stage: Count
     epoch: Whole
@@ -305,6 +314,7 @@ class DifficultyRow(RunRow):
 
 class BinnedLosses(RunRow):
     about: ClassVar[str] = "a table of losses in bins"
+    key = (*RUN, "bin", "epoch")
     bin: Whole
     difficulty: Literal["easy", "hard"]
     images: Count
@@ -315,6 +325,7 @@ class BinnedLosses(RunRow):
 
 class CouplingRow(RunRow):
     about: ClassVar[str] = "a table of coupling"
+    key = (*RUN, "half", "network")
     half: Literal["larger", "smaller"]
     network: Whole
     images: Count
@@ -324,6 +335,7 @@ class CouplingRow(RunRow):
 
 class StageAccuracy(RunRow):
     about: ClassVar[str] = "a table of accuracies by stage"
+    key = (*RUN, "curriculum", "network", "stages")
     curriculum: Literal["union", "subset"]
     network: Whole
     stages: Count
@@ -332,6 +344,7 @@ class StageAccuracy(RunRow):
 
 class Resources(Row):
     about: ClassVar[str] = "a table of resources"
+    key = ("dataset", "job")
     dataset: Name
     rule: Text
     job: Text
@@ -350,6 +363,7 @@ class Benchmark(Row):
 
 class MethodRow(Row):
     about: ClassVar[str] = "Table 1 or 3"
+    key = ("dataset", "ipc", "method")
     dataset: Name
     ipc: Ipc
     method: Name
@@ -375,6 +389,7 @@ class MethodRow(Row):
 
 class ArchitectureRow(Row):
     about: ClassVar[str] = "Table 2"
+    key = ("dataset", "ipc", "method", "architecture")
     dataset: Name
     ipc: Ipc
     method: Name
@@ -393,6 +408,8 @@ class ArchitectureRow(Row):
 
 class ComparisonRow(Row):
     about: ClassVar[str] = "a table of paired differences"
+    key = ("dataset", "ipc", "method", "baseline")
+    empty = True
     dataset: Name
     ipc: Ipc
     method: Name
@@ -418,6 +435,7 @@ class ShownImage(Row):
 
 class PublishedNumber(Row):
     about: ClassVar[str] = "a list of published numbers"
+    empty = True
     table: Annotated[int, Field(strict=True, ge=1, le=9)]
     method: Text
     dataset: Text

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers.files import PARAMETERS, TABLES, write_all
@@ -272,6 +273,11 @@ def test_forged_tables_are_refused(folder, name):
             if not set(needed) <= set(TABLES[other].columns):
                 save_table(path, TABLES[other], {})
                 yield path, f"is {other}"
+        save_table(path, pd.concat([table, table.tail(1)]), {})
+        yield path, "has a row twice"
+        if not row.empty:
+            save_table(path, table.head(0), {})
+            yield path, "has no rows"
 
     assert all_refused(forged(), [partial(load_table, row=row)]) > 20
 
