@@ -15,7 +15,6 @@ from seqmatch.config.sections import (
     NotNegative,
     Operation,
     Parameterisation,
-    Positive,
     SeedNumber,
     Stored,
     Whole,
@@ -30,6 +29,8 @@ ClassNames = Annotated[list[Text], Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Points = Annotated[float, Field(ge=-100, le=100)]
+Measured = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Of networks that may go astray without failing: it has no upper bound."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 FileName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^/\x00-\x1f\x7f]+$")]
@@ -68,10 +69,22 @@ class DatasetHeader(Header):
         return {"classes": len(self.class_names)}
 
 
+class MatchingParameters(Header):
+    iterations: Whole = 0
+
+
+class DistilledParameters(Header):
+    """Those of the job that distilled a subset."""
+
+    matching: MatchingParameters = MatchingParameters()
+
+
 class StoredHeader(Header):
     parameterisation: Parameterisation
     class_names: ClassNames | None = None
     parameters: dict[str, Any] = Field({})
+    distilled: DistilledParameters = DistilledParameters()
+    iteration: Whole | None = None
 
     def dimensions(self) -> dict[str, int]:
         return {"classes": len(self.class_names)} if self.class_names else {}
@@ -100,7 +113,10 @@ def _of_stored(arrays: Mapping[str, np.ndarray], header: StoredHeader) -> str:
         Stored.model_validate(settings)
     except ValidationError as error:
         return in_words(error, settings, Stored)
-    formation, side = settings["formation"], min(arrays["images"].shape[-2:])
+    channels, *sides = arrays["images"].shape[-3:]
+    if channels not in (1, 3):
+        return f"images of {channels} channels: expected 1 (grey) or 3 (colour)"
+    formation, side = settings["formation"], min(sides)
     if formation > (1 if header.parameterisation == "pixels" else side):
         return f"formation = {formation}: images of {side} pixels stored as {header.parameterisation} hold no such grid"
     return ""
@@ -259,7 +275,7 @@ class Scores(Row):
     network: Whole
     snapshot: Whole
     iteration: Whole
-    step_size: Positive
+    step_size: Annotated[Measured, Field(gt=0)]
     validation: Percent | None = None
     test: Percent | None = None
 
@@ -309,7 +325,7 @@ class DifficultyRow(RunRow):
     epoch: Whole
     difficulty: Literal["easy", "hard"]
     share: Share
-    mean_loss: NotNegative
+    mean_loss: Measured
 
 
 class BinnedLosses(RunRow):
@@ -320,7 +336,7 @@ class BinnedLosses(RunRow):
     images: Count
     stage: Count
     epoch: Whole
-    mean_loss: NotNegative
+    mean_loss: Measured
 
 
 class CouplingRow(RunRow):
@@ -329,7 +345,7 @@ class CouplingRow(RunRow):
     half: Literal["larger", "smaller"]
     network: Whole
     images: Count
-    amplification: NotNegative | None
+    amplification: Measured | None
     accuracy: Percent | None
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from seqmatch.config.faults import explain
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +30,6 @@ LONGEST_HEADER = 2**24
 
 DEEPEST = 64
 """Levels of JSON; what is written here has fewer than ten."""
-
-LONGEST_VALUE = 60
-"""Characters of a value that a message quotes."""
 
 Dimensions = Mapping[str, int]
 """Sizes by their symbols, such as C, H and W of images."""
@@ -262,12 +259,6 @@ def parse_json(text: str | bytes) -> Any:
         if depth > DEEPEST:
             raise ValueError("nested too deep")
     return value
-
-
-def quoted(value: Any) -> str:
-    """A value for a message, shortened."""
-    shown = repr(value)
-    return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 
 def _form(kind: Kind, names: set[str]) -> Mapping[str, Array]:
