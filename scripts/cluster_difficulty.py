@@ -11,12 +11,12 @@ from shared import command, runs, table_formats
 
 from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.files import finished
-from seqmatch.files.kinds import LOSSES
+from seqmatch.files.kinds import LOSSES, RUN
 from seqmatch.files.store import load_arrays, provenance, save_table
 from seqmatch.report.tables.stability import stability_sheets
 
 RANDOM_STATE = 0
-SEEDLESS = runs.RUN[:-1]
+SEEDLESS = RUN[:-1]
 """What tells runs apart, but for their seeds."""
 
 

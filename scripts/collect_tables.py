@@ -3,23 +3,17 @@
 Writes one tidy table with all of their rows.
 """
 
-import pandas as pd
 from shared import command
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import COLLECTED
-from seqmatch.files.schema import check_table
-from seqmatch.files.store import load_table, provenance, save_table
+from seqmatch.files.store import load_table, load_tables, provenance, save_table
 
 
 def main(args):
-    tables = [load_table(path) for path in args.tables]
-    row = kind_of(tables[0], args.tables[0])
-    for path, table in zip(args.tables, tables, strict=True):
-        if list(table.columns) != list(tables[0].columns):
-            raise SeqmatchError(f"{path}: its columns are not those of {args.tables[0]}")
-        check_table(path, table, row)
-    save_table(args.out, pd.concat(tables, ignore_index=True), provenance(command.parameters(args), args.tables))
+    first = args.tables[0]
+    whole = load_tables(args.tables, kind_of(load_table(first), first))
+    save_table(args.out, whole, provenance(command.parameters(args), args.tables))
 
 
 def kind_of(table, path):

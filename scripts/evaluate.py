@@ -11,7 +11,7 @@ from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.kinds import Scores
+from seqmatch.files.kinds import SUBSET, Scores
 from seqmatch.files.store import load_header, load_table, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -66,7 +66,7 @@ def make_curricula(args, dataset):
 
 def is_undistilled(path):
     """Whether a subset was distilled, but its snapshot is the first one: the images that it began as."""
-    header = load_header(path)
+    header = load_header(path, SUBSET)
     iterations = header.get("distilled", {}).get("matching", {}).get("iterations", 0)
     return iterations > 0 and header.get("iteration") == 0
 

@@ -9,4 +9,4 @@ from seqmatch.files.kinds import CouplingRow
 from seqmatch.report.figures.coupling import coupling_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, coupling_figure, CouplingRow)
+    drawing.run(__doc__, coupling_figure, CouplingRow, of_one=["dataset"])

@@ -20,8 +20,8 @@ def main(args):
     (first, *_) = args.images
     table = load_table(first, ShownImage) if first.suffix == ".csv" else listed(args.images, args.initial)
     blocks, class_names = [], None
-    for title, rows in table.groupby("block", sort=False):
-        path, tensor, index = Path(rows["file"].iloc[0]), rows["tensor"].iloc[0], rows["index"].to_numpy()
+    for (title, file, tensor), rows in table.groupby(["block", "file", "tensor"], sort=False):
+        path, index = Path(file), rows["index"].to_numpy()
         arrays, header = load_arrays(path, NAMED_SUBSET)
         class_names = class_names or header["class_names"]
         if header["class_names"] != class_names or tensor not in arrays or index.max() >= len(arrays["labels"]):

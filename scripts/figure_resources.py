@@ -9,4 +9,4 @@ from seqmatch.files.kinds import Resources
 from seqmatch.report.figures.resources import resources_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, resources_figure, Resources)
+    drawing.run(__doc__, resources_figure, Resources, of_one=["dataset"])

@@ -12,13 +12,12 @@ from itertools import groupby
 from pathlib import Path
 from shutil import which
 
-import pandas as pd
 import yaml
 from shared import command, table_formats
 
 from seqmatch import config
 from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
-from seqmatch.files.store import load_table, load_table_header, save_text
+from seqmatch.files.store import load_table, load_table_header, load_tables, save_text
 from seqmatch.report import html
 from seqmatch.report.published import beside_methods, read_published
 from seqmatch.report.tables.accuracy import read_accuracies
@@ -36,7 +35,7 @@ def main(args):
     beside = [beside_methods(table, published, args.published_data, args.published_architectures) for table in tables]
     accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
-    times = times_table(pd.concat(load_table(path, Resources) for path in args.resources))
+    times = times_table(load_tables(args.resources, Resources))
     parts = [
         *(html.section(sheet.title, html.sheet(sheet)) for sheet in (*accuracies, *compared)),
         html.section("What was run", html.listing(described_experiment(experiment))),

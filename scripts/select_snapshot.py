@@ -33,7 +33,7 @@ def main(args):
         save_table(args.scores, scores, job.header)
         augmentation = args.evaluation.augmentation
         about = {
-            "distilled": load_header(args.snapshots, SNAPSHOTS)["parameters"],
+            "distilled": load_header(args.snapshots, SNAPSHOTS).get("parameters", {}),
             "iteration": iteration,
             "class_names": job.dataset.class_names,
             "augmentation": job.dataset.augmentation if augmentation is None else augmentation,

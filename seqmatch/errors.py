@@ -7,6 +7,9 @@ from collections.abc import Collection
 HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that end lines, steer terminals, turn the direction of text round, or stand for undecodable bytes."""
 
+LONGEST_VALUE = 60
+"""Characters of a value that a message quotes."""
+
 
 class SeqmatchError(Exception):
     """Its message names the key, file or value at fault, what was expected and what to do.
@@ -29,6 +32,12 @@ def allowed(name: object, names: Collection[str]) -> str:
     """What a message says after a name that is none of `names`: the nearest one, and all of them."""
     near = difflib.get_close_matches(str(name), names, n=1)
     return (f"did you mean {near[0]}? " if near else "") + f"allowed: {', '.join(names) or 'nothing'}"
+
+
+def quoted(value: object) -> str:
+    """A value for a message, shortened."""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 
 def printable(text: str, hidden: re.Pattern[str] = HIDDEN) -> str:

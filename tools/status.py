@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from textwrap import shorten
 
@@ -23,6 +24,7 @@ from tabulate import tabulate
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import Accuracy
 from seqmatch.files.store import load_table
 from seqmatch.planning.jobs import RULES, Job, Plan
 
@@ -74,8 +76,11 @@ def pending(arguments: list[str]) -> set[str] | None:
 
 def under_way() -> set[str] | None:
     """The files that the run under way was started for; None where nothing runs."""
-    locks = list(Path(".snakemake/locks").glob("*.output.lock"))
-    return {name for lock in locks for name in lock.read_text().splitlines()} if locks else None
+    names = set()
+    for lock in Path(".snakemake/locks").glob("*.output.lock"):
+        with suppress(FileNotFoundError):  # it has ended by now
+            names |= set(lock.read_text("utf-8", "replace").splitlines())
+    return names or None
 
 
 def made(job: Job) -> bool:
@@ -99,13 +104,13 @@ def state(job: Job, pending: Collection[str], under_way: Collection[str] | None,
 
 
 def log_end(log: Path, now: float) -> tuple[list[str], float | None]:
-    """The last lines of a log, and the seconds since the last of them; None if there is no log."""
+    """The last lines of a log, and the seconds since the last of them; None if there is no log to read."""
     try:
         with log.open("rb") as file:
             status = os.fstat(file.fileno())
             file.seek(max(0, status.st_size - LOG_END))
             return file.read().decode("utf-8", errors="replace").splitlines(), now - status.st_mtime
-    except FileNotFoundError:
+    except OSError:  # there is none, or it is another user's
         return [], None
 
 
@@ -145,13 +150,17 @@ def row(title, members, pending, under_way, now) -> dict[str, str]:
 
 
 def accuracies(done: Iterable[Job]) -> str:
-    """Mean accuracy in percent of each evaluation, by architecture; of the main selection's snapshot."""
+    """Mean accuracy in percent of each evaluation, by architecture; of the main selection's snapshot.
+
+    A table that is gone, or damaged, is for its reader to tell of; networks that all failed have no mean.
+    """
     found = []
     for job in done:
-        if job.rule == "evaluate":
-            rows = load_table(Path(job.outputs[0]))
-            main_selection = rows[rows["selection"] == rows["selection"].iloc[0]]
-            found.append(f"{job.wildcards['architecture']} {main_selection['accuracy'].mean():.1f}")
+        with suppress(SeqmatchError, OSError):
+            if job.rule == "evaluate":
+                rows = load_table(Path(job.outputs[0]), Accuracy)
+                mean = rows.loc[rows["selection"] == rows["selection"].iloc[0], "accuracy"].mean()
+                found.append(f"{job.wildcards['architecture']} {'failed' if mean != mean else f'{mean:.1f}'}")
     return ", ".join(found)
 
 

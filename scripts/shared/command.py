@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pydantic import BaseModel, ValidationError
 
 from seqmatch.config.sections import Count, Name, SeedNumber
-from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
+from seqmatch.errors import HIDDEN, SeqmatchError, printable, quoted, ran_out_of_memory
 from seqmatch.files import kinds
-from seqmatch.files.schema import adapter, parse_json, quoted
+from seqmatch.files.schema import adapter, parse_json
 from seqmatch.runtime.interruption import Interrupted, interruptible
 from seqmatch.runtime.progress import BestEffort, peak_memory
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-RUN = ("dataset", "method", "ipc", "seed")
-"""What tells runs apart."""
+from seqmatch.files.kinds import RUN
 
 
 def run_of(parameters: Mapping[str, Any], *further: str) -> dict[str, Any]:

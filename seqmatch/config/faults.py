@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from seqmatch.errors import allowed
+from seqmatch.errors import allowed, quoted
 
 SECTION = "expected keys with values below it, or nothing at all"
 MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": "expected text; put it in quotes"}
@@ -27,10 +27,8 @@ def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
         elif fault["type"] == "missing":
             lines[key] = ["missing; this key is needed"]
         else:
-            value = repr(fault["input"])
-            shown = value if len(value) <= 60 else value[:57] + "…"
             message = MESSAGES.get(fault["type"], fault["msg"])
-            lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
+            lines.setdefault(f"{key or 'configuration'} = {quoted(fault['input'])}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, printable
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM")
 """Pillow's decoders that a file's content may choose, whatever its name: none that starts another program."""
@@ -193,11 +193,6 @@ class Listing:
 
 def _parts(path: Path) -> tuple[str, ...]:
     return path.parts
-
-
-def printable(name: str) -> str:
-    """A name for people to read: what cannot be shown is escaped."""
-    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _identity(entry: Path | os.DirEntry) -> tuple[int, int]:

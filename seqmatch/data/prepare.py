@@ -5,14 +5,12 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.config.catalog import WHITENING_BYTES
 from seqmatch.data import normalization
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
 from seqmatch.errors import SeqmatchError, ran_out_of_memory
 from seqmatch.seeds import Seed
-
-WHITENING_COPIES = 5
-"""Matrices of float64 with a row and a column for each number of an image that are there at once."""
 
 
 def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
@@ -60,7 +58,7 @@ def _whitening(images: Tensor, regularization: float, train: Tensor) -> normaliz
         if not ran_out_of_memory(error):
             raise
         numbers = images[0].numel()
-        gigabytes = WHITENING_COPIES * 8 * numbers**2 / 1e9
+        gigabytes = WHITENING_BYTES * numbers**2 / 1e9
         raise SeqmatchError(
             f"normalization = zca: out of memory; whitening images of {numbers:,} numbers takes about {gigabytes:.0f} "
             "GB; give the job more (mem_mb), set a smaller image_size, or normalization: standardize"

@@ -75,7 +75,7 @@ def restore(outputs: Sequence[Path], folder: Path, name: str) -> bool:
         OSError: they cannot be read, or not be put back.
     """
     pairs = _pairs(outputs, folder, name)
-    if all(output.exists() for output in outputs) or not all(kept.exists() for _, kept in pairs):
+    if all(output.exists() for output, _ in pairs) or not all(kept.exists() for _, kept in pairs):
         return False
     try:
         for kept in (kept for _, kept in pairs if kept.suffix != ".json"):

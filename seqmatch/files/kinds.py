@@ -15,7 +15,6 @@ from seqmatch.config.sections import (
     NotNegative,
     Operation,
     Parameterisation,
-    Positive,
     SeedNumber,
     Stored,
     Whole,
@@ -30,6 +29,8 @@ ClassNames = Annotated[list[Text], Field(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Points = Annotated[float, Field(ge=-100, le=100)]
+Measured = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Of networks that may go astray without failing: it has no upper bound."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 FileName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^/\x00-\x1f\x7f]+$")]
@@ -68,10 +69,22 @@ class DatasetHeader(Header):
         return {"classes": len(self.class_names)}
 
 
+class MatchingParameters(Header):
+    iterations: Whole = 0
+
+
+class DistilledParameters(Header):
+    """Those of the job that distilled a subset."""
+
+    matching: MatchingParameters = MatchingParameters()
+
+
 class StoredHeader(Header):
     parameterisation: Parameterisation
     class_names: ClassNames | None = None
     parameters: dict[str, Any] = Field({})
+    distilled: DistilledParameters = DistilledParameters()
+    iteration: Whole | None = None
 
     def dimensions(self) -> dict[str, int]:
         return {"classes": len(self.class_names)} if self.class_names else {}
@@ -100,7 +113,10 @@ def _of_stored(arrays: Mapping[str, np.ndarray], header: StoredHeader) -> str:
         Stored.model_validate(settings)
     except ValidationError as error:
         return in_words(error, settings, Stored)
-    formation, side = settings["formation"], min(arrays["images"].shape[-2:])
+    channels, *sides = arrays["images"].shape[-3:]
+    if channels not in (1, 3):
+        return f"images of {channels} channels: expected 1 (grey) or 3 (colour)"
+    formation, side = settings["formation"], min(sides)
     if formation > (1 if header.parameterisation == "pixels" else side):
         return f"formation = {formation}: images of {side} pixels stored as {header.parameterisation} hold no such grid"
     return ""
@@ -254,12 +270,18 @@ def _like(tensors: Mapping[str, Any]) -> dict[str, Array]:
 
 class Scores(Row):
     about: ClassVar[str] = "a table of the scores of snapshots"
+    key = ("network", "snapshot")
+    empty = True
     network: Whole
     snapshot: Whole
     iteration: Whole
-    step_size: Positive
+    step_size: Annotated[Measured, Field(gt=0)]
     validation: Percent | None = None
     test: Percent | None = None
+
+
+RUN = ("dataset", "method", "ipc", "seed")
+"""What tells runs apart."""
 
 
 class RunRow(Row):
@@ -273,6 +295,7 @@ class RunRow(Row):
 
 class Accuracy(RunRow):
     about: ClassVar[str] = "a table of accuracies"
+    key = (*RUN, "architecture", "selection", "network")
     K: Whole
     matched_on: Name
     architecture: Name
@@ -286,6 +309,7 @@ class Accuracy(RunRow):
 
 class Convergence(RunRow):
     about: ClassVar[str] = "a table of the course of distillation"
+    key = (*RUN, "subset", "quantity", "iteration")
     subset: Count
     quantity: Literal["matching_loss", "step_size", "validation"]
     iteration: NotNegative
@@ -295,35 +319,39 @@ class Convergence(RunRow):
 
 class DifficultyRow(RunRow):
     about: ClassVar[str] = "a table of easy and hard images"
+    key = (*RUN, "network", "epoch", "difficulty")
     network: Whole
     stage: Count
     epoch: Whole
     difficulty: Literal["easy", "hard"]
     share: Share
-    mean_loss: NotNegative
+    mean_loss: Measured
 
 
 class BinnedLosses(RunRow):
     about: ClassVar[str] = "a table of losses in bins"
+    key = (*RUN, "bin", "epoch")
     bin: Whole
     difficulty: Literal["easy", "hard"]
     images: Count
     stage: Count
     epoch: Whole
-    mean_loss: NotNegative
+    mean_loss: Measured
 
 
 class CouplingRow(RunRow):
     about: ClassVar[str] = "a table of coupling"
+    key = (*RUN, "half", "network")
     half: Literal["larger", "smaller"]
     network: Whole
     images: Count
-    amplification: NotNegative | None
+    amplification: Measured | None
     accuracy: Percent | None
 
 
 class StageAccuracy(RunRow):
     about: ClassVar[str] = "a table of accuracies by stage"
+    key = (*RUN, "curriculum", "network", "stages")
     curriculum: Literal["union", "subset"]
     network: Whole
     stages: Count
@@ -332,6 +360,7 @@ class StageAccuracy(RunRow):
 
 class Resources(Row):
     about: ClassVar[str] = "a table of resources"
+    key = ("dataset", "job")
     dataset: Name
     rule: Text
     job: Text
@@ -350,6 +379,7 @@ class Benchmark(Row):
 
 class MethodRow(Row):
     about: ClassVar[str] = "Table 1 or 3"
+    key = ("dataset", "ipc", "method")
     dataset: Name
     ipc: Ipc
     method: Name
@@ -375,6 +405,7 @@ class MethodRow(Row):
 
 class ArchitectureRow(Row):
     about: ClassVar[str] = "Table 2"
+    key = ("dataset", "ipc", "method", "architecture")
     dataset: Name
     ipc: Ipc
     method: Name
@@ -393,6 +424,8 @@ class ArchitectureRow(Row):
 
 class ComparisonRow(Row):
     about: ClassVar[str] = "a table of paired differences"
+    key = ("dataset", "ipc", "method", "baseline")
+    empty = True
     dataset: Name
     ipc: Ipc
     method: Name
@@ -418,6 +451,7 @@ class ShownImage(Row):
 
 class PublishedNumber(Row):
     about: ClassVar[str] = "a list of published numbers"
+    empty = True
     table: Annotated[int, Field(strict=True, ge=1, le=9)]
     method: Text
     dataset: Text

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from seqmatch.config.faults import explain
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +30,6 @@ LONGEST_HEADER = 2**24
 
 DEEPEST = 64
 """Levels of JSON; what is written here has fewer than ten."""
-
-LONGEST_VALUE = 60
-"""Characters of a value that a message quotes."""
 
 Dimensions = Mapping[str, int]
 """Sizes by their symbols, such as C, H and W of images."""
@@ -76,6 +73,10 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True)
     about: ClassVar[str]
     """What a table of such rows is, for messages."""
+    key: ClassVar[tuple[str, ...]] = ()
+    """Columns that tell rows apart: no two share all of these."""
+    empty: ClassVar[bool] = False
+    """Whether a table of them may have no rows."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def check_table(path: Path, table: "pd.DataFrame", row: type[Row]) -> None:
     """Compare the columns of a table and every row with what a table of such rows holds.
 
     Raises:
-        SeqmatchError: names the file, the row (from 1) and the column.
+        SeqmatchError: names the file, the row (from 1) and the column; or the row that stands there twice.
     """
     fields = row.model_fields
     missing = [name for name, field in fields.items() if field.is_required() and name not in table]
@@ -224,6 +225,22 @@ def check_table(path: Path, table: "pd.DataFrame", row: type[Row]) -> None:
         raise SeqmatchError(
             f"{path}: not {row.about}: row {index + 1}, {column} = {quoted(records[index][column])}: {fault['msg']}"
         ) from None
+    if not records and not row.empty:
+        raise SeqmatchError(f"{path}: not {row.about}: it has no rows")
+    check_distinct(str(path), table, row)
+
+
+def check_distinct(place: str, table: "pd.DataFrame", row: type[Row]) -> None:
+    """Whether the rows of a table, or of several in one, are all of different things.
+
+    Raises:
+        SeqmatchError: names the place, and what there are two rows of.
+    """
+    twice = table.duplicated(list(row.key)) if row.key else None
+    if twice is not None and twice.any():
+        found = table[twice].iloc[0]
+        of = ", ".join(f"{name} {quoted(found[name])}" for name in row.key)
+        raise SeqmatchError(f"{place}: two rows of the same, {of}; is a table given twice?")
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -242,12 +259,6 @@ def parse_json(text: str | bytes) -> Any:
         if depth > DEEPEST:
             raise ValueError("nested too deep")
     return value
-
-
-def quoted(value: Any) -> str:
-    """A value for a message, shortened."""
-    shown = repr(value)
-    return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 
 def _form(kind: Kind, names: set[str]) -> Mapping[str, Array]:

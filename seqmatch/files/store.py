@@ -232,6 +232,19 @@ def load_table(path: Path, row: type[Row] | None = None) -> "pd.DataFrame":
     return table
 
 
+def load_tables(paths: Sequence[Path], row: type[Row]) -> "pd.DataFrame":
+    """Tables with such rows, one below the other.
+
+    Raises:
+        SeqmatchError: as `load_table`, or two of them have rows of the same.
+    """
+    import pandas as pd
+
+    whole = pd.concat([load_table(path, row) for path in paths], ignore_index=True)
+    schema.check_distinct(f"{paths[0]} and the tables after it", whole, row)
+    return whole
+
+
 def load_table_header(path: Path) -> dict[str, Any]:
     """The provenance beside a table.
 

@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from seqmatch import config
+from seqmatch.config.catalog import LARGEST_SIDE, SMALLEST_SIDE
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks.own import build_own, drawing
 from seqmatch.seeds import Seed
-
-SMALLEST, LARGEST = 8, 128
 
 
 def structure(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -34,9 +33,9 @@ def structure(spec: config.Architecture, shape: tuple[int, int, int], classes: i
 
 def _check(shape: tuple[int, int, int], classes: int) -> None:
     channels, height, width = shape
-    if height != width or not SMALLEST <= height <= LARGEST:
+    if height != width or not SMALLEST_SIDE <= height <= LARGEST_SIDE:
         raise SeqmatchError(
-            f"images of {height}×{width} pixels: networks take square ones of {SMALLEST} to {LARGEST} pixels"
+            f"images of {height}×{width} pixels: networks take square ones of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels"
         )
     if channels not in (1, 3):
         raise SeqmatchError(f"images of {channels} channels: networks take grey (1) or colour (3) ones")

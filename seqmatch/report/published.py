@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.csv_text import from_csv
 from seqmatch.files.kinds import PublishedNumber
 from seqmatch.files.schema import check_table
 
@@ -36,7 +37,7 @@ def read_published(path: Path) -> pd.DataFrame:
         SeqmatchError: it is missing, or not such a list.
     """
     try:
-        found = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+        found = from_csv(path.read_bytes(), TEXT)
     except (OSError, ValueError) as error:
         raise SeqmatchError(f"{path}: cannot be read as a list of published numbers: {error}") from None
     check_table(path, found, PublishedNumber)
@@ -86,7 +87,7 @@ def _beside(
     """Published numbers of `cells`, outer-joined with this run's; `architecture`: columns that tell those apart."""
     theirs = published.rename(columns=THEIRS | {"dataset": "holds"})
     theirs = theirs.assign(method=theirs["method"].str.lower())
-    holding = cells.assign(holds=[data.get(name, "") for name in cells["dataset"]])
+    holding = cells.assign(holds=cells["dataset"].map(lambda name: data.get(name, "")).astype(str))
     listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in architecture if name in theirs)])
     run = ours[["dataset", "ipc", "method", *OURS.values()]].merge(listed[["dataset", "ipc"]].drop_duplicates())
     both = listed.merge(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers.files import PARAMETERS, TABLES, write_all
@@ -199,6 +200,11 @@ def test_what_contradicts_itself_is_refused(folder):
         ("subset", {"formation": torch.tensor(2)}, {}),
         ("subset", {"formation": torch.tensor(9)}, {"parameterisation": "multi-formation"}),
         ("subset", {}, {"parameterisation": "hallucinator"}),
+        ("subset", {}, {"distilled": None}),
+        ("subset", {}, {"distilled": {"matching": [1]}}),
+        ("subset", {}, {"distilled": {"matching": {"iterations": "x"}}}),
+        ("subset", {}, {"iteration": -1}),
+        ("snapshots", {"images": torch.zeros(2, 12, 2, 8, 8)}, {}),
         ("losses", {"epochs": torch.tensor([2, 0])}, {}),
         ("losses", {}, {"parameters": {"dataset": "../d", "method": "m", "ipc": "2", "seed": 0}}),
         ("losses", {}, {"parameters": {"dataset": "d", "method": "m", "ipc": "two", "seed": 0}}),
@@ -208,6 +214,13 @@ def test_what_contradicts_itself_is_refused(folder):
         whole, about = load_tensors(folder / name)
         save_tensors(path, whole | tensors, about | header)
         assert all_refused([(path, f"{name} {tensors} {header}")], FILES[name].readers) == 1
+
+
+def test_what_networks_measure_has_no_upper_bound(folder):
+    """Those that go astray without failing have losses of any size, and their tables are read."""
+    for name, column in (("difficulty", "mean_loss"), ("losses-table", "mean_loss"), ("coupling", "amplification")):
+        save_table(folder / "large.csv", TABLES[name].assign(**{column: 1e30}), {})
+        assert load_table(folder / "large.csv", ROWS[name])[column].eq(1e30).all()
 
 
 def test_another_data_set_or_network_is_told_of(folder):
@@ -272,6 +285,11 @@ def test_forged_tables_are_refused(folder, name):
             if not set(needed) <= set(TABLES[other].columns):
                 save_table(path, TABLES[other], {})
                 yield path, f"is {other}"
+        save_table(path, pd.concat([table, table.tail(1)]), {})
+        yield path, "has a row twice"
+        if not row.empty:
+            save_table(path, table.head(0), {})
+            yield path, "has no rows"
 
     assert all_refused(forged(), [partial(load_table, row=row)]) > 20
 

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.calls import call
 from helpers.names import LOOK_LIKE_OTHERS, NASTY, run_script
 from helpers.tiny import normal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from seqmatch.data.normalization import identity
-from seqmatch.errors import printable
+from seqmatch.errors import SeqmatchError, printable
 from seqmatch.files.store import load_table, save_table
 from seqmatch.report.figures import fonts, images
 from seqmatch.report.figures.convergence import convergence_figure
@@ -282,6 +283,19 @@ def test_figures_are_written_in_both_formats_with_equal_bytes(tmp_path, colours)
     for name in ("f.png", "f.pdf"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert (tmp_path / "a" / name).stat().st_size > 1000
+
+
+def test_rows_of_several_data_sets_or_sizes_are_not_drawn_as_one(tmp_path):
+    one = difficulty().assign(dataset="a", ipc="10")
+    for name, other in (("dataset", one.assign(dataset="b")), ("ipc", one.assign(ipc="1"))):
+        save_table(tmp_path / "t.csv", pd.concat([one, other]), {})
+        status, said = call("figure_difficulty", tmp_path / "t.csv", "--out", tmp_path / "f.png")
+        assert status == 1 and f"choose one with --{name}" in said and not (tmp_path / "f.png").exists()
+
+
+def test_a_network_that_was_trained_on_one_half_alone_is_named():
+    with pytest.raises(SeqmatchError, match="mtt, 2, 0, 0: there must be a row of each half of this network"):
+        coupling_points(coupling().iloc[1:])
 
 
 def test_tables_beside_figures_keep_names_that_look_like_numbers_or_nothing(tmp_path):

@@ -100,6 +100,22 @@ def test_table1_never_quotes_a_selection_on_test_data_as_the_main_selection():
     assert row["selection"] == "last" and row["accuracy_mean"] == pytest.approx(71.5)
 
 
+def test_a_method_that_was_chosen_on_test_data_alone_is_refused():
+    rows = pd.DataFrame(runs_of("mtt", 1, [90.0], selection="test"))
+    for make in (methods_table, architectures_table):
+        with pytest.raises(
+            SeqmatchError, match="digits, ipc 2: mtt has accuracies of snapshots chosen on test data alone"
+        ):
+            make(rows, ORDER)
+
+
+def test_a_table_that_is_given_twice_is_refused(tmp_path):
+    """Its networks would be counted twice."""
+    save_table(tmp_path / "a.csv", pd.DataFrame(runs_of("mtt", 1, [90.0])), {})
+    with pytest.raises(SeqmatchError, match=r"a\.csv and the tables after it: two rows of the same, dataset 'digits'"):
+        read_accuracies([tmp_path / "a.csv"] * 2)
+
+
 def test_a_selection_on_test_data_is_shown_also_beside_the_last_snapshot():
     rows = accuracy()
     text = table1_text(rows[rows["selection"] != "validation"])

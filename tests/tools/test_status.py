@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import status
 import yaml
+from helpers.files import TABLES
 from helpers.snakemake import TINY, copy_project
 
 from seqmatch.files.store import save_table
@@ -26,11 +27,15 @@ DISTILL, EVALUATE = JOBS[1:]
 NOW = 10_000.0
 
 
+def save_accuracies(values):
+    rows = TABLES["accuracies"].iloc[[0, 1, 0]].assign(selection=["validation", "validation", "last"], accuracy=values)
+    save_table(Path(EVALUATE.outputs[0]), rows, {})
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rows = {"selection": ["validation", "validation", "last"], "accuracy": [88.0, 90.0, 50.0]}
-    save_table(Path(EVALUATE.outputs[0]), pd.DataFrame(rows), {})
+    save_accuracies([88.0, 90.0, 50.0])
     Path(DISTILL.log).parent.mkdir(parents=True)
     return tmp_path
 
@@ -45,6 +50,18 @@ def table(pending, under_way=None):
 
 
 ASKED = set(DISTILL.outputs)
+
+
+def test_accuracies_that_failed_or_cannot_be_read_end_nothing(folder):
+    cell = "digits ipc 2 mtt seed 0"
+    for values, shown in (([None, None, 50.0], "convnet failed"), ([None, 90.0, 50.0], "convnet 90.0")):
+        save_accuracies(values)
+        assert table([])[cell]["accuracy"] == shown
+    for path in (Path(EVALUATE.outputs[0]).with_suffix(".json"), Path(EVALUATE.outputs[0])):
+        path.unlink()
+        assert table([])[cell]["accuracy"] == ""
+
+
 KILLED = "command\nTraceback (most recent call last):\n  File x\n    import torch\nKeyboardInterrupt\n"
 
 
@@ -83,6 +100,7 @@ def test_the_run_under_way_is_known_by_snakemakes_locks(folder):
     locks.mkdir(parents=True)
     for number, names in enumerate(["a\nb\n", "c\n"]):
         (locks / f"{number}.output.lock").write_text(names)
+    (locks / "2.output.lock").symlink_to("gone by now")
     assert status.under_way() == {"a", "b", "c"}
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
+from seqmatch.errors import SeqmatchError
 from seqmatch.report.figures.style import LEGEND_LINE, STYLE, TWO_COLUMNS, lines, looks, note_failed
 
 MARKERS = "osD^vP*X"
@@ -47,7 +48,13 @@ def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per run and seed: `method`, `ipc`, `seed`, `amplification` and `accuracy` (means over networks), `std`
         (of the accuracy's difference over networks that share their draws).
+
+    Raises:
+        SeqmatchError: a network was trained on one half alone.
     """
+    sizes = table.groupby([*RUN, "network"])["half"].size()
+    if (sizes != 2).any():
+        raise SeqmatchError(f"{', '.join(map(str, sizes.idxmin()))}: there must be a row of each half of this network")
     wide = table.pivot(index=[*RUN, "network"], columns="half", values=["amplification", "accuracy"])
     difference = wide.xs("larger", axis=1, level="half") - wide.xs("smaller", axis=1, level="half")
     runs = difference.groupby(RUN, sort=False)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqmatch.report.figures.style import COLORS, STYLE, TWO_COLUMNS
+from seqmatch.report.figures.style import COLORS, STYLE, TWO_COLUMNS, lines
 
 UNITS = {"h": 3600, "min": 60, "s": 1}
 MEBIBYTES_A_GIBIBYTE = 1024
@@ -19,7 +19,7 @@ def resources_figure(table: pd.DataFrame) -> Figure:
         table: `results/resources.csv` of one data set: `rule`, `seconds`, `memory_mib`, `disk_mb`, one row per job.
     """
     rules = table.groupby("rule", sort=False)
-    names = [f"{rule} ({len(jobs)})" for rule, jobs in rules]
+    names = [lines(f"{rule} ({len(jobs)})") for rule, jobs in rules]
     seconds = rules["seconds"].sum()
     unit, length = next((unit, length) for unit, length in UNITS.items() if seconds.max() >= length or length == 1)
     columns = {

@@ -110,7 +110,7 @@ def logarithmic(panel: Axes) -> None:
 
 def plain_decades(axis: Axis, low: float, high: float) -> None:
     """Plain numbers on a logarithmic axis: 1, 2 and 5 of each decade where there are few."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if log10(high / low) < FEW_DECADES else (1,)))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if log10(high) - log10(low) < FEW_DECADES else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

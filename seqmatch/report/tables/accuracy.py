@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from seqmatch.config.sections import FEW
+from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import Accuracy
-from seqmatch.files.store import load_table
+from seqmatch.files.store import load_tables
 
 CELL = ["dataset", "ipc"]
 
@@ -16,9 +17,9 @@ def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
     """Tables that `scripts/evaluate.py` wrote, one below the other: one row per trained network.
 
     Raises:
-        SeqmatchError: a file is not such a table.
+        SeqmatchError: a file is not such a table, or a network is there twice.
     """
-    return pd.concat([load_table(path, Accuracy) for path in paths], ignore_index=True)
+    return load_tables(paths, Accuracy)
 
 
 def main_selection(cell: pd.DataFrame) -> pd.DataFrame:
@@ -26,9 +27,18 @@ def main_selection(cell: pd.DataFrame) -> pd.DataFrame:
 
     Those of the snapshot chosen on validation data where there is one, else of the last snapshot; never of one chosen
     on test data.
+
+    Raises:
+        SeqmatchError: there are neither.
     """
-    chosen = "validation" if "validation" in set(cell["selection"]) else "last"
-    return cell[cell["selection"] == chosen]
+    for selection in ("validation", "last"):
+        if (cell["selection"] == selection).any():
+            return cell[cell["selection"] == selection]
+    first = cell.iloc[0]
+    raise SeqmatchError(
+        f"{first['dataset']}, ipc {first['ipc']}: {first['method']} has accuracies of snapshots chosen on test data "
+        "alone, which no table quotes; evaluate it with the selection `validation` or `last` too"
+    )
 
 
 def spread(name: str, rows: pd.DataFrame) -> dict[str, float]:

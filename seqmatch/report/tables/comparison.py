@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.report.tables.accuracy import CELL, main_selection
+from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection, method_names
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Sequential methods against their backbones: paired differences of test accuracy"
@@ -57,11 +57,9 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
 
 
 def _rows(cells: Mapping[tuple[str, str, str], pd.DataFrame], key: tuple[str, str, str]) -> pd.DataFrame:
-    if key not in cells or cells[key].empty:
+    if key not in cells:
         dataset, ipc, method = key
         raise SeqmatchError(f"the tables have no accuracies of {method} on {dataset} at ipc {ipc}")
-    if cells[key].duplicated(PAIR).any():
-        raise SeqmatchError(f"the tables have networks of {', '.join(key)} twice, of equal seed and number")
     return cells[key]
 
 
@@ -79,8 +77,8 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
     """The table for people; significant is only what was tested over seeds."""
     body = pd.DataFrame(
         {
-            "cell": table["dataset"] + " ipc " + table["ipc"].astype(str),
-            "method": table["method"] + " (K = " + table["K"].astype(str) + ")",
+            "cell": cell_names(table),
+            "method": method_names(table),
             "against": table["baseline"],
             "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
             "95 % interval": [_interval(row) for row in table.itertuples()],
