@@ -162,9 +162,11 @@ def command(script_name):
 
 
 def place(script_name):
-    """A rule's parameter: the script's path. It takes the threads, so that a clone that has moved reruns nothing."""
+    """A rule's parameter: the script's path. It takes the output, so that a clone that has moved reruns nothing: Snakemake
+    compares no parameters of this kind. (Nor those that take the threads, for which it works out every job's resources.)
+    """
     path = os.path.relpath(ROOT / "scripts" / f"{script_name}.py")
-    return lambda wildcards, threads: path
+    return lambda wildcards, output: path
 
 
 @cache
