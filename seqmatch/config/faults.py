@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from seqmatch.errors import allowed
 
-SECTION = "expected keys with values below it, or nothing at all"
+SECTION = "expected keys with values below it, or {} for none"
 MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": "expected text; put it in quotes"}
 """Where pydantic's words are not enough: a name such as 2024, no or null is text only in quotes."""
 
@@ -27,11 +27,18 @@ def explain(faults: list[Any], raw: Any, model: type[BaseModel]) -> str:
         elif fault["type"] == "missing":
             lines[key] = ["missing; this key is needed"]
         else:
-            value = repr(fault["input"])
+            value = _repr(fault["input"])
             shown = value if len(value) <= 60 else value[:57] + "…"
             message = MESSAGES.get(fault["type"], fault["msg"])
             lines.setdefault(f"{key or 'configuration'} = {shown}", []).append(message)
     return "\n".join(f"{start}: {', or: '.join(messages)}" for start, messages in lines.items())
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no numbers of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _printed(key: str) -> str:

@@ -191,7 +191,7 @@ def _place(root: Path, name: str) -> str | None:
 def _place_of_package(name: str) -> str | None:
     """Where a package lies that is on no path, as some that are installed to be edited."""
     spec = find_spec(name.partition(".")[0])
-    folders = spec and spec.submodule_search_locations or []
+    folders = [] if spec is None else spec.submodule_search_locations or []
     return next((str(place) for place in map(os.path.dirname, folders) if _at(place, name)), None)
 
 

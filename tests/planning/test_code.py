@@ -362,7 +362,10 @@ def test_every_version_of_python_gives_the_same_digests(tmp_path, python):
 )
 def test_a_class_that_is_not_there_is_told_of_before_anything_runs(tmp_path, monkeypatch, module, name, message):
     files = {"a.py": "class Net: ...", "shared.py": "class Net: ...", "time.py": "class Net: ...", "broken.py": "x = ("}
-    files |= {"nets.py": "from x import imported\nif 1:\n class Net: ...\nMade = print", "starred.py": "from x import *"}
+    files |= {
+        "nets.py": "from x import imported\nif 1:\n class Net: ...\nMade = print",
+        "starred.py": "from x import *",
+    }
     files |= {"importing.py": "import broken\nclass Net: ...", "random.py": "class Net: ..."}
     monkeypatch.chdir(write(tmp_path / "own", files).parent.parent)
     script = write(tmp_path / "project", {"scripts/shared/__init__.py": ""})
