@@ -36,7 +36,10 @@ def allowed(name: object, names: Collection[str]) -> str:
 
 def quoted(value: object) -> str:
     """A value for a message, shortened."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no numbers of more than 4,300 digits
+        return "a number of thousands of digits"
     return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from seqmatch.errors import allowed, quoted
 
-SECTION = "expected keys with values below it, or nothing at all"
+SECTION = "expected keys with values below it, or {} for none"
 MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": "expected text; put it in quotes"}
 """Where pydantic's words are not enough: a name such as 2024, no or null is text only in quotes."""
 

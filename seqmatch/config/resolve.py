@@ -192,6 +192,8 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     evaluation = _evaluation(config, cell, entry, declared)
     refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
+    if "curriculum" in entry.evaluation.model_fields_set and len(entry.stages) == 1:
+        raise SeqmatchError(f"{key}.evaluation.curriculum: with one subset there is nothing to choose; leave it out")
     if whole and evaluation.learning_rate is None:
         raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
     general = _read(declared, config.matching, cell.matching)
@@ -276,7 +278,8 @@ def _stages(
         if unread:
             raise SeqmatchError(f"{place}.{unread[0]}: {method} does not read it; it reads {', '.join(declared.reads)}")
         stage = _layered(declared.section, general, own, declared.fixed)
-        refuse_unread(place, stage, own.keys() - {"formation"})
+        if stage.iterations or "iterations" in own:  # a general 0, to try an experiment, leaves stages as they are
+            refuse_unread(place, stage, own.keys() - {"formation"})
         if "learner" in own:
             refuse_unread(f"{place}.learner", stage.learner, own["learner"])
         changes = {"experts": _recipe(config, stage.experts, place), "formation": _formation(stage, own, place)}
@@ -314,6 +317,8 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
         if len({getattr(stage, name, None) for stage in run.stages}) > 1:
             raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
     for k, stage in enumerate(run.stages, start=1):
+        if stage.initial == "noise" and getattr(stage, "soft_labels", False):
+            raise SeqmatchError(f"{key}.stages: soft_labels need images that experts know; noise has labels of its own")
         recipe = config.experts[stage.experts]
         if recipe.architecture != run.architecture:
             raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")

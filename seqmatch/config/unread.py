@@ -6,13 +6,16 @@ from operator import attrgetter
 from typing import Any
 
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
-from seqmatch.config.experiment import Config
+from seqmatch.config.experiment import AnyMatching, Config
 from seqmatch.config.sections import (
     WITH_FORMATION,
     WITHOUT_DEPTH,
     Architecture,
+    CondensationMatching,
+    Coreset,
     Dataset,
     Experts,
+    GradientMatching,
     Matching,
     Section,
     Stored,
@@ -59,11 +62,31 @@ CONDITIONS = (
     Condition(Architecture, "depth", lambda a: a.family not in WITHOUT_DEPTH, "a convnet"),
     Condition(Experts, "gsam_alpha", lambda e: e.rho > 0, "a recipe with `rho`"),
     Condition(Experts, "adaptive", lambda e: e.rho > 0, "a recipe with `rho`"),
-    Condition(Training, "decay_restarts", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
+    Condition(
+        Training,
+        "decay_restarts",
+        lambda t: len(t.decay_at) > 0 and t.momentum > 0,
+        "training with `decay_at` and `momentum`",
+    ),
     Condition(Training, "decay_factor", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
+    Condition(Training, "augmentation_form", lambda t: t.augmentation != [], "training with `augmentation`"),
     Condition(Matching, "momentum", lambda m: m.optimizer == "sgd", "`optimizer: sgd`"),
     Condition(
         Stored, "formation", lambda s: s.parameterisation in WITH_FORMATION, "`parameterisation: multi-formation`"
+    ),
+    *(
+        Condition(section, key, lambda m: m.updates_per_network > 1, "a stage with `updates_per_network` above 1")
+        for section, key in (
+            (GradientMatching, "network_epochs"),
+            (GradientMatching, "learner"),
+            (CondensationMatching, "network_images"),
+            (CondensationMatching, "learner"),
+        )
+    ),
+    *(
+        Condition(Matching, key, lambda m: m.iterations > 0, "a stage that moves images (`iterations`)")
+        for key in AnyMatching.model_fields
+        if key not in ("iterations", *Coreset.model_fields)
     ),
 )
 """Every such key."""
@@ -108,8 +131,14 @@ def _unread_settings(place: str, of: Any, runs: Runs, what: str) -> Iterator[str
     for key in sorted(of.matching.model_fields_set - _read_by(runs)):
         yield f"{place}matching.{key}: no method of {what} reads it"
     for key in sorted(of.evaluation.model_fields_set):
-        if all(any(found.key == key for found in unread(run.evaluation, [key])) for run in runs):
+        if all(key in _unread_of_evaluation(run) for run in runs):
             yield f"{place}evaluation.{key}: no method of {what} reads it"
+
+
+def _unread_of_evaluation(run: Any) -> set[str]:
+    """Keys of `evaluation` that nothing of a run reads; where there is one subset, every curriculum is the same."""
+    found = {condition.key for condition in unread(run.evaluation, type(run.evaluation).model_fields)}
+    return found if run.subsets > 1 else found | {"curriculum"}
 
 
 def _read_by(runs: Runs) -> set[str]:
@@ -137,9 +166,13 @@ def _unused_entries(config: Config, runs: Runs) -> Iterator[str]:
             if name not in names:
                 yield f"{section}.{name}: nothing of the experiment uses it"
     recorded = {recipe for run in runs for _, recipe in run.shared_experts()}
+    taught = {stage.experts for run in runs for k, stage in enumerate(run.stages, start=1) if run.uses_teachers(k)}
     for name in sorted(recipes - recorded):
-        if config.experts[name].epochs is not None:
+        given = sorted(config.experts[name].model_fields_set - {"architecture"})
+        if name in taught and config.experts[name].epochs is not None:
             yield f"experts.{name}.epochs: it trains teachers alone, which record what their stages match"
+        elif name not in taught and given:
+            yield f"experts.{name}: no method of the experiment needs experts, so nothing reads {', '.join(given)}"
 
 
 def _unused_sections(config: Config, runs: Runs) -> Iterator[str]:
@@ -152,5 +185,11 @@ def _unused_sections(config: Config, runs: Runs) -> Iterator[str]:
     for section, anything in measured.items():
         if section in config.model_fields_set and not anything:
             yield f"{section}: the experiment distils nothing that it applies to"
+    scored = any(set(run.selections) - {"last"} for run in runs if run.distilled)
+    if "networks" in config.selection.model_fields_set and measured["selection"] and not scored:
+        yield "selection.networks: the last snapshot is taken everywhere, so none is scored"
+    own = all(cell.architectures is not None or cell.ipc == "all" for cell in config.cells)
+    if config.cross_architecture.architectures and own:
+        yield "cross_architecture.architectures: every cell has its own"
     if "seeds" in config.cross_architecture.model_fields_set and not any(run.others for run in runs):
         yield "cross_architecture.seeds: nothing is evaluated on other architectures"

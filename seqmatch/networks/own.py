@@ -89,7 +89,7 @@ def _class(spec: config.Architecture) -> Any:
     with _explained(spec, f"import {module}"):
         found = import_module(module)
     if not callable(getattr(found, name, None)):
-        raise _error(spec, f"{found.__file__ or module} has no class {name}")
+        raise _error(spec, f"{getattr(found, '__file__', None) or module} has no class {name}")
     return getattr(found, name)
 
 
@@ -100,7 +100,7 @@ def _explained(spec: config.Architecture, what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise _error(spec, f"there is no module {error.name}, neither installed nor in {Path.cwd()}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if ran_out_of_memory(error):
             raise
         last = traceback.extract_tb(error.__traceback__)[-1]

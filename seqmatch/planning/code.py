@@ -35,10 +35,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import resolve_name
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, allowed
 
 PACKAGE = "seqmatch"
 
@@ -85,6 +85,9 @@ PURE = {
 }
 """Functions and methods that do nothing but return a value, as messages need them."""
 
+UNFORESEEN = {"*", "__getattr__", "globals", "setattr", "vars"}
+"""Names in a file that may give it names that are not written there."""
+
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 Imports = tuple[tuple[str, tuple[str, ...]], ...]
@@ -118,7 +121,7 @@ def code_of(script: Path, modules: Iterable[str] = ()) -> list[Path]:
     for name in modules:
         path = _file(root, name)
         if path is None:
-            own |= _own(name)
+            own |= _own(root, name)
         elif not _is_left_out(name):
             found.add(path)
     waiting = [*found, *own.values()]
@@ -131,16 +134,33 @@ def code_of(script: Path, modules: Iterable[str] = ()) -> list[Path]:
     return [*sorted(found), *(own[name] for name in sorted(own))]
 
 
-def _own(name: str) -> dict[str, Path]:
+def check_class(script: Path, module: str, name: str) -> None:
+    """Refuse a network of the user's own, as far as its file shows without being run that there is none.
+
+    Raises:
+        SeqmatchError: there is no such module, it is not Python, or it names no such class.
+    """
+    root = script.parent.parent
+    code_of(script, [module])
+    path = _file(root, module) or _own(root, module)[module]
+    nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    named = {getattr(node, field, None) for node in nodes for field in ("id", "name", "asname")}
+    if name not in named and not named & UNFORESEEN:
+        classes = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
+        raise SeqmatchError(f"{path} has no class {name}; {allowed(name, classes)}")
+
+
+def _own(root: Path, name: str) -> dict[str, Path]:
     """Files of a module that is not of the project, and of those beside it that it imports, by name; nothing is run.
 
     Raises:
-        SeqmatchError: there is none.
+        SeqmatchError: there is none, or Python itself has one of this name.
     """
-    here = os.getcwd()
-    place = next((place for place in (*sys.path, here) if _at(place, name)), None)
+    if name.partition(".")[0] in {*sys.stdlib_module_names, "__main__"}:
+        raise SeqmatchError(f"{name} is a module of Python itself; give yours another name")
+    place = _place(root, name)
     if place is None:
-        raise SeqmatchError(f"there is no module {name}, neither installed nor in {here}")
+        raise SeqmatchError(f"there is no module {name}, neither installed nor in {os.getcwd()}")
     if {"site-packages", "dist-packages"} & set(Path(place).parts):
         return {name: _at(place, name)}
     found: dict[str, Path] = {}
@@ -158,6 +178,21 @@ def _own(name: str) -> dict[str, Path]:
                 except ImportError as error:
                     raise SeqmatchError(f"{path}: {error}") from None
     return found
+
+
+def _place(root: Path, name: str) -> str | None:
+    """The folder that a job imports a module from: those of the project come first, the one that it runs in last."""
+    here = os.getcwd()
+    places = [str(root), f"{root}/scripts", *(place for place in sys.path if os.path.abspath(place) != here), here]
+    found = next((place for place in places if _at(place, name)), None)
+    return found or _place_of_package(name)
+
+
+def _place_of_package(name: str) -> str | None:
+    """Where a package lies that is on no path, as some that are installed to be edited."""
+    spec = find_spec(name.partition(".")[0])
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    return next((str(place) for place in map(os.path.dirname, folders) if _at(place, name)), None)
 
 
 def _at(place: str, name: str) -> Path | None:
@@ -210,11 +245,15 @@ def _read(path: Path) -> _Code:
     """What matters of a file.
 
     Raises:
-        SeqmatchError: it is not Python.
+        SeqmatchError: it cannot be read, or is not Python.
     """
     try:
         return _parsed(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SeqmatchError(str(error)) from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise SeqmatchError(f"{path}: not Python: {error}") from None
 
 

@@ -4,10 +4,12 @@ What of it grows: images as numbers, the matrix that whitens them, and what a jo
 factors were measured as peaks of whole processes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from seqmatch import config
+from seqmatch.config import Run
 from seqmatch.config.catalog import SOURCES, WHITENING_BYTES
 from seqmatch.planning import costs
 from seqmatch.planning.costs import NUMBER, Scale
@@ -24,9 +26,16 @@ INVERTED = 3 * 8
 COPIES = 3
 """How often what is kept for a file is there when it is written: in parts, as one tensor, and for a checkpoint."""
 
+VECTORS = 10
+"""How often a network's parameters are there while it trains: their gradients, velocities and copies."""
+WHOLE = 15
+"""Bytes per number that a network with batch norm writes of a minibatch, which it sees as a whole."""
+
 OWN_DEPTH = {"resnet18": (2730, 8, 8), "vgg11": (2250, 8, 5), "alexnet": (112, 1.5, 3)}
 """Parameters of the convolutions in units of width², channels before the last layer in units of width, and how often
 maps are halved before it. All other families are counted like a ConvNet."""
+WRITTEN = {"resnet18": 9.4, "vgg11": 2.5, "alexnet": 1.7}
+"""Numbers that convolutions write of an image at most, in units of width and pixels; of all other families 4 / 3."""
 
 
 def approximate(
@@ -42,8 +51,13 @@ def approximate(
 def features(architecture: config.Architecture, shape: tuple[int, int, int]) -> int:
     """Numbers that its last layer sees of an image, about."""
     _, channels, halved = OWN_DEPTH.get(architecture.family, (0, 1, architecture.depth))
-    side = max(1, (32 if shape[1] == 28 else shape[1]) >> halved)
+    side = max(1, _padded(shape) >> halved)
     return round(channels * architecture.width) * side**2
+
+
+def _padded(shape: tuple[int, int, int]) -> int:
+    """Pixels of a side that networks see."""
+    return 32 if shape[1] == 28 else shape[1]
 
 
 def needed(scale: Scale, rule: str, wildcards: Wildcards) -> int:
@@ -74,12 +88,20 @@ def _evaluation(scale: Scale, wildcards: Wildcards) -> float:
     data, run = scale.data(wildcards["dataset"]), scale.experiment.run_of(wildcards)
     decoded = NUMBER * sum(scale.seen(run)) * data.pixels
     trained = COPIES * decoded if run.stages else _training(scale, wildcards)
-    return SPLIT * data.tested * data.pixels + NUMBER * _matrix(scale, wildcards) + trained
+    network = wildcards.get("architecture", run.architecture)
+    tested = SPLIT * data.tested * data.pixels + NUMBER * _matrix(scale, wildcards)
+    return tested + trained + _vectors(scale, run.dataset, network) + _whole_batches(scale, run, network)
 
 
 def _recording(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[Scale, Wildcards], float]:
     """The training split, and what is recorded along the way."""
-    return lambda scale, wildcards: _training(scale, wildcards) + COPIES * cost(scale, wildcards).disk
+
+    def recording(scale: Scale, wildcards: Wildcards) -> float:
+        run = scale.experiment.run_of(wildcards)
+        kept = COPIES * cost(scale, wildcards).disk
+        return _training(scale, wildcards) + kept + _vectors(scale, run.dataset, run.architecture)
+
+    return recording
 
 
 def _trajectories(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[Scale, Wildcards], float]:
@@ -87,8 +109,10 @@ def _trajectories(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[S
         recipe = wildcards.get("recipe")
         if recipe is None:
             recipe = scale.experiment.run_of(wildcards).stages[wildcards["subset"] - 1].experts
-        kept = cost(scale, wildcards).disk * (2 if scale.experiment.config.experts[recipe].storage == "float16" else 1)
-        return _training(scale, wildcards) + COPIES * kept
+        section = scale.experiment.config.experts[recipe]
+        kept = cost(scale, wildcards).disk * (2 if section.storage == "float16" else 1)
+        vectors = _vectors(scale, wildcards["dataset"], section.architecture)
+        return _training(scale, wildcards) + COPIES * kept + vectors
 
     return trajectories
 
@@ -98,7 +122,9 @@ def _distillation(scale: Scale, wildcards: Wildcards) -> float:
     kept = COPIES * costs.distillation(scale, wildcards).disk
     architecture = scale.experiment.config.architectures[run.architecture]
     seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(wildcards["subset"]) else 0
-    return _training(scale, wildcards) + kept + seen
+    steps = getattr(run.stages[wildcards["subset"] - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
+    vectors = _vectors(scale, run.dataset, run.architecture, VECTORS + 2 * math.sqrt(steps))
+    return _training(scale, wildcards) + kept + seen + vectors
 
 
 def _selection(scale: Scale, wildcards: Wildcards) -> float:
@@ -107,13 +133,28 @@ def _selection(scale: Scale, wildcards: Wildcards) -> float:
     snapshots = costs.snapshots(run.stages[k - 1])
     decoded = snapshots * NUMBER * scale.seen(run)[k - 1] * data.pixels
     scored = SPLIT * (data.validation + data.tested) * data.pixels
-    return scored + decoded + costs.distillation(scale, wildcards).disk + INVERTED * _matrix(scale, wildcards)
+    kept = costs.distillation(scale, wildcards).disk + _vectors(scale, run.dataset, run.architecture)
+    return scored + decoded + kept + INVERTED * _matrix(scale, wildcards)
 
 
 def _clustering(scale: Scale, wildcards: Wildcards) -> float:
     runs = [run for run in scale.experiment.runs.values() if run.distilled]
     of = ({"dataset": run.dataset, "method": run.method, "ipc": str(run.ipc)} for run in runs)
     return COPIES * max(costs.losses(scale, one).disk for one in of)
+
+
+def _vectors(scale: Scale, dataset: str, network: str, vectors: float = VECTORS) -> float:
+    """Vectors of a network's parameters."""
+    return vectors * NUMBER * scale.work(dataset, network).parameters
+
+
+def _whole_batches(scale: Scale, run: Run, network: str) -> float:
+    """What a network with batch norm writes of a minibatch; others take images in chunks, and GPUs have their own."""
+    spec, data = scale.experiment.config.architectures[network], scale.data(run.dataset)
+    if spec.norm != "batch" or scale.experiment.config.device == "cuda":
+        return 0.0
+    batch = min(run.evaluation.batch_size, scale.seen(run)[-1])
+    return WHOLE * batch * WRITTEN.get(spec.family, 4 / 3) * spec.width * _padded(data.shape) ** 2
 
 
 def _matrix(scale: Scale, wildcards: Wildcards) -> int:

@@ -90,7 +90,7 @@ FAULTS = [
     ({"cross_architecture__seeds": 0}, "cross_architecture.seeds = 0"),
     ({"cells__1__methods": {"seqmatch-mtt": None}}, "cells[1].methods.seqmatch-mtt.stages: missing"),
     ({"cells__1__methods": ["mtt"]}, "cells[1].methods = ['mtt']: expected keys with values below it"),
-    ({"matching": None}, "matching = None: expected keys with values below it, or nothing at all"),
+    ({"matching": None}, "matching = None: expected keys with values below it, or {} for none"),
     ({"selection__also": ["best"]}, "selection.also[0] = 'best'"),
     ({"evaluation__batch_size": 1}, "evaluation.batch_size = 1", "2"),
     ({"cells__1__methods": {"experts": {"backbone": "mtt"}}}, "cells[1].methods.experts: this name is taken"),
@@ -128,6 +128,9 @@ FAULTS = [
     ),
     ({"cells__0__architectures": ["vgg11"]}, "cells[0].architectures: `whole` is trained on the matched architecture"),
     ({"cells__1__ipc": 119}, "methods.random: ipc = 119: the smallest class of digits has 118 training images"),
+    ({"cells__1__methods": {"mtt": {"stages": [None]}}}, "stages[0] = None: expected keys with values below it, or {}"),
+    ({"matching__iterations": 16**5000}, "matching.iterations = a number of thousands of digits"),
+    ({"architectures__convnet": {"family": "a.b:C", "options": {"x": [16**5000]}}}, "a number of thousands of digits"),
     ({"cells__1__ipc": 60, "cells__1__methods": {"idc": None}}, "each stored image starts from 4; use at most ipc 29"),
 ]  # fmt: skip
 
@@ -265,6 +268,16 @@ def test_idc_has_its_own_matching_and_evaluation_unless_the_configuration_says_o
         ({}, "methods = {}"),
         ({"seqmatch-mtt": {"stages": [{"soft_labels": True}, {}]}}, "soft_labels has to be the same in all of them"),
         ({"seqmatch-idc": {"stages": [{"formation": 3}, {}]}}, "formation has to be the same in all of them"),
+        ({"mtt": {"stages": [{"soft_labels": True, "initial": "noise"}]}}, "soft_labels need images that experts know"),
+        ({"mtt": {"stages": [{"iterations": 0, "snapshots": 2}]}}, r"snapshots = 2: a stage that moves images"),
+        ({"mtt": {"evaluation": {"curriculum": "subset"}}}, "evaluation.curriculum: with one subset there is nothing"),
+        ({"dc": {"stages": [{"updates_per_network": 1, "network_epochs": 2}]}}, "network_epochs = 2: .* above 1 alone"),
+        ({"idc": {"stages": [{"updates_per_network": 1, "learner": {}}]}}, "learner = .* above 1 alone reads it"),
+        (
+            {"mtt": {"evaluation": {"augmentation": [], "augmentation_form": "composed"}}},
+            "form = composed: training with",
+        ),
+        ({"mtt": {"evaluation": {"decay_restarts": True, "momentum": 0}}}, "restarts = True: .*and `momentum` alone"),
     ],
 )
 def test_settings_that_contradict_a_method_are_refused(methods, fault):
@@ -305,12 +318,22 @@ def test_what_nothing_of_the_experiment_uses_is_named_in_a_warning():
     ]
     raw = changed(coupling={"draws": 2}, cross_architecture__architectures=[])
     raw["cells"] = [raw["cells"][0]]
-    assert config.load(raw).warnings[-4:] == [
+    assert config.load(raw).warnings[-5:] == [
+        "experts.convnet: no method of the experiment needs experts, so nothing reads batch_size, learning_rate, "
+        "networks_per_shard",
         "difficulty: the experiment distils nothing that it applies to",
         "coupling: the experiment distils nothing that it applies to",
         "selection: the experiment distils nothing that it applies to",
         "cross_architecture.seeds: nothing is evaluated on other architectures",
     ]
+    raw = changed(datasets__digits__validation_fraction=0, selection__also=[], evaluation__curriculum="subset")
+    raw["cells"] = [raw["cells"][1] | {"architectures": ["resnet18", "vgg11", "alexnet"], "methods": {"mtt": None}}]
+    assert config.load(raw).warnings == [
+        "evaluation.curriculum: no method of the experiment reads it",
+        "selection.networks: the last snapshot is taken everywhere, so none is scored",
+        "cross_architecture.architectures: every cell has its own",
+    ]
+    config.load(changed(matching__iterations=0))  # to try an experiment; what its stages set stays
 
 
 def test_a_key_that_some_stage_reads_is_no_warning():

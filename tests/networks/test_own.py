@@ -129,6 +129,7 @@ def nets(tmp_path, monkeypatch):
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "needy.py").write_text("import no_such_package\n")
     (tmp_path / "broken.py").write_text("x = 1\nx.y\n")
+    (tmp_path / "ending.py").write_text("raise SystemExit('bye')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield
@@ -155,6 +156,8 @@ def test_equal_seeds_give_equal_networks(nets, name):
         ("no_such:Net", {}, "there is no module no_such, neither installed nor in"),
         ("needy:Net", {}, "there is no module no_such_package"),
         ("broken:Net", {}, r"import broken fails: AttributeError: .*broken\.py, line 2\)"),
+        ("ending:Net", {}, r"import ending fails: SystemExit: bye .*ending\.py, line 1\)"),
+        ("time:Net", {}, "time has no class Net"),
         ("nets:Net", {}, r"nets\.py has no class Net"),
         ("nets:Mlp", {"depth": 2}, r"TypeError: .*unexpected keyword argument 'depth'"),
         ("nets:nothing", {}, "has to make a torch.nn.Module"),

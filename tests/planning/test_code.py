@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from helpers.tiny import ROOT
 from seqmatch import config
 from seqmatch.config.sections import FAMILIES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning.code import NOT_RESULTS, code_of, digest
+from seqmatch.planning.code import NOT_RESULTS, check_class, code_of, digest
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 PACKAGE = sorted((ROOT / "seqmatch").rglob("*.py"))
@@ -339,3 +340,47 @@ def test_every_version_of_python_gives_the_same_digests(tmp_path, python):
     said = subprocess.run([python, "-I", "-c", program, *scripts], capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout) == [digest(path) for path in scripts]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "message"),
+    [
+        ("nets", "Net", None),
+        ("nets", "Made", None),
+        ("nets", "imported", None),
+        ("starred", "Anything", None),
+        ("nets", "Nett", r"nets\.py has no class Nett; did you mean Net\?"),
+        ("absent", "Net", "there is no module absent"),
+        ("random", "Net", "random is a module of Python itself; give yours another name"),
+        ("time", "Net", "time is a module of Python itself"),
+        ("__main__", "Net", "__main__ is a module of Python itself"),
+        ("a", "Net", r"scripts/a\.py has no class Net"),  # as a job would find it, though one lies here too
+        ("shared", "Net", r"scripts/shared/__init__\.py has no class Net"),
+        ("broken", "Net", r"broken\.py: not Python"),
+        ("importing", "Net", r"broken\.py: not Python"),
+    ],
+)
+def test_a_class_that_is_not_there_is_told_of_before_anything_runs(tmp_path, monkeypatch, module, name, message):
+    files = {"a.py": "class Net: ...", "shared.py": "class Net: ...", "time.py": "class Net: ...", "broken.py": "x = ("}
+    files |= {
+        "nets.py": "from x import imported\nif 1:\n class Net: ...\nMade = print",
+        "starred.py": "from x import *",
+    }
+    files |= {"importing.py": "import broken\nclass Net: ...", "random.py": "class Net: ..."}
+    monkeypatch.chdir(write(tmp_path / "own", files).parent.parent)
+    script = write(tmp_path / "project", {"scripts/shared/__init__.py": ""})
+    if message is None:
+        return check_class(script, module, name)
+    with pytest.raises(SeqmatchError, match=message):
+        check_class(script, module, name)
+
+
+def test_a_package_that_is_installed_to_be_edited_counts_wherever_it_lies(tmp_path, monkeypatch):
+    """Its finder knows the folder, which is on no path."""
+    write(tmp_path / "elsewhere", {"pack/__init__.py": "", "pack/nets.py": "class Net: ..."})
+    spec = ModuleSpec("pack", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path / "elsewhere/pack")]
+    monkeypatch.setattr("seqmatch.planning.code.find_spec", {"pack": spec}.get)
+    check_class(write(tmp_path, {}), "pack.nets", "Net")
+    with pytest.raises(SeqmatchError, match=r"elsewhere/pack/nets\.py has no class Nets"):
+        check_class(write(tmp_path, {}), "pack.nets", "Nets")

@@ -64,6 +64,24 @@ def test_memory_grows_with_what_is_kept():
         assert needed(snapshots, rule) - needed(raw, rule) > 990 * 4 * 50 * pixels
 
 
+def test_networks_ask_for_their_parameters_and_batch_norm_for_whole_minibatches():
+    def asked(rule, device="cpu", **network):
+        spec = {"family": "convnet", "width": 128, "depth": 3} | network
+        return needed({**cifar(), "device": device, "architectures": CIFAR["architectures"] | {"convnet": spec}}, rule)
+
+    parameters = 4 * 9 * 2 * (2048**2 - 128**2)
+    for rule in memory.MEMORY.keys() - {"prepare_dataset", "evaluate", "cluster_difficulty"}:
+        assert asked(rule, width=2048) - asked(rule) > 10 * parameters, rule
+    assert asked("distill_subset", width=2048) - asked("distill_subset") > 20 * parameters
+    table2 = {"family": "resnet18", "width": 64, "norm": "batch"}
+    raw = {**cifar(), "architectures": CIFAR["architectures"] | {"resnet18": table2}}
+    plain, whole = ({**raw, "device": device} for device in ("cuda", "cpu"))
+    written = sum(networks.activations(config.Architecture(**table2), (3, 32, 32), 10))
+    images = 10 * max(cell["ipc"] for cell in raw["cells"] if cell["ipc"] != "all")  # fewer than a minibatch
+    assert needed(whole, "evaluate") > needed(plain, "evaluate")
+    assert needed(whole, "evaluate") > 13.4 * images * written  # measured bytes
+
+
 def test_whitening_asks_for_its_matrices_in_every_job():
     plain, whitened = cifar(), cifar(normalization="zca")
     numbers = (3 * 32 * 32) ** 2

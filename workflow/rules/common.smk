@@ -14,7 +14,7 @@ from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, host, memory
-from seqmatch.planning.code import code_of, digest
+from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan, replaced
 
@@ -69,8 +69,10 @@ ENVIRONMENT = "../../environment.yml"
 COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 for name, architecture in CONFIG.architectures.items():
+    if not architecture.own:
+        continue
     try:
-        code_of(ROOT / "scripts/evaluate.py", [architecture.module])
+        check_class(ROOT / "scripts/evaluate.py", *architecture.code.split(":"))
     except SeqmatchError as error:
         raise WorkflowError(
             f"architectures.{name}.family = {architecture.family}: {error}"
@@ -162,9 +164,11 @@ def command(script_name):
 
 
 def place(script_name):
-    """A rule's parameter: the script's path. It takes the threads, so that a clone that has moved reruns nothing."""
+    """A rule's parameter: the script's path. It takes the output, so that a clone that has moved reruns nothing: Snakemake
+    compares no parameters of this kind. (Nor those that take the threads, for which it works out every job's resources.)
+    """
     path = os.path.relpath(ROOT / "scripts" / f"{script_name}.py")
-    return lambda wildcards, threads: path
+    return lambda wildcards, output: path
 
 
 @cache

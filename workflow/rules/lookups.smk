@@ -203,14 +203,14 @@ def wanted(wildcards):
     return made
 
 
-def mirrors(wildcards, threads):
-    """Options of places to try first; a parameter that takes the threads, as this one, reruns nothing when it changes."""
+def mirrors(wildcards, output):
+    """Options of places to try first; a parameter that takes the output, as this one, reruns nothing when it changes."""
     return [
         f"--mirror={mirror}" for mirror in CONFIG.data.mirrors.get(wildcards.source, [])
     ]
 
 
-def images_per_class(wildcards, threads):
+def images_per_class(wildcards, output):
     """Training images of each class that the largest synthetic set starts from; as `mirrors`, it reruns nothing."""
     runs = [run for run in EXPERIMENT.runs.values() if run.dataset == wildcards.dataset]
     return max(
