@@ -58,6 +58,8 @@ def _read(opened: zipfile.ZipFile, archive: str) -> RawImages:
     held_out = [line.split("\t")[:2] for line in annotations]
     labels = [label_of[name.split("/")[2]] for name in train] + [label_of[wnid] for _, wnid in held_out]
     names = train + [f"{ROOT}/val/images/{file}" for file, _ in held_out]
+    if not names:
+        raise KeyError("it has no images")
     paths = [f"{archive}/{name}" for name in names]
     images, changed = read_images(
         paths,

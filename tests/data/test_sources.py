@@ -287,6 +287,14 @@ def test_tiny_imagenet(tmp_path):
             lambda files: files.update({name: encoded(noise(32, 32, 3)) for name in files if name.endswith("JPEG")}),
             "not the archive of Tiny ImageNet: its images are of",
         ),
+        (
+            lambda files: [
+                files.update({name: b""}) if "annot" in name else files.pop(name)
+                for name in list(files)
+                if "annot" in name or "/train/" in name
+            ],
+            "not the archive of Tiny ImageNet: it has no images",
+        ),
         (lambda files: files.update({f"{tiny_imagenet.ROOT}/words.txt": bytes(2**25)}), "refused"),
     ],
 )
