@@ -22,7 +22,7 @@ from seqmatch.distillation.loop import Restarts, distill, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks import build, structure
+from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
@@ -125,7 +125,7 @@ def clamp(objective: Objective, dataset):
 
 def parameter_count(args, job):
     """Numbers that an expert has."""
-    network = structure(args.architecture, job.dataset.shape, job.dataset.classes)
+    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("expert"))
     return sum(parameter.numel() for parameter in network.parameters())
 
 

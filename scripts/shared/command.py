@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -248,6 +248,7 @@ class Plain:
 
 def _run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     parsed = arguments.parse_args()
+    _check_apart(arguments, parsed)
     print("command:", shlex.join(["python", *sys.argv]), file=sys.stderr, flush=True)
     try:
         with interruptible(), suppress(Finished):
@@ -269,6 +270,27 @@ def _run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argumen
             "or lower what its memory follows from: batch_size, synthetic_batch, the width of the network, image_size "
             "(most of all with `normalization: zca`), networks_per_shard, snapshots, or records"
         )
+
+
+def _check_apart(arguments: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+    """Refuse to write over a file that is read, or that is written already: it would be lost."""
+    taken = {os.path.realpath(read) for read in _paths(arguments, parsed, (path,))}
+    for written in _paths(arguments, parsed, (file, table_file, figure_file)):
+        place = os.path.realpath(written)
+        if place in taken:
+            arguments.error(f"{written}: stands for two files, one of which would be lost; name another one to write")
+        taken.add(place)
+
+
+def _paths(arguments: argparse.ArgumentParser, parsed: argparse.Namespace, types: tuple[Any, ...]) -> Iterator[Path]:
+    """Paths that options of these types gave, and those of the provenance beside tables."""
+    for action in arguments._actions:
+        if action.type in types:
+            given = getattr(parsed, action.dest)
+            for found in given if isinstance(given, list) else [given] if given else []:
+                yield found
+                if found.suffix == ".csv":
+                    yield found.with_suffix(".json")
 
 
 def _fail(reason: str) -> None:

@@ -53,6 +53,8 @@ def _made(spec: config.Architecture, shape: tuple[int, int, int], classes: int, 
         raise _error(spec, "it has to make a torch.nn.Module with parameters")
     if any(isinstance(tensor, nn.parameter.UninitializedTensorMixin) for tensor in network.parameters()):
         raise _error(spec, "its layers have to know their sizes from the start (no Lazy modules)")
+    if not all(parameter.is_floating_point() for parameter in network.parameters()):
+        raise _error(spec, "its parameters have to be real numbers (floating point)")
     return network.float().requires_grad_()
 
 
@@ -119,7 +121,7 @@ def _try(
         if not torch.equal(tensor, repeated[name]):
             raise _error(spec, f"its {name} differs from call to call; draw from PyTorch's generator alone")
     images = torch.randn(2, *shape, generator=Seed("images to try a network with").generator())
-    with _explained(spec, f"a batch of images {tuple(images.shape)}"), drawing(0), torch.no_grad():
+    with _explained(spec, f"a batch of images {tuple(images.shape)}"), drawing(0):
         first, second = again.train()(images), again.train()(images)
     if not isinstance(first, Tensor) or first.shape != (2, classes):
         found = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
@@ -128,6 +130,13 @@ def _try(
         raise _error(spec, "its logits are not finite at the start")
     if not torch.equal(first, second):
         raise _error(spec, "its logits differ from call to call; networks must not draw random numbers (dropout)")
+    with _explained(spec, "the gradient of its logits"):
+        slopes = torch.autograd.grad(first.sum(), list(again.parameters()), allow_unused=True)
+    for (name, _), slope in zip(again.named_parameters(), slopes, strict=True):
+        if slope is None:
+            raise _error(
+                spec, f"its parameter {name} has no part in its logits, so that it cannot be trained; leave it out"
+            )
 
 
 def _error(spec: config.Architecture, reason: str) -> SeqmatchError:

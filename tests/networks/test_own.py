@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.calls import CALLS, call
+from helpers.files import ARCHITECTURE, write_all
 from helpers.tiny import TINY, labelled
 from shared import compute
 from torch import nn
@@ -109,6 +111,23 @@ class Wrong(Headless):
         return super().forward(images) @ self.templates
 
 
+class Whole(Headless):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.steps = nn.Parameter(torch.zeros(1, dtype=torch.int64), requires_grad=False)
+
+
+class Unused(Headless):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.spare = nn.Parameter(torch.zeros(3))
+
+
+class Detached(Headless):
+    def forward(self, images):
+        return super().forward(images).detach()
+
+
 class Normed(nn.Sequential):
     def __init__(self, shape, classes):
         super().__init__(nn.Conv2d(shape[0], 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, classes))
@@ -167,6 +186,9 @@ def test_equal_seeds_give_equal_networks(nets, name):
         ("nets:Features", {}, r"for images \(2, 1, 8, 8\) it gives \(2, 64\), not logits \(2, 3\)"),
         ("nets:Infinite", {}, "logits are not finite"),
         ("nets:Dropped", {}, "must not draw random numbers"),
+        ("nets:Whole", {}, "parameters have to be real numbers"),
+        ("nets:Unused", {}, "its parameter spare has no part in its logits"),
+        ("nets:Detached", {}, "the gradient of its logits fails: RuntimeError"),
         ("nets:Wrong", {}, r"a batch of images \(2, 1, 8, 8\) fails: RuntimeError: .*line 7\d\)"),
     ],
 )
@@ -233,6 +255,16 @@ def test_experts_distillation_and_evaluation_take_a_network_of_ones_own(nets, tm
     learner = Learner(new_network, settings, gradients_for=lambda images: gradients(images))
     curricula = {"last": make_curriculum([snapshots.subset(-1)], settings)}
     assert evaluate(curricula, (images, labels), learner, Seed("e"))["accuracy"].between(0, 100).all()
+
+
+def test_every_script_takes_a_network_of_ones_own(nets, tmp_path):
+    write_all(tmp_path)
+    of_ours = {ARCHITECTURE: '{"family": "nets:Mlp"}', '{"iterations": 0}': '{"iterations": 1}'}
+    scripts = [script for script, words in CALLS.items() if ARCHITECTURE in words]
+    assert len(scripts) == 7
+    for script in scripts:
+        status, said = call(script, *(of_ours.get(word, word) for word in CALLS[script]))
+        assert status == 0, said
 
 
 def test_a_method_that_matches_convolutions_needs_some(nets):

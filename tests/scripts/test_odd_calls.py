@@ -106,6 +106,21 @@ def test_a_pipe_is_no_file_to_read(tmp_path):
         command.path(str(tmp_path / "pipe"))
 
 
+def test_nothing_is_written_over_what_is_read_or_written_too(folder):
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for script, old, new in (
+        ("collect_tables", "o.csv", "coupling.csv"),
+        ("evaluate", "o.csv", "./scores.csv"),
+        ("distill_subset", "o", "data"),
+        ("figure_stages", "f.csv", "stages.csv"),
+        ("select_snapshot", "o", "s.json"),
+        ("cluster_difficulty", "o.csv", "b.csv"),
+    ):
+        status, said = call(script, *(new if word == old else word for word in CALLS[script]))
+        assert status == 2 and "stands for two files, one of which would be lost" in said, (script, said)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_types_say_what_they_expected():
     with pytest.raises(argparse.ArgumentTypeError, match="'-5': expected a whole number from 0"):
         command.number("-5")
