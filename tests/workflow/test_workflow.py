@@ -71,7 +71,7 @@ def test_planning_needs_no_torch(tmp_path):
 
 
 def test_no_parameter_asks_for_threads_or_resources():
-    """Snakemake would work out the resources of every job to plan it: a quarter more time for the paper's experiments."""
+    """It would work out every job's: a quarter more time for the paper's experiments."""
     for path in (ROOT / "workflow").rglob("*.smk"):
         assert not re.search(r"wildcards(, \w+)*, (threads|resources)\b", path.read_text())
 
