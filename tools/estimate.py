@@ -19,6 +19,7 @@ from seqmatch import config, networks
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning.costs import Scale, nothing
 from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.sizes import size_of
 
 MEASURED = 0.3
 """TFLOP/s of two cores of an AMD EPYC with AVX-512 in a ConvNet of width 128 (docs/performance.md)."""
@@ -28,6 +29,11 @@ SECONDS_PER_HOUR = 3600
 
 def main(args):
     experiment = config.load(merged(args.configfile))
+    for name in dict.fromkeys(run.dataset for run in experiment.runs.values()):
+        dataset = experiment.config.datasets[name]
+        if size_of(dataset).train == 0:
+            missing = f"datasets.{name}.path = {dataset.path}: no images can be read there, so none are counted"
+            print(f"warning: {missing}; its jobs will cost more", file=sys.stderr)
     table = costs_table(experiment)
     by_rule = table.groupby(["dataset", "rule"], sort=False).agg({"job": "size", "operations": "sum", "disk": "sum"})
     by_rule.columns = ["jobs", "operations", "disk"]

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from seqmatch.errors import allowed, quoted
 
 SECTION = "expected keys with values below it, or {} for none"
-MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": "expected text; put it in quotes"}
+QUOTED = """expected text; put it in quotes (within --config in two kinds of them: "'…'")"""
+MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": QUOTED}
 """Where pydantic's words are not enough: a name such as 2024, no or null is text only in quotes."""
 
 

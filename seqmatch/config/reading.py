@@ -4,7 +4,8 @@ Snakemake reads them once more by itself, as JSON or else as YAML 1.1: what pass
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ DEEPEST = 50
 
 MOST_FAULTS = 20
 """Faults that are told together."""
+
+REPEATED = "stands twice in one mapping"
 
 TEMPLATE = "__use_yte__"
 """The key that makes Snakemake run a file's expressions as Python."""
@@ -84,6 +87,28 @@ def typed(settings: Any, given: Any) -> Any:
     return _value(given) if isinstance(given, str) else given
 
 
+def check_words(words: Iterable[str], given: Collection[str]) -> None:
+    """Refuse what `--config` lost before it came here: the first of two equal keys in one mapping.
+
+    Args:
+        words: of the command line.
+        given: keys that `--config` set.
+
+    Raises:
+        SeqmatchError: names the key.
+    """
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in given or not text.startswith(("{", "[")):
+            continue
+        faults: list[str] = []
+        with suppress(yaml.YAMLError, RecursionError):  # Snakemake took it for text, and the key says what it needs
+            _measured(yaml.compose(text, Loader=yaml.BaseLoader), frozenset(), {}, faults)
+        for fault in faults:
+            if REPEATED in fault:
+                raise SeqmatchError(f"--config {name}: {fault.partition(': ')[2]}")
+
+
 def _value(text: str) -> Any:
     """What a text is as a single YAML value; the text itself if it is none."""
     try:
@@ -125,7 +150,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise _Faults(f": {repeated} stands twice in one mapping; keep one of them")
+        raise _Faults(f": {repeated} {REPEATED}; keep one of them")
     return found
 
 
@@ -170,7 +195,7 @@ def _faulty_keys(node: yaml.MappingNode) -> Iterator[str]:
         line, identity = _line(key), (key.tag, key.value)
         if identity in lines:
             first = lines[identity]
-            yield f", line {line}: {key.value} stands twice in one mapping, first in line {first}; keep one of them"
+            yield f", line {line}: {key.value} {REPEATED}, first in line {first}; keep one of them"
         if _kind(key) in KINDS:
             yield f", line {line}: the key {key.value} is read as {KINDS[_kind(key)]}; put it in quotes"
         lines.setdefault(identity, line)

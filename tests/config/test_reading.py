@@ -93,6 +93,23 @@ def test_values_of_the_command_line_are_what_they_would_be_in_a_file():
         config.typed({"seeds": ["010"]}, {"seeds": ["010"]})
 
 
+def test_a_key_that_is_given_twice_on_the_command_line_is_told_of():
+    """Snakemake hands over the last one."""
+    words = [
+        "-n",
+        "other={a: 1, a: 2}",
+        "seeds=[3]",
+        "matching={a: 1, b: {a: 2}}",
+        "cells=",
+        "data={a: [",
+        "x=[&a [*a]]",
+    ]
+    given = ("seeds", "matching", "cells", "data")
+    config.check_words(words, given)
+    with pytest.raises(SeqmatchError, match=r"--config matching: c stands twice in one mapping.*keep one of them"):
+        config.check_words([*words, "matching={a: 1, b: [{c: 2, 'c': 3}]}"], given)
+
+
 def test_only_what_the_command_line_gave_is_converted():
     """A workflow that uses this one as a module may give it other settings than its own."""
     assert config.typed({"a": {"b": "1", "c": "2"}, "d": "3"}, {"a": {"b": "1", "x": "5"}, "d": "4"}) == {

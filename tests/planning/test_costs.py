@@ -1,6 +1,9 @@
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import estimate
 import pytest
 import torch
 from estimate import costs_table
@@ -55,3 +58,14 @@ def test_every_experiment_can_be_estimated(path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "| all" in done.stdout and "at 10 TFLOP/s;" in done.stdout, done.stderr
     assert done.returncode == 0 or "GB are free in" in done.stderr
+
+
+def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):
+    raw = config.read(ROOT / "config.yaml")
+    raw["datasets"]["digits"] = {"source": "imagefolder", "path": "/nowhere", "image_size": 8}
+    (tmp_path / "x.yaml").write_text(json.dumps(raw))
+    estimate.main(SimpleNamespace(configfile=[tmp_path / "x.yaml"], tflops=1.0))
+    said = capsys.readouterr()
+    assert (
+        said.err.startswith("warning: datasets.digits.path = /nowhere: no images can be read") and "| all" in said.out
+    )

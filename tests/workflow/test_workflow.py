@@ -70,6 +70,12 @@ def test_planning_needs_no_torch(tmp_path):
     assert plan(folder, PYTHONPATH=str(tmp_path))["distill_subset"] == 4
 
 
+def test_no_parameter_asks_for_threads_or_resources():
+    """It would work out every job's: a quarter more time for the paper's experiments."""
+    for path in (ROOT / "workflow").rglob("*.smk"):
+        assert not re.search(r"wildcards(, \w+)*, (threads|resources)\b", path.read_text())
+
+
 def test_every_command_is_one_that_its_script_takes(tmp_path):
     """Each script reads the arguments of all its planned jobs; only Snakemake puts rules and scripts together."""
     configuration = EVERYTHING | {"data": {"mirrors": {"mnist": ["a b", "http://c/d"]}}}

@@ -36,6 +36,7 @@ if not workflow.overwrite_configfiles:
 
 
 try:
+    vocabulary.check_words(sys.argv, workflow.config_settings.config or ())
     EXPERIMENT = vocabulary.load(
         vocabulary.typed(config, workflow.config_settings.config)
     )
