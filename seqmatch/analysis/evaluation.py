@@ -4,13 +4,14 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import get_args
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from seqmatch.config.sections import FEW
+from seqmatch.config.sections import FEW, SelectedBy
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -21,7 +22,7 @@ from seqmatch.training.inference import accuracy, is_finite
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import Labelled, Phase, Position, Stage
 
-SELECTIONS = ("validation", "last", "test")
+SELECTIONS = get_args(SelectedBy)
 """How a snapshot may be selected. By `test`, as is usual in the field, the accuracy on test data is optimistic."""
 
 

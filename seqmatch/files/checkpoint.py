@@ -7,7 +7,6 @@ at most. What is finished is kept instead of the states, until it is accepted (`
 import hashlib
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files import finished
+from seqmatch.files.finished import tell
 from seqmatch.files.kinds import ANYTHING
 from seqmatch.files.schema import Kind
 from seqmatch.files.temporary import remove_left
@@ -90,14 +90,14 @@ class Checkpoint:
                 try:
                     tensors = load_tensors(path, kind())[0]
                 except SeqmatchError as error:
-                    _tell(f"warning: checkpoint not used: {error}")
+                    tell(f"warning: checkpoint not used: {error}")
                 except OSError as error:
                     raise SeqmatchError(
                         f"{path}: this saved state cannot be read ({error.strerror or error}) and is left as it is; "
                         "run again when it can be read, or delete it to begin anew"
                     ) from None
                 else:
-                    _tell(f"resumed from {path}")
+                    tell(f"resumed from {path}")
                     return tensors
         return None
 
@@ -140,7 +140,7 @@ class Checkpoint:
             try:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             except OSError as error:
-                _tell(f"warning: not deleted: {error}")
+                tell(f"warning: not deleted: {error}")
 
     def _is_own(self, path: Path) -> bool:
         """Also of what a process that was killed half wrote, in a hidden folder."""
@@ -151,7 +151,7 @@ class Checkpoint:
         if self._newest is not None and not self._on_disk:
             self._save()
         if self._newest is not None and self._on_disk:
-            _tell(f"state saved in {self.path}")
+            tell(f"state saved in {self.path}")
         self._newest = None
 
     def _save(self) -> None:
@@ -163,7 +163,7 @@ class Checkpoint:
             save_tensors(self.path, self._newest.tensors(), {"checkpoint": self.path.stem})
             self._on_disk = True
         except (SeqmatchError, OSError) as error:
-            _tell(f"warning: no checkpoint was saved: {error}")
+            tell(f"warning: no checkpoint was saved: {error}")
         self._saved = time.monotonic()
         self._cost = self._saved - began
 
@@ -185,7 +185,3 @@ class NoCheckpoint(Checkpoint):
 
     def __exit__(self, *error: object) -> None:
         pass
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

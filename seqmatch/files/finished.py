@@ -46,7 +46,7 @@ def check(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
             f"{latest}: its time, {_clock(now + ahead[latest])}, lies ahead of the clock, {_clock(now)}; Snakemake "
             f"would delete what is made of it as too old. Set the clock, or run: {touch} {shlex.quote(str(latest))}"
         )
-    _tell(f"waiting for the clock, which {latest} is ahead of by {ahead[latest]:.0f} s")
+    tell(f"waiting for the clock, which {latest} is ahead of by {ahead[latest]:.0f} s")
     time.sleep(ahead[latest])
 
 
@@ -63,7 +63,7 @@ def keep(outputs: Sequence[Path], folder: Path, name: str) -> bool:
         for output, kept in _pairs(outputs, folder, name):
             _link(output, kept)
     except (SeqmatchError, OSError) as error:
-        _tell(f"warning: what is finished was not kept in {folder} too: {error}")
+        tell(f"warning: what is finished was not kept in {folder} too: {error}")
         return False
     return True
 
@@ -81,12 +81,12 @@ def restore(outputs: Sequence[Path], folder: Path, name: str) -> bool:
         for kept in (kept for _, kept in pairs if kept.suffix != ".json"):
             load_table(kept) if kept.suffix == ".csv" else load_header(kept)
     except SeqmatchError as error:
-        _tell(f"warning: what was finished before is not used: {error}")
+        tell(f"warning: what was finished before is not used: {error}")
         return False
     for output, kept in pairs:
         _link(kept, output)
         output.touch()
-    _tell(f"was finished before: {', '.join(map(str, outputs))}, taken from {folder}")
+    tell(f"was finished before: {', '.join(map(str, outputs))}, taken from {folder}")
     return True
 
 
@@ -110,7 +110,7 @@ def remove(folder: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            _tell(f"warning: not deleted: {error}")
+            tell(f"warning: not deleted: {error}")
 
 
 def _pairs(outputs: Sequence[Path], folder: Path, name: str) -> list[tuple[Path, Path]]:
@@ -142,5 +142,6 @@ def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """A line in the log, at once."""
     print(line, file=sys.stderr, flush=True)

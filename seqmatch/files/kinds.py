@@ -16,6 +16,7 @@ from seqmatch.config.sections import (
     Operation,
     Parameterisation,
     SeedNumber,
+    SelectedBy,
     Stored,
     Whole,
 )
@@ -299,7 +300,7 @@ class Accuracy(RunRow):
     K: Whole
     matched_on: Name
     architecture: Name
-    selection: Literal["validation", "last", "test"]
+    selection: SelectedBy
     network: Whole
     accuracy: Percent | None
     seconds: NotNegative
@@ -385,7 +386,7 @@ class MethodRow(Row):
     method: Name
     K: Whole
     architecture: Name
-    selection: Literal["validation", "last", "test"]
+    selection: SelectedBy
     accuracy_mean: Percent | None
     accuracy_std: Percent | None
     accuracy_failed: Whole
@@ -412,7 +413,7 @@ class ArchitectureRow(Row):
     K: Whole
     matched_on: Name
     architecture: Name
-    selection: Literal["validation", "last", "test"]
+    selection: SelectedBy
     accuracy_mean: Percent | None
     accuracy_std: Percent | None
     accuracy_failed: Whole

@@ -72,7 +72,7 @@ NOT_RESULTS = (
 - command: how arguments are read. What it writes of them into the header of a file describes the numbers there.
 """
 
-SPEAKING = {"print", "warn", "error", "exit", "set_postfix", "_tell", "_fail"}
+SPEAKING = {"print", "warn", "error", "exit", "set_postfix", "tell", "_fail"}
 """Functions and methods that speak to people; `print` unless it writes into a file."""
 
 HELP = {"help", "metavar", "description", "epilog", "desc"}

@@ -52,7 +52,7 @@ def private_folder() -> Path:
     """
     user = os.getuid()
     for place in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"):
-        if place and _is_private(Path(place)):
+        if place and os.path.isabs(place) and _is_private(Path(place)):
             return Path(place)
     folder = Path(tempfile.gettempdir()) / f"seqmatch-gpus-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -92,6 +92,10 @@ def test_locks_lie_where_nobody_else_can_write(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu_lock.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(mine))
     assert gpu_lock.private_folder() == mine
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", mine.name)  # another folder for every job that runs elsewhere
+    assert gpu_lock.private_folder().is_absolute()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(mine))
     monkeypatch.setattr(gpu_lock, "_is_private", lambda folder, check=gpu_lock._is_private: (
         "/run/user" not in str(folder) and check(folder)))  # fmt: skip
     for unfit in ("chmod", "gone", "a file"):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 OPENINGS = {
     "docstrings": r'^( *""")(?=\w)',
     "errors": r'(Error\(\s*f?")',
-    "messages": r'((?:print|_tell|_fail)\(\s*f?")',
+    "messages": r'((?:print|\btell|_fail)\(\s*f?")',
     "help": r'(help=f?")',
 }
 """What stands before the first word of a text."""
