@@ -40,8 +40,10 @@ def main(args):
         seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
         results = evaluate(curricula, job.dataset.split("test", job.device), compute.learner(args, job), seed)
         images = {split: len(index) for split, index in job.dataset.splits.items()}
-        results["selected_on"] = [images.get(selection, 0) for selection in results["selection"]]
-        results["undistilled"] = results["selection"].map({selection: count for selection, _, count in made})
+        undistilled = {selection: count for selection, _, count in made}
+        place = results.columns.get_loc("seconds")  # which stays the last column
+        results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
+        results.insert(place + 1, "undistilled", results["selection"].map(undistilled))
         save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "seconds": 3}), job.header)
 
 

@@ -45,6 +45,8 @@ def test_tables_are_complete_and_accuracies_above_chance(finished):
         "selection",
         "network",
         "accuracy",
+        "selected_on",
+        "undistilled",
         "seconds",
     ]
     assert list(accuracy.columns) == columns
