@@ -1,6 +1,8 @@
 """Fixtures of all tests: nothing draws from a global generator, and a finished experiment to look at."""
 
+import fcntl
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -24,8 +26,19 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the project in which the tiny experiment has run; who changes it puts it back."""
-    folder = snakemake.copy_project(tmp_path_factory.mktemp("finished"), snakemake.TINY)
-    snakemake.run(folder, "all")
+def finished(tmp_path_factory, worker_id):
+    """A copy of the project in which the tiny experiment has run; who changes it puts it back.
+
+    Of several processes that test, one runs it, and each has a copy.
+    """
+    folder = tmp_path_factory.mktemp("finished") / "project"
+    shared = tmp_path_factory.getbasetemp().parent
+    whole = folder if worker_id == "master" else shared / "finished"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (whole / "results").exists():
+            snakemake.copy_project(whole, snakemake.TINY)
+            snakemake.run(whole, "all")
+    if whole != folder:
+        shutil.copytree(whole, folder, symlinks=True)
     return folder
