@@ -149,10 +149,13 @@ def _of_losses(arrays: Mapping[str, np.ndarray], header: Any) -> str:
     return ""
 
 
-NORMALIZATION = (
-    {"mean": Array("float32", "C"), "std": Array("float32", "C", positive=True)},
-    {"zca_mean": Array("float32", "C*H*W"), "zca_matrix": Array("float32", "C*H*W C*H*W")},
-)
+def _normalization(numbers: str) -> tuple[dict[str, Array], ...]:
+    """The forms of a normalisation of images of so many numbers."""
+    return (
+        {"mean": Array("float32", "C"), "std": Array("float32", "C", positive=True)},
+        {"zca_mean": Array("float32", numbers), "zca_matrix": Array("float32", f"{numbers} {numbers}")},
+    )
+
 
 DATASET = Kind(
     "a prepared data set",
@@ -164,7 +167,7 @@ DATASET = Kind(
         "split.test": Array("int64", "test", low=0, below="N", empty=True),
     },
     DatasetHeader,
-    NORMALIZATION,
+    _normalization("C*H*W"),
     _of_splits,
 )
 
@@ -175,15 +178,15 @@ _STORED = {
 }
 
 _SUBSET = {
-    "images": Array("float32", "n C H W"),
+    "images": Array("float32", "n C height width"),
     "step_size": Array("float64", positive=True),
-    "pixels": Array("uint8", "n C H W"),
-    "initial_pixels": Array("uint8", "n C H W", optional=True),
+    "pixels": Array("uint8", "n C height width"),
+    "initial_pixels": Array("uint8", "n C height width", optional=True),
     **_STORED,
 }
 
-SUBSET = Kind("a distilled subset", _SUBSET, StoredHeader, NORMALIZATION, _of_stored)
-NAMED_SUBSET = Kind(SUBSET.about, _SUBSET, NamedHeader, NORMALIZATION, _of_stored)
+SUBSET = Kind("a distilled subset", _SUBSET, StoredHeader, _normalization("numbers"), _of_stored)
+NAMED_SUBSET = Kind(SUBSET.about, _SUBSET, NamedHeader, _normalization("numbers"), _of_stored)
 
 _COURSE = {
     "iterations": Array("int64", "S", low=0),
@@ -194,7 +197,7 @@ _COURSE = {
 
 SNAPSHOTS = Kind(
     "snapshots of a subset",
-    {"images": Array("float32", "S n C H W"), **_STORED, **_COURSE},
+    {"images": Array("float32", "S n C height width"), **_STORED, **_COURSE},
     StoredHeader,
     fault=_of_snapshots,
 )

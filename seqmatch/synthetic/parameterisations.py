@@ -1,6 +1,8 @@
 """How the images of a subset are stored: a pair of pure functions, from real images to stored ones and back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
@@ -49,6 +51,20 @@ class Parameterisation:
     def decode(self, stored: Tensor) -> Tensor:
         """Stored images (n, C, H, W) to those that networks see, (n · held, C, H, W), those of one after the other."""
         return PARAMETERISATIONS[self.name][1](stored, self.formation)
+
+    def check(self, path: Path, stored: Tensor, known: Mapping[str, int] | None) -> None:
+        """Compare the images that networks would see with those of the data set that they are used with.
+
+        Args:
+            path: where they are stored, for the message.
+            known: C, H and W, if any are.
+
+        Raises:
+            SeqmatchError: they are others.
+        """
+        found = tuple(self.decode(stored).shape[1:])
+        if known and found != (expected := (known["C"], known["H"], known["W"])):
+            raise SeqmatchError(f"{path}: images: expected {expected}, found {found}; is it of another data set?")
 
 
 PIXELS = Parameterisation()

@@ -69,7 +69,9 @@ def load_snapshots(path: Path, known: Dimensions | None = None) -> Snapshots:
         SeqmatchError: the file is missing or damaged, holds no snapshots, or is of another data set.
     """
     tensors, header = load_tensors(path, SNAPSHOTS, known)
-    return Snapshots.from_tensors(tensors, header["parameterisation"])
+    snapshots = Snapshots.from_tensors(tensors, header["parameterisation"])
+    snapshots.parameterisation.check(path, snapshots.images[0, :1], known)
+    return snapshots
 
 
 def snapshot_iterations(matching: config.Matching) -> set[int]:

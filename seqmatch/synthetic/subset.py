@@ -103,6 +103,7 @@ def load_subset(path: Path, known: Dimensions | None = None) -> Subset:
     """
     tensors, header = load_tensors(path, SUBSET, known)
     parameterisation = Parameterisation(header["parameterisation"], int(tensors["formation"]))
+    parameterisation.check(path, tensors["images"][:1], known)
     step_size, soft_labels = float(tensors["step_size"]), tensors.get("soft_labels")
     return Subset(tensors["images"], tensors["labels"], step_size, parameterisation, soft_labels)
 
