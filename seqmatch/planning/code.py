@@ -72,8 +72,8 @@ NOT_RESULTS = (
 - command: how arguments are read. What it writes of them into the header of a file describes the numbers there.
 """
 
-SPEAKING = {"print", "warn", "error", "exit", "set_postfix", "tell", "_fail"}
-"""Functions and methods that speak to people; `print` unless it writes into a file."""
+SPEAKING = {"print", "warn", "error", "exit", "set_postfix", "tell", "_fail", "SeqmatchError", "ArgumentTypeError"}
+"""Functions, methods and errors that speak to people; `print` unless it writes into a file."""
 
 HELP = {"help", "metavar", "description", "epilog", "desc"}
 """Arguments of these names are for people: the help of commands, and the title of a progress bar."""
