@@ -58,9 +58,11 @@ def make_curricula(args, dataset):
     subsets = [load_subset(path, dataset.dimensions) for path in args.subsets]
     undistilled = [is_undistilled(path) for path in args.subsets]
     yield args.selection, make_curriculum(subsets, args.evaluation), sum(undistilled)
+    if not args.also:
+        return
+    snapshots, scores = load_snapshots(args.snapshots, dataset.dimensions), load_table(args.scores, Scores)
     for selection in args.also:
-        snapshots = load_snapshots(args.snapshots, dataset.dimensions)
-        index = choose_snapshot(snapshots, load_table(args.scores, Scores), selection)
+        index = choose_snapshot(snapshots, scores, selection)
         first = index == 0 and len(snapshots.iterations) > 1
         curriculum = make_curriculum([*subsets[:-1], snapshots.subset(index)], args.evaluation)
         yield selection, curriculum, sum(undistilled[:-1]) + first

@@ -33,9 +33,6 @@ STATES = ("failed", "running", "stopped", "waiting", "outdated", "not run", "don
 """A cell is in the first of these that one of its jobs is in. `waiting` is what the run that is under way will come to,
 `outdated` what is finished and would be made anew, since settings, code or inputs have changed."""
 
-UNUSABLE = "the configuration cannot be used:"
-"""How the workflow begins what it says of a faulty configuration."""
-
 UNWRITABLE = re.compile("cannot write here|PermissionError|Read-only file system")
 """What the workflow, or Snakemake, says where only reading is possible."""
 
@@ -70,7 +67,7 @@ def pending(arguments: list[str]) -> set[str] | None:
     said = f"{done.stdout}\n{done.stderr}".strip()
     if UNWRITABLE.search(said):
         return None
-    _, marker, reason = said.partition(UNUSABLE)
+    _, marker, reason = said.partition(config.UNUSABLE)
     raise SeqmatchError(f"{marker}{reason}" if marker else f"snakemake -n failed: {said}")
 
 

@@ -7,6 +7,9 @@ from pydantic import BaseModel
 
 from seqmatch.errors import allowed, quoted
 
+UNUSABLE = "the configuration cannot be used:"
+"""How the workflow begins what it says of a faulty configuration."""
+
 SECTION = "expected keys with values below it, or {} for none"
 QUOTED = """expected text; put it in quotes (within --config in two kinds of them: "'…'")"""
 MESSAGES = {"model_type": SECTION, "dict_type": SECTION, "string_type": QUOTED}

@@ -60,7 +60,7 @@ class Array:
 class Header(BaseModel):
     """What a header must say: keys that are not named here may be there too."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)  # built when used: a job reads few kinds
 
     def dimensions(self) -> Dimensions:
         """Sizes that the header tells."""
@@ -70,7 +70,7 @@ class Header(BaseModel):
 class Row(BaseModel):
     """A row of a table; columns that are not named here may be there too, and those with a default may be missing."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     about: ClassVar[str]
     """What a table of such rows is, for messages."""
     key: ClassVar[tuple[str, ...]] = ()

@@ -1,7 +1,7 @@
 """Main memory that jobs need beyond what every one takes, counted from the configuration. Imports no torch.
 
 What of it grows: images as numbers, the matrix that whitens them, and what a job keeps until it writes its file. The
-factors were measured as peaks of whole processes.
+factors were measured as peaks of whole processes, but for `VECTORS`, which is counted in the code.
 """
 
 import math

@@ -102,7 +102,7 @@ def main_memory() -> int:
         own = Path("/proc/self/cgroup").read_text("utf-8", "replace").splitlines()[-1].split(":", 2)[2].lstrip("/")
         for folder in (group / own, *(group / own).parents):
             with suppress(OSError, ValueError):  # `max` is no number
-                memory = min(memory, int((folder / "memory.max").read_text()))
+                memory = min(memory, int((folder / "memory.max").read_text("ascii")))
     return memory
 
 

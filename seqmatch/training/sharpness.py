@@ -28,11 +28,10 @@ def sharpness_aware(gradient: Gradient, rho: float, alpha: float, adaptive: bool
         plain = gradient(network, images, labels)
         before = [parameter.detach().clone() for parameter in parameters]
         with torch.no_grad():
-            sizes = before if adaptive else [1.0] * len(before)
-            scaled = [part * size for part, size in zip(plain, sizes, strict=True)]
+            scaled = _times(plain, before) if adaptive else plain
             norm = _dot(scaled, scaled).sqrt().clamp_min(SMALLEST_NORM)
-            for parameter, part, size in zip(parameters, scaled, sizes, strict=True):
-                parameter.add_(part * size * (rho / norm))
+            for parameter, part in zip(parameters, _times(scaled, before) if adaptive else plain, strict=True):
+                parameter.add_(part * (rho / norm))
         perturbed = gradient(network, images, labels)
         with torch.no_grad():
             for parameter, start in zip(parameters, before, strict=True):
@@ -41,6 +40,10 @@ def sharpness_aware(gradient: Gradient, rho: float, alpha: float, adaptive: bool
             return [p - alpha * (g - along * p) for g, p in zip(plain, perturbed, strict=True)]
 
     return direction
+
+
+def _times(left: list[Tensor], right: list[Tensor]) -> list[Tensor]:
+    return [a * b for a, b in zip(left, right, strict=True)]
 
 
 def _dot(left: list[Tensor], right: list[Tensor]) -> Tensor:

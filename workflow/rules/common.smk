@@ -18,7 +18,6 @@ from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan, replaced
 
-UNUSABLE = "the configuration cannot be used:\n"
 FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
 if workflow.modifier.skip_configfile:
     FILES = []  # a workflow that uses this one as a module says itself what is run
@@ -27,7 +26,7 @@ try:  # before Snakemake reads the default
     for path in FILES:
         vocabulary.read(path)
 except SeqmatchError as error:
-    raise WorkflowError(UNUSABLE + str(error))
+    raise WorkflowError(f"{vocabulary.UNUSABLE}\n{error}")
 
 
 if not workflow.overwrite_configfiles:
@@ -43,7 +42,7 @@ try:
     PLAN = Plan(EXPERIMENT)
     PLAN.by_rule  # all jobs, once; too many are an error
 except SeqmatchError as error:
-    raise WorkflowError(UNUSABLE + str(error))
+    raise WorkflowError(f"{vocabulary.UNUSABLE}\n{error}")
 for line in EXPERIMENT.warnings:
     logger.warning(line)
 
