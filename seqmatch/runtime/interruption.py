@@ -3,7 +3,8 @@
 It comes by SIGTERM, Ctrl-C, or a terminal that is closed (SIGHUP).
 
 The exception is raised at once, wherever the main thread is. Where a library swallows it (in a callback from C),
-the next `check` raises it again.
+the next `check` raises it again; where a library fails of it (between two halves of a context of PyTorch's), that
+failure counts as the request.
 """
 
 import signal
@@ -29,11 +30,17 @@ def interruptible() -> Iterator[None]:
     """Turn the first signal into `Interrupted`, and ignore further ones while the process ends in order.
 
     A signal that the process was started to ignore (`nohup`, a script's background job) stays ignored.
+
+    Raises:
+        Interrupted: a signal came, and ended what is within, as itself or as an error that follows from it.
     """
     heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, _interrupt) for number in heeded}
     try:
         yield
+    except Exception:
+        check()
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

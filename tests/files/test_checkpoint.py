@@ -176,6 +176,25 @@ def test_a_signal_that_a_callback_swallows_is_raised_again_and_later_ones_wait(t
     assert all(signal.getsignal(number) is signal.default_int_handler for number in SIGNALS)
 
 
+@pytest.mark.usefixtures("default_handlers")
+def test_what_a_library_makes_of_a_signal_within_it_is_the_request(tmp_path):
+    checkpoint = Checkpoint(tmp_path, "work", 1000)
+    with pytest.raises(Interrupted) as request, interruptible(), checkpoint:
+        reach(checkpoint, 4)
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise RuntimeError("trying to pop from empty mode stack")
+    assert found(checkpoint) == 4
+    assert request.value.status == 128 + signal.SIGTERM
+
+
+@pytest.mark.usefixtures("default_handlers")
+def test_an_error_without_a_signal_stays_the_error():
+    with pytest.raises(RuntimeError, match="pop"), interruptible():
+        raise RuntimeError("trying to pop from empty mode stack")
+
+
 def test_a_signal_that_is_ignored_stays_ignored(default_handlers):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with interruptible():
