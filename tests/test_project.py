@@ -30,6 +30,7 @@ HOUSE = [
     {"synthetic"},
     {"distillation"},
     {"analysis"},
+    {"sets"},
     {"report"},
     {"planning"},
 ]

@@ -49,6 +49,7 @@ several files the later ones are laid over the earlier: dictionaries are merged 
 | `paper.yaml` | every cell of the paper's Tables 1 to 3, every backbone and baseline |
 | `methods.yaml` | every method on the digits and on Fashion-MNIST, three seeds |
 | `cifar10-cpu.yaml` | CIFAR-10 with a narrower network, a night on a laptop |
+| `corner.yaml` | cells of the literature at their own scale, as far as two CPU cores go: some days |
 | `fashion_mnist.yaml` | Fashion-MNIST at 14×14, some hours on a laptop |
 | `imagefolder.yaml` | a template for images of your own |
 

@@ -1,0 +1,1 @@
+"""Distilled sets as their users need them: load, look at, train on, check, import, export, share."""
