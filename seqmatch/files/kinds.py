@@ -466,5 +466,20 @@ class PublishedNumber(Row):
     source: Text
 
 
+class ReproducedCell(Row):
+    about: ClassVar[str] = "a list of cells that reproduce published numbers"
+    key = ("dataset", "ipc", "method")
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    published_method: str
+    published_dataset: str
+    reference: str
+    data: str
+    experts: str
+    iterations: str
+    other: str
+
+
 COLLECTED: tuple[type[Row], ...] = (Accuracy, CouplingRow, StageAccuracy, Resources)
 """Tables of a job each that are put together."""

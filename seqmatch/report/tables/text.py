@@ -82,9 +82,14 @@ def to_markdown(sheets: Sequence[Sheet]) -> str:
     parts = []
     for index, sheet in enumerate(sheets):
         parts += [f"{'##' if index else '#'} {_in_markdown(sheet.title)}"]
-        parts += [_tabulated(sheet.body, _in_markdown, "pipe")] if len(sheet.body) else []
+        parts += [markdown(sheet.body)] if len(sheet.body) else []
         parts += [_in_markdown(sheet.note)] if sheet.note else []
     return "\n\n".join(parts) + "\n"
+
+
+def markdown(body: pd.DataFrame) -> str:
+    """A body of text as a table of Markdown."""
+    return _tabulated(body, _in_markdown, "pipe")
 
 
 def to_latex(sheets: Sequence[Sheet], label: str) -> str:

@@ -1,0 +1,79 @@
+"""Published numbers against runs of ours that are meant to reproduce them."""
+
+import pandas as pd
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.report.tables.text import mean_std, means_stds
+
+LEAST_BOUND = 2.0
+"""Points that a mean may differ by, however small the published deviation is."""
+DEVIATIONS = 2.0
+"""Published standard deviations that it may differ by, where these are more."""
+
+CELL = ["dataset", "ipc", "method"]
+DIFFERENT = ["data", "experts", "iterations", "other"]
+"""Columns that say what is not as published."""
+
+
+def agreement(ours: pd.DataFrame, cells: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Each cell's published number and ours, the difference, and whether it is within the bound.
+
+    Args:
+        ours: as `seqmatch.report.tables.methods.methods_table` returns it; cells that are not in it are left out.
+        cells: one row per cell, `CELL`; `published_method`, `published_dataset` and `reference` of the published
+            number, empty where there is none; and `DIFFERENT`.
+        published: as `seqmatch.report.published.read_published` gives it.
+
+    Returns:
+        In the order of `cells`: `CELL`, `published_mean`, `published_std`, `reference`; ours, with `accuracy_mean`,
+        `accuracy_std` (over networks), `std_between_seeds`, `test_selected_mean`, `networks`, `seeds`; `difference` in
+        points, `within` (`yes`, `no`, or empty without a published number), and `DIFFERENT`.
+
+    Raises:
+        SeqmatchError: a published number that a cell names is not there once.
+    """
+    kept = ["accuracy_mean", "accuracy_std", "std_between_seeds", "test_selected_mean", "networks", "seeds"]
+    both = cells.merge(ours[[*CELL, *kept]], on=CELL)
+    found = [_published(cell, published) for cell in both.to_dict("records")]
+    both["published_mean"], both["published_std"] = zip(*found, strict=True) if found else ((), ())
+    both["difference"] = both["accuracy_mean"] - both["published_mean"]
+    bound = (DEVIATIONS * both["published_std"]).fillna(0).clip(lower=LEAST_BOUND)
+    within = (both["difference"].abs() <= bound).map({True: "yes", False: "no"})
+    both["within"] = within.where(both["difference"].notna(), "")
+    return both[[*CELL, "published_mean", "published_std", "reference", *kept, "difference", "within", *DIFFERENT]]
+
+
+def _published(cell: dict[str, str], published: pd.DataFrame) -> tuple[float, float]:
+    if not cell["published_method"]:
+        return float("nan"), float("nan")
+    wanted = {"method": cell["published_method"], "dataset": cell["published_dataset"], "source": cell["reference"]}
+    rows = published[(published["ipc"] == cell["ipc"]) & (published[list(wanted)] == list(wanted.values())).all(axis=1)]
+    if len(rows) != 1:
+        raise SeqmatchError(f"{wanted}, ipc {cell['ipc']}: expected one such published number, found {len(rows)}")
+    return tuple(rows[["accuracy_mean", "accuracy_std"]].iloc[0])
+
+
+def agreement_body(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `agreement`, with a column `pflop`, as people read it: of text alone."""
+    ours = [
+        f"{mean_std(row.accuracy_mean, row.accuracy_std)} ({row.networks}, {row.seeds})" for row in table.itertuples()
+    ]
+    return pd.DataFrame(
+        {
+            "cell": table["dataset"] + " ipc " + table["ipc"],
+            "method": table["method"],
+            "published": means_stds(table, "published"),
+            "ours (networks, seeds)": ours,
+            "between seeds": [mean_std(std, float("nan")) for std in table["std_between_seeds"]],
+            "chosen on test data": [mean_std(mean, float("nan")) for mean in table["test_selected_mean"]],
+            "difference": ["" if pd.isna(points) else f"{points:+.1f}" for points in table["difference"]],
+            "within": table["within"],
+            "PFLOP": [f"{pflop:.2f}" for pflop in table["pflop"]],
+            "not as published": [_different(row) for row in table[DIFFERENT].to_dict("records")],
+        }
+    )
+
+
+def _different(row: dict[str, str]) -> str:
+    named = {name: f"{name}: {text}" if name in ("experts", "iterations") else text for name, text in row.items()}
+    return "; ".join(named[name] for name, text in row.items() if text)

@@ -1,0 +1,77 @@
+"""Published numbers beside runs that are meant to reproduce them."""
+
+import pandas as pd
+import pytest
+
+from seqmatch.errors import SeqmatchError
+from seqmatch.report.agreement import agreement, agreement_body
+from seqmatch.report.figures.agreement import agreement_figure
+
+PUBLISHED = pd.DataFrame(
+    {
+        "method": ["Random", "Random", "DSA", "DSA"],
+        "dataset": "cifar10",
+        "ipc": "1",
+        "accuracy_mean": [14.4, 15.0, 28.8, 28.0],
+        "accuracy_std": [2.0, 0.2, 0.7, 0.7],
+        "source": ["a", "b", "a", "b"],
+    }
+)
+
+
+def cells(**published):
+    """Cells of methods, each with the name and the reference of its published number."""
+    rows = [
+        {"dataset": "jpeg", "ipc": "1", "method": method, "published_method": name, "published_dataset": "cifar10",
+         "reference": reference, "data": "JPEG files", "experts": "", "iterations": "5 of 9", "other": ""}
+        for method, (name, reference) in published.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def ours(**means):
+    return pd.DataFrame(
+        {"dataset": "jpeg", "ipc": "1", "method": list(means), "accuracy_mean": list(means.values()),
+         "accuracy_std": 1.0, "std_between_seeds": 0.5, "test_selected_mean": None, "networks": 10, "seeds": 2}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "method, name, mean, within",
+    [
+        ("random", "Random", 18.3, "yes"),  # two published deviations are 4 points
+        ("random", "Random", 18.5, "no"),
+        ("dsa", "DSA", 26.9, "yes"),  # never less than 2 points
+        ("dsa", "DSA", 26.7, "no"),
+        ("dsa", "DSA", 30.9, "no"),
+    ],
+)
+def test_a_mean_is_within_two_points_or_two_published_deviations(method, name, mean, within):
+    found = agreement(ours(**{method: mean}), cells(**{method: (name, "a")}), PUBLISHED)
+    assert list(found["within"]) == [within]
+
+
+def test_cells_are_joined_with_the_number_that_they_name_and_those_not_run_are_left_out():
+    listed = cells(dsa=("DSA", "b"), mine=("", ""), random=("Random", "a"))
+    found = agreement(ours(mine=50.0, dsa=28.5), listed, PUBLISHED)
+    assert list(found["method"]) == ["dsa", "mine"]
+    assert found["published_mean"][0] == 28.0 and found["difference"][0] == 0.5
+    assert found["published_mean"].isna()[1] and list(found["within"]) == ["yes", ""]
+    body = agreement_body(found.assign(pflop=0.25)).iloc[1]
+    assert body["ours (networks, seeds)"] == "50.0 ± 1.0 (10, 2)" and body["difference"] == ""
+    assert body["not as published"] == "JPEG files; iterations: 5 of 9"
+
+
+@pytest.mark.parametrize("reference", ["c", ""])
+def test_a_number_that_is_not_listed_is_an_error(reference):
+    with pytest.raises(SeqmatchError, match="expected one such published number, found 0"):
+        agreement(ours(dsa=28.0), cells(dsa=("DSA", reference)), PUBLISHED)
+
+
+def test_each_cell_with_a_published_number_is_a_point():
+    found = agreement(
+        ours(random=15.0, dsa=28.5, mine=1.0), cells(random=("Random", "a"), dsa=("DSA", "a"), mine=("", "")), PUBLISHED
+    )
+    panel = agreement_figure(found).axes[0]
+    points = [tuple(map(float, container.lines[0].get_xydata()[0])) for container in panel.containers]
+    assert points == [(14.4, 15.0), (28.8, 28.5)]

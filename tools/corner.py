@@ -1,0 +1,98 @@
+"""Compare runs of config/corner.yaml with the published numbers that they are meant to reproduce.
+
+Takes what is finished. Writes a table (CSV and its provenance), the figure, and the table within a page; says how many
+cells lie within max(2 points, two published standard deviations).
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import pandas as pd
+from shared import command
+from shared.experiment import merged
+
+from seqmatch import config, networks
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.csv_text import from_csv
+from seqmatch.files.kinds import ReproducedCell
+from seqmatch.files.schema import check_table
+from seqmatch.files.store import digest, provenance, save_table, save_text
+from seqmatch.planning.costs import Scale
+from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.report.agreement import CELL, agreement, agreement_body
+from seqmatch.report.figures.agreement import agreement_figure
+from seqmatch.report.figures.style import save
+from seqmatch.report.published import read_published
+from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.report.tables.methods import methods_table
+from seqmatch.report.tables.text import markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+MARK = "<!-- written by tools/corner.py -->"
+OF_A_RUN = ("train_teachers", "distill_subset", "select_snapshot", "evaluate")
+"""Rules whose jobs a cell's accuracy needs, besides its experts."""
+
+
+def main(args):
+    plan = Plan(config.load(merged(args.configfile)))
+    found = [path for path in plan.outputs("evaluate") if (args.folder / path).exists()]
+    if not found:
+        raise SeqmatchError(f"{args.folder}/results: no accuracy of this experiment is there yet; run it first")
+    cells = from_csv(args.cells.read_bytes(), list(ReproducedCell.model_fields)).fillna("")
+    check_table(args.cells, cells, ReproducedCell)
+    accuracies = read_accuracies([args.folder / path for path in found])
+    ours = methods_table(accuracies, list(dict.fromkeys(cells["method"])))
+    table = agreement(ours, cells, read_published(args.published))
+    table.insert(table.columns.get_loc("within") + 1, "pflop", list(petaflops(plan, table)))
+    header = provenance({"configuration": [path.name for path in args.configfile]})
+    inputs = {path: digest(args.folder / path) for path in found}
+    save_table(args.csv, table.round(4), header | {"inputs": inputs})
+    save(agreement_figure(table), [args.figure])
+    before, _, after = args.page.read_text(encoding="utf-8").split(MARK)
+    save_text(args.page, MARK.join([before, f"\n{markdown(agreement_body(table))}\n", after]))
+    compared = table[table["within"] != ""]
+    print(f"{(compared['within'] == 'yes').sum()} of {len(compared)} cells lie within the bound")
+
+
+def petaflops(plan: Plan, table: pd.DataFrame) -> Iterator[float]:
+    """What one seed of each cell costs with its experts, which other cells may share: 10¹⁵ operations."""
+    scale = Scale(plan.experiment, networks.count_operations)
+    for cell in table[CELL].to_dict("records"):
+        run = plan.experiment.run_of(cell)
+        recipes = {recipe for _, recipe in run.shared_experts()}
+        first = cell | {"seed": plan.experiment.config.seeds[0]}
+        jobs = [job for rule in OF_A_RUN for job in plan.by_rule[rule] if first.items() <= job.wildcards.items()]
+        jobs += [
+            job
+            for job in plan.by_rule["train_experts"]
+            if job.wildcards["dataset"] == cell["dataset"] and job.wildcards["recipe"] in recipes
+        ]
+        yield sum(RULES[job.rule].cost(scale, job.wildcards).operations for job in jobs) / 1e15
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    arguments.add_argument(
+        "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
+    )
+    arguments.add_argument(
+        "--configfile", type=command.path, nargs="+", default=[ROOT / "config/corner.yaml"], help="what ran"
+    )
+    for option, place, meaning in (
+        ("--cells", "resources/corner.csv", "which published number each cell is meant to reproduce"),
+        ("--published", "resources/published_results.csv", "list of published numbers"),
+    ):
+        arguments.add_argument(option, type=command.path, default=ROOT / place, help=meaning)
+    arguments.add_argument(
+        "--csv", type=command.table_file, default=ROOT / "docs/results/corner.csv", help="table to write"
+    )
+    arguments.add_argument(
+        "--figure", type=command.figure_file, default=ROOT / "docs/figures/corner.png", help="figure to write"
+    )
+    arguments.add_argument(
+        "--page", type=command.file, default=ROOT / "docs/results/corner.md", help="page whose table is written anew"
+    )
+    command.run(main, arguments)
