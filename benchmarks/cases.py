@@ -24,9 +24,10 @@ from seqmatch import config, networks
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.trajectory import picks
-from seqmatch.matching.dispatch import best_match, classes_at_once
+from seqmatch.matching.dispatch import best_unroll, classes_at_once
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.match import pull_back
+from seqmatch.matching.unrolled import Descent, distance
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode
 from seqmatch.training.classes import by_class
@@ -107,9 +108,9 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
     if way != OURS:
         return lambda: [plain.match(network, (start, target), (images, labels), B, T, 0.01) for _ in range(experts)]
     settings = config.TrajectoryMatching(synthetic_steps=T, experts_per_step=experts)
-    match_trajectory = best_match(network, compile, setup.activations, B, T, experts, device)
+    unroll = best_unroll(network, compile, setup.activations, B, T, experts, device)
     return lambda: [
-        match_trajectory(start, target, images, pick.batches, 0.01)
+        unroll(start, distance(start, target), images, labels, pick.batches, Descent(0.01))
         for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
     ]
 

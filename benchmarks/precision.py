@@ -19,7 +19,7 @@ from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.trajectory import picks
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.match import Match
-from seqmatch.matching.trajectory import match_unrolled
+from seqmatch.matching.unrolled import Descent, distance, one_graph
 from seqmatch.runtime.device import prepare as prepare_device
 from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import Member
@@ -61,7 +61,8 @@ def main() -> None:
             path = experts[pick.expert]
             epochs = (pick.start_epoch, pick.start_epoch + MATCHING.expert_epochs)
             ends = [stored(path[0], path[epoch]) for epoch in epochs]
-            results.append(match_unrolled(student, *ends, subset.images, pick.batches, STEP_SIZE))
+            asked = (ends[0], distance(*ends), subset.images, subset.labels, pick.batches, Descent(STEP_SIZE))
+            results.append(one_graph(student, *asked))
         return results
 
     exact = matches(lambda start, now: now)

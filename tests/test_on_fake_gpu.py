@@ -30,8 +30,8 @@ from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.store import load_table
 from seqmatch.files.tensors import load_tensors
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
-from seqmatch.matching.dispatch import best_match
-from seqmatch.matching.trajectory import match_adjoint, match_unrolled
+from seqmatch.matching.dispatch import best_unroll
+from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode, encode
@@ -124,22 +124,22 @@ STUDENT = classifier(NETWORK)
 
 
 def student(device, soft=False, steps=4):
-    """A start, a target, images, minibatches and a step size to match."""
+    """A trajectory to match."""
     start, target = (flat_parameters(build(TINY, (1, 8, 8), 3, Seed(name), device)) for name in ("start", "target"))
     data, batches = stage(device, soft), []
     for index in range(steps):
         draw = dsa.draw(EVERY, 5, Seed("d", index).generator())
         part = torch.randperm(12, generator=Seed("c", index).generator())[:5].to(device)
-        batches.append((partial(lambda draw, part, x: dsa.apply(draw, x[part]), draw, part), data.labels[part]))
-    return start, target, data.images, batches, 0.1
+        batches.append((partial(lambda draw, part, x: dsa.apply(draw, x[part]), draw, part), part))
+    return start, distance(start, target), data.images, data.labels, batches, Descent(0.1)
 
 
-def unrolled(*problem):
-    return vars(match_unrolled(STUDENT, *problem))
+def by_one_graph(*problem):
+    return vars(one_graph(STUDENT, *problem))
 
 
-def adjoint(*problem):
-    return vars(match_adjoint(Derivatives(STUDENT.shapes, eager(STUDENT.loss), 2), 2, *problem))
+def by_adjoint(*problem):
+    return vars(adjoint(Derivatives(STUDENT.shapes, eager(STUDENT.loss), 2), 2, *problem))
 
 
 def forward_over_reverse(*problem):
@@ -147,10 +147,10 @@ def forward_over_reverse(*problem):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqmatch.matching.derivatives.compile_function", lambda function, instead: function)
         kernel = compiled(STUDENT.loss, 2, fall_back=True)
-    return vars(match_adjoint(Derivatives(STUDENT.shapes, kernel, 2), 2, *problem))
+    return vars(adjoint(Derivatives(STUDENT.shapes, kernel, 2), 2, *problem))
 
 
-WAYS = [unrolled, adjoint, forward_over_reverse]
+WAYS = [by_one_graph, by_adjoint, forward_over_reverse]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`")  # PyTorch's own, for forward derivatives
@@ -163,7 +163,7 @@ def test_matching_a_trajectory(match, soft):
 @pytest.mark.parametrize("steps", [1, 100_000])
 def test_matching_in_the_way_that_a_gpu_is_given(steps):
     """By one graph; and in chunks, as if there were very many steps with large activations."""
-    match = best_match(NETWORK, "never", [2**26], 5, steps, 1, CUDA)
+    match = best_unroll(NETWORK, "never", [2**26], 5, steps, 1, CUDA)
     on_both(lambda device: vars(match(*student(device))))
 
 
@@ -195,7 +195,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
     (objective,) = [name for name, each in OBJECTIVES.items() if each.section is type(matching)]
     with Trajectories([shard]) as experts:
         step = {
-            "trajectory": lambda: trajectory_step(experts, partial(match_unrolled, STUDENT), labels, 4, *about),
+            "trajectory": lambda: trajectory_step(experts, partial(one_graph, STUDENT), labels, 4, *about),
             "distribution": lambda: distribution_step(real, fresh, labels, *about),
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),

@@ -9,9 +9,9 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.distillation.step import Problem, Step
 from seqmatch.errors import SeqmatchError
-from seqmatch.matching.dispatch import best_match
+from seqmatch.matching.dispatch import best_unroll
 from seqmatch.matching.match import Match
-from seqmatch.matching.trajectory import MatchTrajectory, Minibatch, View
+from seqmatch.matching.unrolled import Descent, Minibatch, Unroll, View, distance
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories
 from seqmatch.transforms import dsa
@@ -30,7 +30,7 @@ def make_step(problem: Problem) -> Step:
     """Match by the way that suits the size of the problem; a student's batch is as large as S_k unless set."""
     matching = problem.matching
     batch = matching.synthetic_batch or problem.new
-    match_trajectory = best_match(
+    unroll = best_unroll(
         problem.structure(),
         problem.compile,
         problem.activations,
@@ -41,7 +41,7 @@ def make_step(problem: Problem) -> Step:
     )
     return trajectory_step(
         problem.trajectories,
-        match_trajectory,
+        unroll,
         problem.labels,
         batch,
         matching,
@@ -52,7 +52,7 @@ def make_step(problem: Problem) -> Step:
 
 def trajectory_step(
     trajectories: Trajectories,
-    match_trajectory: MatchTrajectory,
+    unroll: Unroll,
     labels: Tensor,
     batch_size: int,
     matching: config.TrajectoryMatching,
@@ -62,7 +62,7 @@ def trajectory_step(
     """Match parts of expert trajectories (MTT, Cazenavette et al. 2022), `matching.experts_per_step` per iteration.
 
     Args:
-        match_trajectory: how to match.
+        unroll: how to match.
         labels: of all synthetic images, on their device.
         batch_size: images per student step.
 
@@ -78,7 +78,7 @@ def trajectory_step(
                 trajectories.parameters(pick.expert, epoch).to(images.device)
                 for epoch in (pick.start_epoch, pick.start_epoch + matching.expert_epochs)
             )
-            matches.append(match_trajectory(start, target, images, pick.batches, step_size))
+            matches.append(unroll(start, distance(start, target), images, labels, pick.batches, Descent(step_size)))
         return _mean(matches)
 
     return step
@@ -120,7 +120,7 @@ def _pick(
     for index in minibatches(len(labels), batch_size, matching.synthetic_steps, generator):
         drawn = dsa.draw(augmentation, len(index), generator)
         index = index.to(labels.device, non_blocking=True)
-        batches.append((_view(index, drawn), labels[index]))
+        batches.append((_view(index, drawn), index))
     return Pick(expert, start_epoch, batches)
 
 

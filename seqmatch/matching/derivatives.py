@@ -24,8 +24,8 @@ Parameters = Sequence[Tensor]
 Loss = Callable[[Parameters, Tensor, Tensor, Tensor], Tensor]
 """Parameters, images (n, C, H, W), labels (n,) and weights (n,) to the weighted sum of the n losses, a scalar."""
 
-Slope = tuple[Tensor, Parameters, Tensor]
-"""s = ⟨∇_θ ℓ, direction⟩, a scalar; ∂s/∂θ; ∂s/∂images."""
+Slope = tuple[Tensor, Parameters, Tensor, Tensor | None]
+"""s = ⟨∇_θ ℓ, direction⟩, a scalar; ∂s/∂θ; ∂s/∂images; ∂s/∂labels, where these are shares of classes."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +60,22 @@ class Derivatives:
         chunks = self._chunks(images, labels)
         return reduce(torch.add, (flat(self.kernel.gradient(parameters, *chunk)) for chunk in chunks))
 
-    def slope(self, theta: Tensor, images: Tensor, labels: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The derivative of the mean loss along `direction` (P,), and its gradients for θ, (P,), and the images."""
+    def slope(
+        self, theta: Tensor, images: Tensor, labels: Tensor, direction: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """The derivative of the mean loss along `direction` (P,), and its gradients for θ, (P,), images and labels."""
         parameters, along = shaped(theta, self.shapes), shaped(direction, self.shapes)
-        by_images = []
+        by_images, by_labels = [], []
 
         def by_theta_and_value(chunk: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-            value, by_theta, by_chunk = self.kernel.slope(parameters, *chunk, along)
+            value, by_theta, by_chunk, by_shares = self.kernel.slope(parameters, *chunk, along)
             by_images.append(by_chunk)
+            by_labels.append(by_shares)
             return flat([*by_theta, value])
 
         total = reduce(torch.add, map(by_theta_and_value, self._chunks(images, labels)))
-        return total[-1], total[:-1], torch.cat(by_images)
+        shares = torch.cat(by_labels) if labels.is_floating_point() else None
+        return total[-1], total[:-1], torch.cat(by_images), shares
 
     def _chunks(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         split = (tensor.split(self.chunk) for tensor in (images, labels, even_weights(labels, images)))
@@ -119,12 +123,14 @@ def eager(loss: Loss) -> Kernel:
 
     def slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
         leaves = [parameter.detach().requires_grad_() for parameter in theta]
-        pixels = images.detach().requires_grad_()
-        first = torch.autograd.grad(loss(leaves, pixels, labels, weights), leaves, create_graph=True)
+        pixels, shares = images.detach().requires_grad_(), labels.detach().requires_grad_(labels.is_floating_point())
+        first = torch.autograd.grad(loss(leaves, pixels, shares, weights), leaves, create_graph=True)
         # As the gradient of a scalar, see `pull_back`.
         value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
-        *by_theta, by_pixels = torch.autograd.grad(value, [*leaves, pixels], materialize_grads=True)
-        return value.detach(), by_theta, by_pixels
+        wanted = [pixels, shares] if shares.requires_grad else [pixels]
+        found = torch.autograd.grad(value, [*leaves, *wanted], materialize_grads=True)
+        by_theta, (by_pixels, *by_shares) = found[: len(leaves)], found[len(leaves) :]
+        return value.detach(), by_theta, by_pixels, *(by_shares or [None])
 
     return Kernel(gradient, slope)
 
@@ -150,11 +156,12 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
         theta, direction = ([channels_last(tensor).clone() for tensor in tensors] for tensors in (theta, direction))
         images = channels_last(images)
 
-        def along(theta: Parameters, images: Tensor) -> Tensor:
+        def along(theta: Parameters, images: Tensor, labels: Tensor) -> Tensor:
             return jvp(lambda moved: loss(moved, images, labels, weights), (theta,), (direction,))[1]
 
-        (by_theta, by_images), value = grad_and_value(along, argnums=(0, 1))(theta, images)
-        return value, by_theta, by_images
+        wanted = (0, 1, 2) if labels.is_floating_point() else (0, 1)
+        (by_theta, by_images, *by_labels), value = grad_and_value(along, argnums=wanted)(theta, images, labels)
+        return value, by_theta, by_images, *(by_labels or [None])
 
     plain = eager(loss)
     fused = Kernel(
@@ -163,8 +170,9 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
     )
 
     def full_slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
-        value, by_theta, by_images = fused.slope(list(theta), *_filled(images, labels, weights, chunk), list(direction))
-        return value, by_theta, by_images[: len(images)]
+        filled = _filled(images, labels, weights, chunk)
+        value, by_theta, *by_batch = fused.slope(list(theta), *filled, list(direction))
+        return value, by_theta, *(None if by is None else by[: len(images)] for by in by_batch)
 
     return Kernel(lambda theta, *batch: fused.gradient(list(theta), *_filled(*batch, chunk)), full_slope)
 

@@ -12,12 +12,12 @@ from seqmatch.config import CompileMode
 from seqmatch.errors import ran_out_of_memory
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.match import Match
-from seqmatch.matching.trajectory import MatchTrajectory, match_adjoint, match_unrolled
+from seqmatch.matching.unrolled import Unroll, adjoint, one_graph
 from seqmatch.runtime.budget import NUMBER_BYTES, budget_of, chunk_size
 from seqmatch.runtime.compilation import pays
 
 
-def best_match(
+def best_unroll(
     network: nn.Module,
     mode: CompileMode,
     activations: Sequence[int],
@@ -25,8 +25,8 @@ def best_match(
     steps: int,
     matches: int,
     device: torch.device,
-) -> MatchTrajectory:
-    """How to match trajectories of the network's cross-entropy.
+) -> Unroll:
+    """How to differentiate through the steps of a student that descends the network's cross-entropy.
 
     Args:
         network: only its structure matters.
@@ -40,20 +40,20 @@ def best_match(
     saved = matches * steps * (budget.saved_per_step + numbers * budget.saved_per_matched_number)
     compiling = pays(mode, saved * (budget.saved_over_one_graph if unrolled else 1), device)
 
-    def ways() -> Iterator[MatchTrajectory]:
+    def ways() -> Iterator[Unroll]:
         if unrolled and not compiling:
-            yield partial(match_unrolled, student)
+            yield partial(one_graph, student)
         kept = stride(steps, sum(shape.numel() for shape in student.shapes), device)
         chunk = chunk_size(batch, activations, device)
         while chunk:
             kernel = compiled(student.loss, chunk, fall_back=mode == "auto") if compiling else eager(student.loss)
-            yield partial(match_adjoint, Derivatives(student.shapes, kernel, chunk), kept)
+            yield partial(adjoint, Derivatives(student.shapes, kernel, chunk), kept)
             chunk //= 2
 
     return first_that_fits(ways())
 
 
-def first_that_fits(ways: Iterator[MatchTrajectory]) -> MatchTrajectory:
+def first_that_fits(ways: Iterator[Unroll]) -> Unroll:
     """The first way, and where memory is not enough for it the next, and so on; all give the same up to rounding.
 
     Args:

@@ -1,8 +1,10 @@
 """What every objective answers for synthetic images: a matching loss and its gradients."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,14 +16,17 @@ class Match:
     loss: float
     image_gradient: Tensor
     """Like the images."""
-    step_size_gradient: float
+    step_size_gradient: float | Sequence[float]
+    """Of the one step size, or of each."""
+    label_gradient: Tensor | None = None
+    """Like the labels, where they are shares of classes and have a part in the match."""
 
 
 def is_finite(match: Match) -> bool:
     """Whether a match can be used."""
     return (
         math.isfinite(match.loss)
-        and math.isfinite(match.step_size_gradient)
+        and bool(np.isfinite(match.step_size_gradient).all())
         and bool(match.image_gradient.isfinite().all())
     )
 

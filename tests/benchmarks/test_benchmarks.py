@@ -17,7 +17,7 @@ from seqmatch.distillation.condensation import MEASURES
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.match import pull_back
-from seqmatch.matching.trajectory import match_unrolled
+from seqmatch.matching.unrolled import Descent, distance, one_graph
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode
@@ -53,7 +53,8 @@ def test_the_plain_match_is_the_same_match(monkeypatch):
     images, labels, rate = normal(6, 1, 8, 8, dtype=torch.float64), torch.arange(6) % 3, 2**-5
     with torch.random.fork_rng():
         loss, by_images, by_rate = plain.match(network, (start, target), (images, labels), 6, 3, rate)
-    ours = match_unrolled(classifier(network), start, target, images, [(lambda x: x, labels)] * 3, rate)
+    batches = [(lambda x: x, torch.arange(6))] * 3
+    ours = one_graph(classifier(network), start, distance(start, target), images, labels, batches, Descent(rate))
     assert ours.loss == pytest.approx(loss, rel=1e-10)
     assert ours.step_size_gradient == pytest.approx(by_rate, rel=1e-5)  # the plain step size is a float32
     assert torch.allclose(ours.image_gradient, by_images, rtol=1e-8, atol=1e-12)

@@ -14,7 +14,7 @@ from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.trajectory import minibatches, trajectory_step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
-from seqmatch.matching.dispatch import best_match
+from seqmatch.matching.dispatch import best_unroll
 from seqmatch.matching.match import Match
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
@@ -54,7 +54,7 @@ NETWORK = structure(TINY, (1, 8, 8), 3)
 
 def way(mode):
     """How to match in `mode`."""
-    return best_match(NETWORK, mode, [256, 64], 3, 3, 1, CPU)
+    return best_unroll(NETWORK, mode, [256, 64], 3, 3, 1, CPU)
 
 
 def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, match=None):

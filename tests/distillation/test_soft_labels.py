@@ -10,7 +10,7 @@ from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.loop import undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.matching.derivatives import Derivatives, classifier, eager
-from seqmatch.matching.trajectory import match_adjoint, match_unrolled
+from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -52,10 +52,12 @@ def test_students_learn_soft_labels_in_the_exact_gradient(way):
     target = start + 0.1 * normal(len(start), name="t").double()
     images, shares = normal(4, 1, 8, 8).double(), normal(4, 3, name="l").double().softmax(1)
     match_by = {
-        "graph": partial(match_unrolled, student),
-        "adjoint": partial(match_adjoint, Derivatives(student.shapes, eager(student.loss), 3), 1),
+        "graph": partial(one_graph, student),
+        "adjoint": partial(adjoint, Derivatives(student.shapes, eager(student.loss), 3), 1),
     }
-    match = match_by[way](start, target, images, [(lambda x: x, shares)], 0.05)
+    match = match_by[way](
+        start, distance(start, target), images, shares, [(lambda x: x, torch.arange(4))], Descent(0.05)
+    )
 
     leaf = images.clone().requires_grad_()
     theta = start.clone().requires_grad_()

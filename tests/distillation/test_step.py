@@ -12,7 +12,7 @@ from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
 from seqmatch.distillation import condensation, distribution, gradient, trajectory
 from seqmatch.distillation.step import Problem, some
-from seqmatch.matching.dispatch import best_match, classes_at_once
+from seqmatch.matching.dispatch import best_unroll, classes_at_once
 from seqmatch.networks import activations, build, structure
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories, save_shard
@@ -71,7 +71,7 @@ def test_a_student_sees_as_many_images_per_step_as_the_subset_has_unless_set(exp
     section = SECTIONS["trajectory"].model_copy(update={"synthetic_batch": batch})
     problem = make_problem(section, experts, earlier)
     network = structure(TINY, SHAPE, CLASSES)
-    match = best_match(network, "never", activations(TINY, SHAPE, CLASSES), batch or 6, 3, 4, CPU)
+    match = best_unroll(network, "never", activations(TINY, SHAPE, CLASSES), batch or 6, 3, 4, CPU)
     expected = trajectory.trajectory_step(experts, match, problem.labels, batch or 6, section, ("crop", "color"), SEED)
     labels = problem.labels
     assert bits(declared_step("trajectory", problem), labels) == bits(expected, labels)

@@ -205,7 +205,7 @@ def test_an_edit_is_noticed_in_the_same_process(tmp_path):
 
 def test_distillation_runs_matching_and_no_figures():
     taking_part = names("distill_subset")
-    matching = "seqmatch/matching/trajectory.py"
+    matching = "seqmatch/matching/unrolled.py"
     assert {
         "scripts/distill_subset.py",
         "scripts/shared/compute.py",

@@ -38,11 +38,11 @@ def test_asking_whether_to_compile_does_not_import_the_compiler(pytestconfig):
     """It costs seconds per process."""
     code = (
         "import sys, torch; from seqmatch import config; from seqmatch.training import gradients;"
-        "from seqmatch.matching.dispatch import best_match;"
+        "from seqmatch.matching.dispatch import best_unroll;"
         "from seqmatch.networks import activations, structure;"
         "spec = config.Architecture(family='convnet', width=4, depth=2); written = activations(spec, (1, 8, 8), 3);"
         "gradients.best_gradients('auto', 'instance', written, 10, torch.device('cpu'));"
-        "best_match(structure(spec, (1, 8, 8), 3), 'auto', written, 2, 2, 2, torch.device('cpu'));"
+        "best_unroll(structure(spec, (1, 8, 8), 3), 'auto', written, 2, 2, 2, torch.device('cpu'));"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=pytestconfig.rootpath).returncode == 0

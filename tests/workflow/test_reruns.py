@@ -128,7 +128,7 @@ def test_another_default_repeats_what_it_reaches(edited, file, before, after, re
     ("file", "repeated", "spared"),
     [
         ("distillation/coresets", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
-        ("matching/trajectory", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
+        ("matching/unrolled", {"distill_subset", "evaluate"}, {"prepare_dataset", "train_experts"}),
         ("training/loop", {"train_experts", "distill_subset"}, {"prepare_dataset"}),
         (
             "analysis/coupling",

@@ -14,8 +14,8 @@ from benchmarks.plain import flat_parameters, forward
 from seqmatch import config
 from seqmatch.matching import dispatch
 from seqmatch.matching.derivatives import Derivatives, Student, classifier, compiled, eager, flat, shaped
-from seqmatch.matching.dispatch import best_match, stride
-from seqmatch.matching.trajectory import match_adjoint, match_unrolled
+from seqmatch.matching.dispatch import best_unroll, stride
+from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import activations, build, structure
 from seqmatch.runtime.budget import NUMBER_BYTES, budget_of
 from seqmatch.seeds import Seed
@@ -26,7 +26,7 @@ NETWORKS = [
     for family, depth in (("convnet", 1), ("convnet", 3), ("resnet18", 1), ("vgg11", 1), ("alexnet", 1))
     for norm in ("instance", "none")
 ]
-CONVNET = NETWORKS[2]
+CONVNET, TINY_CONVNET = NETWORKS[2], NETWORKS[0]
 CPU = torch.device("cpu")
 
 
@@ -36,7 +36,7 @@ def side(spec):
 
 
 def problem(spec, operation, dtype, steps, size=8, images=6):
-    """(network, start, target, images, batches) with a minibatch of its own at each step."""
+    """(network, start, target, images, labels, batches) with a minibatch of its own at each step."""
     network, other = (build(spec, (3, size, size), 3, Seed(name)).to(dtype) for name in ("student", "target"))
     start = flat_parameters(network)
     target = start + 0.1 * (flat_parameters(other) - start)
@@ -47,27 +47,32 @@ def problem(spec, operation, dtype, steps, size=8, images=6):
     for _ in range(steps):
         index = torch.randperm(images, generator=generator)[: images - 2]
         drawn = dsa.draw([operation] if operation else [], len(index), generator)
-        batches.append((lambda x, index=index, drawn=drawn: dsa.apply(drawn, x[index]), labels[index]))
-    return network, start, target, pixels, batches
+        batches.append((lambda x, index=index, drawn=drawn: dsa.apply(drawn, x[index]), index))
+    return network, start, target, pixels, labels, batches
+
+
+def asked(start, target, images, labels, batches, step_size):
+    """A trajectory to match, as the ways take it."""
+    return start, distance(start, target), images, labels, batches, Descent(step_size)
 
 
 def by_adjoint(network, *setting, chunk=3, stride=1):
     """In chunks that do not divide the batch."""
     student = classifier(network)
-    return match_adjoint(Derivatives(student.shapes, eager(student.loss), chunk), stride, *setting)
+    return adjoint(Derivatives(student.shapes, eager(student.loss), chunk), stride, *asked(*setting))
 
 
-def by_unrolling(network, *setting):
-    return match_unrolled(classifier(network), *setting)
+def by_one_graph(network, *setting):
+    return one_graph(classifier(network), *asked(*setting))
 
 
-def unrolled(network, start, target, images, batches, step_size):
+def unrolled(network, start, target, images, labels, batches, step_size):
     """The same by one graph through every step."""
     images = images.clone().requires_grad_()
     alpha = torch.tensor(step_size, dtype=images.dtype, requires_grad=True)
     theta = start.clone().requires_grad_()
-    for view, labels in batches:
-        loss = F.cross_entropy(forward(network, theta, view(images)), labels)
+    for view, index in batches:
+        loss = F.cross_entropy(forward(network, theta, view(images)), labels[index])
         theta = theta - alpha * torch.autograd.grad(loss, theta, create_graph=True)[0]
     value = ((theta - target) ** 2).sum() / ((start - target) ** 2).sum()
     by_images, by_alpha = torch.autograd.grad(value, [images, alpha])
@@ -92,7 +97,7 @@ def test_gradient_is_exact_on_every_network_through_every_augmentation(spec, ope
     setting = problem(spec, operation, torch.float64, steps=3, size=side(spec))
     reference = unrolled(*setting, 0.05)
     assert_equal(by_adjoint(*setting, 0.05), reference, 1e-9)
-    assert_equal(by_unrolling(*setting, 0.05), reference, 1e-9)
+    assert_equal(by_one_graph(*setting, 0.05), reference, 1e-9)
 
 
 def without_kinks(network, *setting):
@@ -123,7 +128,7 @@ def test_gradient_in_single_precision_is_as_good_as_unrolling(spec, operation):
     )
     value, by_images, _ = unrolled(*double, 0.01)
     of_unrolling = relative(unrolled(*single, 0.01)[1].double(), by_images)
-    for match in by_adjoint(*single, 0.01, chunk=4), by_unrolling(*single, 0.01):
+    for match in by_adjoint(*single, 0.01, chunk=4), by_one_graph(*single, 0.01):
         error = relative(match.image_gradient.double(), by_images)
         assert abs(match.loss - value) < 1e-5 * value
         assert error < 3e-5 and error < 2 * of_unrolling
@@ -135,24 +140,86 @@ SMOOTH = Student(
 
 
 @pytest.mark.parametrize(
-    "match",
-    [partial(match_adjoint, Derivatives(SMOOTH.shapes, eager(SMOOTH.loss), 2), 3), partial(match_unrolled, SMOOTH)],
-    ids=["adjoint", "unrolled"],
+    "way",
+    [partial(adjoint, Derivatives(SMOOTH.shapes, eager(SMOOTH.loss), 2), 3), partial(one_graph, SMOOTH)],
+    ids=["adjoint", "one graph"],
 )
-def test_gradient_against_finite_differences_of_a_smooth_loss(match):
+def test_gradient_against_finite_differences_of_a_smooth_loss(way):
     start, target = normal(8, name="s", dtype=torch.float64), normal(8, name="t", dtype=torch.float64)
-    images = normal(3, 1, 2, 2, dtype=torch.float64)
-    batches = [(lambda x: x, normal(3, 2, name=f"y{i}", dtype=torch.float64)) for i in range(4)]
-    found = match(start, target, images, batches, 0.3)
+    images, labels = normal(3, 1, 2, 2, dtype=torch.float64), normal(12, 2, name="y", dtype=torch.float64)
+    batches = [(lambda x: x, torch.arange(3 * i, 3 * i + 3)) for i in range(4)]
+
+    def match(images, step_size=0.3):
+        return way(*asked(start, target, images, labels, batches, step_size))
+
+    found = match(images)
     step = 1e-6
     for position in range(images.numel()):
         shift = torch.zeros(images.numel(), dtype=torch.float64)
         shift[position] = step
         shift = shift.view_as(images)
-        ends = [match(start, target, images + sign * shift, batches, 0.3).loss for sign in (1, -1)]
+        ends = [match(images + sign * shift).loss for sign in (1, -1)]
         assert abs((ends[0] - ends[1]) / (2 * step) - found.image_gradient.flatten()[position]) < 1e-8
-    ends = [match(start, target, images, batches, 0.3 + sign * step).loss for sign in (1, -1)]
+    ends = [match(images, 0.3 + sign * step).loss for sign in (1, -1)]
     assert abs((ends[0] - ends[1]) / (2 * step) - found.step_size_gradient) < 1e-8
+
+
+def value_of(theta, shapes):
+    """A terminal loss of no method, and its gradient."""
+    return theta.sin().sum(), theta.cos()
+
+
+def by_hand(network, start, images, shares, batches, descent):
+    """PyTorch's SGD written out as one graph, and the gradients of `value_of` where it ends."""
+    pixels, labels = (tensor.clone().requires_grad_() for tensor in (images, shares))
+    rates = torch.tensor(descent.rates(len(batches)), dtype=images.dtype).requires_grad_()
+    theta, velocity = start.clone().requires_grad_(), torch.zeros_like(start)
+    for (view, index), rate in zip(batches, rates, strict=True):
+        loss = F.cross_entropy(forward(network, theta, view(pixels)), labels[index])
+        (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
+        velocity = descent.momentum * velocity + gradient + descent.weight_decay * theta
+        theta = theta - rate * velocity
+    return [theta.detach(), *torch.autograd.grad(theta.sin().sum(), [pixels, rates, labels])]
+
+
+DESCENTS = {
+    "plain": Descent(0.05),
+    "decay": Descent(0.05, weight_decay=0.3),
+    "momentum": Descent(0.05, momentum=0.9),
+    "all": Descent(0.05, momentum=0.9, weight_decay=0.3),
+    "rates": Descent([0.05, 0.1, 0.02, 0.07, 0.03]),
+    "rates and all": Descent([0.05, 0.1, 0.02, 0.07, 0.03], 0.5, 0.1),
+}
+
+
+@pytest.mark.parametrize("descent", DESCENTS.values(), ids=DESCENTS)
+def test_gradients_through_any_descent_to_any_terminal_loss(descent):
+    """Of images, of every step's rate, and of labels that are shares of classes."""
+    network, start, _, images, labels, batches = problem(CONVNET, "crop", torch.float64, steps=5)
+    shares = normal(len(labels), 3, name="shares", dtype=torch.float64).softmax(1)
+    end, by_images, by_rates, by_labels = by_hand(network, start, images, shares, batches, descent)
+    student = classifier(network)
+    ways = [partial(adjoint, Derivatives(student.shapes, eager(student.loss), 3), stride) for stride in (1, 2, 5)]
+    for way in [partial(one_graph, student), *ways]:
+        match = way(start, value_of, images, shares, batches, descent)
+        assert match.loss == pytest.approx(end.sin().sum().item(), rel=1e-12)
+        assert relative(match.image_gradient, by_images) < 1e-10
+        assert relative(match.label_gradient, by_labels) < 1e-10
+        found = torch.tensor(match.step_size_gradient, dtype=torch.float64)
+        assert relative(found, by_rates if found.dim() else by_rates.sum()) < 1e-10
+
+
+@pytest.mark.parametrize("steps", [1, 20])
+def test_momentum_over_few_and_many_steps(steps):
+    network, start, _, images, labels, batches = problem(TINY_CONVNET, None, torch.float64, steps=steps)
+    shares, descent = F.one_hot(labels).double(), Descent(0.05, momentum=0.9)
+    _, by_images, by_rates, _ = by_hand(network, start, images, shares, batches, descent)
+    student = classifier(network)
+    match = adjoint(
+        Derivatives(student.shapes, eager(student.loss), 3), 3, start, value_of, images, labels, batches, descent
+    )
+    assert relative(match.image_gradient, by_images) < 1e-10
+    assert match.step_size_gradient == pytest.approx(by_rates.sum().item(), rel=1e-10)
 
 
 @pytest.mark.parametrize("stride", [2, 3, 7, 100])
@@ -164,12 +231,12 @@ def test_computing_parameters_twice_changes_no_bit(stride):
 
 
 def test_images_that_no_batch_uses_get_no_gradient():
-    network, start, target, images, batches = problem(CONVNET, None, torch.float64, steps=2)
+    network, start, target, images, labels, batches = problem(CONVNET, None, torch.float64, steps=2)
     used = batches[0][0](torch.arange(len(images), dtype=torch.float64).view(-1, 1, 1, 1)).flatten().long()
     unused = [i for i in range(len(images)) if i not in used]
     assert len(unused) == 2
-    for way in by_adjoint, by_unrolling:
-        match = way(network, start, target, images, batches[:1], 0.1)
+    for way in by_adjoint, by_one_graph:
+        match = way(network, start, target, images, labels, batches[:1], 0.1)
         assert (match.image_gradient[unused] == 0).all()
 
 
@@ -184,7 +251,7 @@ def test_vectors_hold_the_parameters_in_the_order_of_the_network():
         shaped(vector[1:], student.shapes)
 
 
-@pytest.mark.parametrize("match", [by_adjoint, by_unrolling])
+@pytest.mark.parametrize("match", [by_adjoint, by_one_graph])
 def test_vectors_that_are_given_stay_as_they_are(match):
     setting = problem(CONVNET, "crop", torch.float32, steps=3)
     given = [tensor.clone() for tensor in setting[1:4]]
@@ -195,7 +262,7 @@ def test_vectors_that_are_given_stay_as_they_are(match):
 MEMORY = """
 import sys
 sys.path[:0] = ["tests", "tests/matching"]
-from test_trajectory import *
+from test_unrolled import *
 from seqmatch.runtime.progress import peak_bytes
 torch.set_num_threads(1)
 spec = config.Architecture(family="convnet", width=32, depth=2)
@@ -214,23 +281,24 @@ def test_memory_does_not_grow_with_the_steps(pytestconfig):
         result = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True)
         return float(result.stdout)
 
-    few, many, one_graph = peak("by_adjoint", 2), peak("by_adjoint", 18), peak("by_unrolling", 18)
+    few, many, graph = peak("by_adjoint", 2), peak("by_adjoint", 18), peak("by_one_graph", 18)
     activations_of_a_step = 64 * 32 * (16 * 16 + 8 * 8) * 3 * 4 / 2**20  # conv, norm, ReLU; MiB
     assert many - few < 16 * activations_of_a_step / 4, (few, many)
-    assert one_graph - few > 16 * activations_of_a_step, (few, one_graph)
+    assert graph - few > 16 * activations_of_a_step, (few, graph)
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 7, 100])
 def test_chunks_add_up_to_the_batch(chunk):
-    network, start, _, images, _ = problem(TINY, None, torch.float64, steps=1, images=7)
+    network, start, _, images, _, _ = problem(TINY, None, torch.float64, steps=1, images=7)
     student, labels = classifier(network), torch.arange(7) % 3
     direction = normal(len(start), name="d", dtype=torch.float64)
     whole, cut = (
         [derivatives.gradient(start, images, labels), *derivatives.slope(start, images, labels, direction)]
         for derivatives in (Derivatives(student.shapes, eager(student.loss), size) for size in (7, chunk))
     )
-    for ours, theirs in zip(cut, whole, strict=True):
+    for ours, theirs in zip(cut[:-1], whole[:-1], strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+    assert cut[-1] is whole[-1] is None  # of labels that are classes
 
 
 def by_compiled(network, chunk):
@@ -246,7 +314,7 @@ def test_compiled_derivatives_equal_eager_ones(spec):
     """The whole match, with minibatches that do not fill their chunks: in float64 as exact as unrolling."""
     network, *setting = problem(spec, "color", torch.float64, steps=2, size=side(spec))
     derivatives = by_compiled(network, 3)
-    assert_equal(match_adjoint(derivatives, 1, *setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
+    assert_equal(adjoint(derivatives, 1, *asked(*setting, 0.05)), unrolled(network, *setting, 0.05), 1e-9)
 
 
 @pytest.mark.slow
@@ -256,20 +324,20 @@ def test_compiled_derivatives_in_single_precision():
     )
     network, *setting = single
     derivatives = by_compiled(network, 4)
-    match = match_adjoint(derivatives, 2, *setting, 0.01)
+    match = adjoint(derivatives, 2, *asked(*setting, 0.01))
     value, by_images, _ = unrolled(*double, 0.01)
     assert abs(match.loss - value) < 1e-5 * value
     assert relative(match.image_gradient.double(), by_images) < 3e-5
-    again = match_adjoint(derivatives, 2, *setting, 0.01)
+    again = adjoint(derivatives, 2, *asked(*setting, 0.01))
     assert torch.equal(match.image_gradient, again.image_gradient) and match.loss == again.loss
 
 
 @pytest.fixture
 def ways(monkeypatch):
-    """The ways that `best_match` would try, in order."""
+    """The ways that `best_unroll` would try, in order."""
     monkeypatch.setattr(dispatch, "first_that_fits", list)
     monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back: ("compiled", fall_back))
-    return lambda mode, steps, matches, batch=20, activations=(256, 64): best_match(
+    return lambda mode, steps, matches, batch=20, activations=(256, 64): best_unroll(
         structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, CPU
     )
 
@@ -277,20 +345,20 @@ def ways(monkeypatch):
 def test_short_work_stays_eager_and_long_work_is_compiled(ways):
     for mode, matches, compiles in [("auto", 100, 0), ("auto", 10**6, 1), ("never", 10**6, 0), ("always", 1, 1)]:
         first = ways(mode, 10, matches)[0]
-        assert first.func is (match_adjoint if compiles else match_unrolled)
+        assert first.func is (adjoint if compiles else one_graph)
         if compiles:
             assert first.args[0].kernel == ("compiled", mode == "auto")
 
 
 def test_one_graph_only_where_its_memory_is_small(ways):
     first = [ways("never", steps, 1, batch=10, activations=[2**17])[0].func for steps in (16, 18)]
-    assert first == [match_unrolled, match_adjoint]  # 17 steps × 10 images × 3 MiB are 512 MiB
+    assert first == [one_graph, adjoint]  # 17 steps × 10 images × 3 MiB are 512 MiB
 
 
 def test_where_memory_is_not_enough_chunks_become_smaller(ways):
-    one_graph, *adjoint = ways("never", 10, 1)
-    assert one_graph.func is match_unrolled
-    assert [way.args[0].chunk for way in adjoint] == [20, 10, 5, 2, 1]
+    first, *others = ways("never", 10, 1)
+    assert first.func is one_graph
+    assert [way.args[0].chunk for way in others] == [20, 10, 5, 2, 1]
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no memory")])
@@ -303,13 +371,13 @@ def test_running_out_of_memory_changes_the_way_and_not_the_result(error, capsys)
             raise error
         return plain.loss(theta, images, labels, weights)
 
-    adjoint = [partial(match_adjoint, Derivatives(plain.shapes, eager(narrow), chunk), 1) for chunk in (4, 2)]
-    match = dispatch.first_that_fits(iter([partial(match_unrolled, Student(narrow, plain.shapes)), *adjoint]))
+    adjoints = [partial(adjoint, Derivatives(plain.shapes, eager(narrow), chunk), 1) for chunk in (4, 2)]
+    match = dispatch.first_that_fits(iter([partial(one_graph, Student(narrow, plain.shapes)), *adjoints]))
     for _ in range(2):
-        assert_equal(match(*setting, 0.05), unrolled(network, *setting, 0.05), 1e-9)
+        assert_equal(match(*asked(*setting, 0.05)), unrolled(network, *setting, 0.05), 1e-9)
     assert capsys.readouterr().err.count("smaller chunks") == 2
     with pytest.raises(type(error)):
-        dispatch.first_that_fits(iter(adjoint[:1]))(*setting, 0.05)
+        dispatch.first_that_fits(iter(adjoints[:1]))(*asked(*setting, 0.05))
 
 
 def test_parameters_are_kept_sparsely_only_where_they_are_many():
@@ -332,7 +400,7 @@ def test_the_estimated_memory_of_one_graph_is_that_of_its_tensors(steps):
 
     held = []
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        by_unrolling(network, *setting, 0.01)
+        by_one_graph(network, *setting, 0.01)
     written = steps * 32 * sum(activations(spec, (3, 16, 16), 3))
     estimate = written * budget_of(CPU).graph_numbers * NUMBER_BYTES
     assert 0.5 < sum(saved.values()) / estimate < 1.5
