@@ -45,7 +45,7 @@ def main(args):
         for doubt in doubts(scores, selection, len(job.dataset.splits[selection])):
             print(f"warning: {args.out}: {doubt}", file=sys.stderr)
     print(
-        f"note: {args.out} also holds the real images that it began as (initial_pixels); docs/guide/use-elsewhere.md "
+        f"note: {args.out} also holds the real images that it began as (initial_pixels); docs/guide/sets.md "
         "says how to share it without them",
         file=sys.stderr,
     )

@@ -88,10 +88,10 @@ def circle(arrows):
 def test_environment_and_project_pin_the_same_versions():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    groups = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
+    groups = [*project["project"]["optional-dependencies"].values(), project["dependency-groups"]["dev"]]
     pinned = [*project["project"]["dependencies"], *(requirement for group in groups for requirement in group)]
     assert sorted(environment["dependencies"][-1]["pip"]) == sorted(pinned)
-    assert all("==" in requirement for requirement in pinned)
+    assert all("==" in requirement for requirement in [*pinned, *project["dependency-groups"]["docs"]])
 
 
 def test_schema_and_tables_of_keys_and_methods_are_those_of_the_models(tmp_path):
