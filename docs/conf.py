@@ -29,9 +29,9 @@ ORDER = {
         "guide/gpus-and-slurm",
         "guide/interruption",
         "guide/other-folders",
+        "guide/*",
         "guide/extend",
         "guide/troubleshooting",
-        "guide/*",
     ],
     "Methods": [
         "methods/README",
@@ -41,7 +41,9 @@ ORDER = {
     "Reference": ["configuration", "api/index", "words"],
     "Project": ["architecture", "contributing", "changelog"],
 }
-"""Pages as the site lists them; `*` takes those that are named nowhere else."""
+"""Pages as the site lists them."""
+
+NAMED = {page for pages in ORDER.values() for page in pages if "*" not in page}
 
 OUTSIDE = {
     "index": "README.md",
@@ -82,8 +84,11 @@ autodoc_use_type_comments = False
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 
-# Napoleon takes what stands before a colon in the docstring of an attribute for its type.
+# Napoleon takes what stands before a colon for a type, in the docstring of an attribute and below "Returns:".
 GoogleDocstring._consume_inline_attribute = lambda self: ("", self._dedent(self._consume_to_end()))
+GoogleDocstring._consume_returns_section = lambda self, preprocess_types=False: [
+    ("", "", self._dedent(self._consume_to_next_section()))
+]
 
 
 def setup(app):
@@ -98,7 +103,9 @@ def complete(app, page, source):
     """Turn a Markdown file into a page: what it shows, the pages below it, links that leave docs/."""
     file = ROOT / OUTSIDE[page] if page in OUTSIDE else DOCS / f"{page}.md"
     text = file.read_text(encoding="utf-8") if page in OUTSIDE else source[0]
-    below = ORDER if page == "index" else {"The folders of the library": ["seqmatch.*"]} if page == "api/index" else {}
+    below = (
+        ORDER if page == "index" else {"The folders of the library": ["api/seqmatch.*"]} if page == "api/index" else {}
+    )
     source[0] = with_links(text, file.parent, DOCS / Path(page).parent) + "".join(starmap(contents, below.items()))
 
 
@@ -117,8 +124,15 @@ def with_links(text, old, new):
     return re.sub(r'(\]\(|src=")(?![a-z]+:|#)([^)#"\s]+)((?:#[^)"\s]+)?)', link, text)
 
 
-def contents(caption, pages):
-    return "\n".join(["", "```{toctree}", ":hidden:", ":glob:", f":caption: {caption}", "", *pages, "```", ""])
+def contents(caption, patterns):
+    """A list of pages that the site alone has; a pattern takes those that are named nowhere."""
+    pages = (f"/{page}" for pattern in patterns for page in ([pattern] if pattern in NAMED else unnamed(pattern)))
+    return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", ""])
+
+
+def unnamed(pattern):
+    pages = (file.relative_to(DOCS).with_suffix("").as_posix() for file in sorted(DOCS.glob(f"{pattern}.md")))
+    return [page for page in pages if page not in NAMED]
 
 
 def write_rooms():
@@ -153,4 +167,4 @@ def signature(app, what, name, thing, options, arguments, returned):
     """Models of the configuration are called with their keys, which the page of the configuration lists."""
     if isinstance(thing, type) and issubclass(thing, BaseModel):
         return "", None
-    return None
+    return (re.sub(r"<(?:function )?(\w+)[^>]*>", r"\1", arguments), returned) if arguments else None

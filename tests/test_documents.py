@@ -4,7 +4,11 @@ import ast
 import re
 
 import pytest
+import yaml
 from helpers.documents import ROOT, RUN, blocks, pages
+
+import seqmatch
+from seqmatch import config
 
 LANGUAGES = {*RUN, "yaml", "diff", "rst", "snakemake", "text", "{eval-rst}"}
 BLOCKS = [block for page in pages() for block in blocks(page)]
@@ -32,6 +36,20 @@ def test_a_block_is_run_or_says_why_not(block):
 
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_bytes()) <= 7000
+
+
+def test_the_experiment_of_the_guide_is_one():
+    (page,) = [page for page in pages() if page.name == "experiments.md"]
+    first = next(block for block in blocks(page) if block.language == "yaml")
+    assert set(config.load(yaml.safe_load(first.text)).runs) == {
+        ("digits", "mtt", "3"),
+        ("digits", "seqmatch-mtt", "3"),
+    }
+
+
+def test_all_that_the_package_offers_is_described_first():
+    text = (ROOT / "docs/api/index.md").read_text()
+    assert set(re.findall(r"^\.\. auto(?:function|class):: (\w+)$", text, re.MULTILINE)) == set(seqmatch.__all__)
 
 
 def test_messages_that_the_documents_quote_are_those_of_the_code():
