@@ -33,6 +33,7 @@ HOUSE = [
     {"sets"},
     {"report"},
     {"planning"},
+    {"command"},
 ]
 """Folders, and modules at the top, of the package: each may import what stands before it, and nothing that stands
 after it. Those that share a place do not import each other."""
@@ -151,7 +152,7 @@ def test_options_of_one_name_take_the_same_in_all_commands():
 
 
 def test_no_option_takes_what_is_not_checked():
-    """Text is either one of a few choices, or checked by one of the types in scripts/shared/command.py."""
+    """Text is either one of a few choices, or checked by one of the types in seqmatch/command/arguments.py."""
     unchecked = {int, float, str, Path, json.loads, None}
     found = [
         f"{path.stem} {action.dest}"
