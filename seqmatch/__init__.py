@@ -10,6 +10,7 @@ _PLACES = {
     "Distilled": "seqmatch.sets.distilled",
     "load": "seqmatch.sets.distilled",
     "evaluate": "seqmatch.sets.learning",
+    "export": "seqmatch.sets.exports",
     "train": "seqmatch.sets.learning",
 }
 
