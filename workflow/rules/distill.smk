@@ -52,10 +52,12 @@ rule select_snapshot:
         **networks("select_snapshot", matched),
         selections=of_run("selections"),
         evaluation=evaluation,
+        called=of_run("architecture"),
         networks=CONFIG.selection.networks,
         name=draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
         " --selections {params.selections} --architecture {params.architecture:q} --evaluation {params.evaluation:q}"
-        " --networks {params.networks} --name {params.name:q} --scores {output.table} --out {output.subset}"
+        " --architecture-name {params.called} --networks {params.networks} --name {params.name:q}"
+        " --scores {output.table} --out {output.subset}"
         + COMPUTE
