@@ -258,8 +258,8 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     The real images that it began as, which the workflow's files hold, are left there.
 
     Args:
-        path: the name of a set of the index, the folder of a run (…/ipc10/seed0, or …/ipc10 for the first seed), a subset's file, or a file that `save`
-            wrote, alone or in a folder.
+        path: the folder of a run (…/ipc10/seed0, or …/ipc10 for the first seed), a subset's file, a file that `save`
+            wrote, alone or in a folder, or the name of a set of the index.
         seed: which of the seeds in a folder of several.
 
     Raises:
