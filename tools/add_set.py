@@ -71,5 +71,5 @@ def entry(distilled, file, place):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("set", type=command.path, help="folder of a run, such as results/digits/mtt/ipc2/seed0")
-    arguments.add_argument("--name", type=command.name, required=True, help="in the index")
+    arguments.add_argument("name", type=command.name, help="in the index, such as digits-mtt-ipc2")
     command.run(main, arguments)
