@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import seqmatch
 from seqmatch import config
-from seqmatch.command.arguments import add_section, between, count, file, number, path
-from seqmatch.command.sets import add_set, opened
-from seqmatch.config.catalog import SOURCES
+from seqmatch.command.arguments import add_section, between, count, file, number
+from seqmatch.command.sets import TENSORS, add_dataset, add_set, add_tensors, foreign, opened
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +17,9 @@ def add_network(arguments: argparse.ArgumentParser) -> None:
     """Which networks learn, and where."""
     add_section(
         arguments, "architecture", config.Architecture, "architecture; by default the set's own", required=False
+    )
+    add_section(
+        arguments, "evaluation", config.Evaluation, "how they are trained, where not as the set says", required=False
     )
     arguments.add_argument("--seed", type=number, help="names the random draws")
     arguments.add_argument("--gpu", type=between(0, 1), default=0, metavar="N", help="GPUs; 0: CPU (default)")
@@ -41,7 +43,7 @@ def train(args: argparse.Namespace) -> None:
     from seqmatch.networks import build
     from seqmatch.seeds import Seed
 
-    distilled, device = prepared(args)
+    distilled, device = prepared(args, opened(args))
     seed = args.seed or 0
     fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
     trained = seqmatch.train(fresh, distilled, seed=seed)
@@ -54,19 +56,8 @@ def add_evaluate(arguments: argparse.ArgumentParser) -> None:
     """What is evaluated, and on which test images."""
     add_set(arguments)
     add_network(arguments)
-    arguments.add_argument(
-        "--dataset",
-        choices=["imagefolder", *SOURCES],
-        metavar="SOURCE",
-        help="source of the test images; by default that of the set, split as it was; one of "
-        f"imagefolder, {', '.join(SOURCES)}",
-    )
-    arguments.add_argument(
-        "--data",
-        type=path,
-        metavar="DIR",
-        help="folder of its files; what is published and not there is fetched (default data/SOURCE)",
-    )
+    add_tensors(arguments)
+    add_dataset(arguments, "source of the test images; by default that of the set, split as it was")
     arguments.add_argument("--networks", type=count, help="how many; by default as many as its makers took")
 
 
@@ -78,18 +69,22 @@ def evaluate(args: argparse.Namespace) -> None:
     """
     from seqmatch.sets.real import test_images
 
-    distilled, device = prepared(args)
+    is_foreign = args.labels is not None or args.set.suffix in TENSORS
+    distilled, device = prepared(args, foreign(args) if is_foreign else opened(args))
     images, labels = test_images(distilled, args.dataset, args.data)
     found = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)
     print("\n".join(f"network {index}: {value:.2f} %" for index, value in enumerate(found.values)))
-    print(f"accuracy: {found.mean:.2f} ± {found.std:.2f} %, on {len(labels)} test images")
+    spread = f" ± {found.std:.2f}" if len(found.values) > 1 else ""
+    print(f"accuracy: {found.mean:.2f}{spread} %, on {len(labels)} test images")
 
 
-def prepared(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "torch.device"]:
-    """The set, to be learned from by networks of the architecture that is asked for, and the device."""
+def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple["seqmatch.Distilled", "torch.device"]:
+    """The set, to be learned from as it is asked for, and the device."""
     from seqmatch.runtime import device
 
-    distilled = opened(args)
     if args.architecture is not None:
         distilled = replace(distilled, architecture=args.architecture)
+    if args.evaluation is not None:
+        given = args.evaluation.model_dump(exclude_unset=True)
+        distilled = replace(distilled, evaluation=distilled.evaluation.model_copy(update=given))
     return distilled, device.prepare(args.gpu, args.threads)

@@ -1,4 +1,4 @@
-"""The real images that a set is tested on."""
+"""The real images of a set: those that it is tested on, and those that tell how it is normalised."""
 
 from pathlib import Path
 
@@ -9,10 +9,14 @@ from seqmatch import config
 from seqmatch.config.catalog import NEED_PATH, SOURCES
 from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data import download, prepare, sources
+from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled
+
+NEVER_MIRRORED = ("digits", "mnist", "svhn")
+"""Sources of numerals."""
 
 
 def test_images(
@@ -34,15 +38,56 @@ def test_images(
         SeqmatchError: the source is not known, its files cannot be had, or its images do not fit the set.
     """
     name, settings = _settings(distilled, source)
+    raw = read(settings, folder)
+    _check(raw, distilled, settings.source)
+    index = prepare.split(raw, settings, Seed("prepare", name, settings.split_seed))["test"]
+    return raw.images[index], raw.labels[index]
+
+
+def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImages:
+    """All images of a source; what is published and not there is fetched.
+
+    Args:
+        folder: where its files lie; by default data/SOURCE.
+
+    Raises:
+        SeqmatchError: its files cannot be had or read.
+    """
     place = Path(folder or f"data/{settings.source}")
     if settings.source in NEED_PATH:
         settings = settings.model_copy(update={"path": str(place)})
     if settings.source in DOWNLOADED:
         download.fetch(sources.published_files(settings.source), place)
-    raw = sources.read(settings, place)
-    _check(raw, distilled, settings.source)
-    index = prepare.split(raw, settings, Seed("prepare", name, settings.split_seed))["test"]
-    return raw.images[index], raw.labels[index]
+    return sources.read(settings, place)
+
+
+def dataset(
+    source: str, shape: tuple[int, int, int], normalization: str, folder: str | Path | None = None
+) -> tuple[config.Dataset, Dataset]:
+    """How a source is usually prepared for images of others, none held out to choose by, and the source so prepared.
+
+    Args:
+        shape: (C, H, W) of the images.
+        normalization: as of `datasets.*.normalization`.
+        folder: as of `read`.
+
+    Raises:
+        SeqmatchError: as `read`; or it has images of other channels.
+    """
+    settings = _of_source(source, shape).model_copy(update={"normalization": normalization, "validation_fraction": 0.0})
+    if source in NEVER_MIRRORED:
+        kept = [operation for operation in settings.augmentation if operation != "flip"]
+        settings = settings.model_copy(update={"augmentation": kept})
+    raw = read(settings, folder)
+    if raw.images.shape[1:] != shape:
+        found, expected = ("×".join(map(str, size)) for size in (raw.images.shape[1:], shape))
+        raise SeqmatchError(f"{source}: its images are of {found}, those of the set of {expected}")
+    return settings, prepare.prepare(raw, settings, Seed("prepare", source, settings.split_seed))
+
+
+def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
+    own = {} if source in SOURCES else {"channels": shape[0]}
+    return config.Dataset(source=source, image_size=shape[1], **own)
 
 
 def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset]:
@@ -56,10 +101,7 @@ def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dat
         return prepared["dataset"], own
     if source is None:
         raise SeqmatchError("the set does not tell which real images it was made from; name the source (--dataset)")
-    channels, side, _ = distilled.shape
-    if source in SOURCES:
-        return source, config.Dataset(source=source, image_size=side)
-    return source, config.Dataset(source=source, image_size=side, channels=channels)
+    return source, _of_source(source, distilled.shape)
 
 
 def _check(raw: RawImages, distilled: Distilled, source: str) -> None:

@@ -105,3 +105,16 @@ def test_test_images_that_do_not_fit_are_refused(called, tmp_path):
     for split in ("train", "test"):
         (tmp_path / split / "9").rmdir()
     assert "has 9 classes, the set 10" in called("evaluate", NAME, *words, status=1)
+
+
+def test_tensors_of_another_program_are_evaluated_and_taken_in(called, tmp_path):
+    """What trajectory matching publishes: here the images of our own set, so their accuracy is known."""
+    called("export", "digits-mtt-ipc2", "--format", "pt", "--out", tmp_path / "e")
+    tensors = (tmp_path / "e/images.pt", "--labels", tmp_path / "e/labels.pt", "--dataset", "digits")
+    few = ("--networks", 1, "--evaluation", '{"epochs": 60}')
+    small = ("--architecture", '{"family": "convnet", "width": 16, "depth": 2}')
+    text = called("evaluate", *tensors, *few, *small)
+    assert float(text.split()[2]) > 75 and "on 450 test images" in text
+    assert "from elsewhere" not in called("import", *tensors, "--out", tmp_path / "mine.safetensors")
+    assert called("evaluate", tmp_path / "mine.safetensors", *few, *small) == text
+    assert "--dataset is missing" in called("evaluate", *tensors[:3], status=1)
