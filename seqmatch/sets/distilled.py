@@ -89,8 +89,11 @@ class Distilled:
 
     @property
     def real(self) -> bool:
-        """Whether it holds real images: a subset that nothing moved."""
-        return any(subset.get("iteration") == 0 for subset in self.about.get("subsets", []))
+        """Whether it holds real images: a subset that nothing moved, and that no other program made."""
+        return any(
+            subset.get("iteration") == 0 and "reference" not in subset.get("distilled", {}).get("matching", {})
+            for subset in self.about.get("subsets", [])
+        )
 
     def dataset(self, stage: int = -1) -> TensorDataset:
         """The normalised images and labels of a stage, from 0; by default of the last, which holds all images."""

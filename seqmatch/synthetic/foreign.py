@@ -19,7 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqmatch import config
+from seqmatch.data.dataset import Dataset
+from seqmatch.data.normalization import Standardization
 from seqmatch.errors import SeqmatchError
+from seqmatch.synthetic.parameterisations import Parameterisation
+from seqmatch.synthetic.subset import Subset
 
 BESIDE = {"labels": ("labels{}.pt",), "step_size": ("lr{}.pt", "syn_lr{}.pt", "synlr{}.pt")}
 """Names of the files beside `images{}.pt`."""
@@ -71,19 +76,81 @@ def read(
         SeqmatchError: a file is missing, holds something else, or would run code; it is named.
     """
     path = _images_in(Path(images)) if Path(images).is_dir() else Path(images)
-    found, beside = _load(path), _beside(path)
+    beside = _beside(path)
+    return read_files(
+        path,
+        beside.get("labels") if labels is None else Path(labels),
+        beside.get("step_size") if step_size is None else step_size,
+        experiment,
+    )
+
+
+def read_files(images: Path, labels: Path | None, step_size: str | Path | float | None, experiment: int = 0) -> Tensors:
+    """The same of files that are all named.
+
+    Raises:
+        SeqmatchError: as `read`.
+    """
+    found = _load(images)
     if isinstance(found, dict):
-        found, labels = _of_experiment(path, found, experiment), path
+        found, labels = _of_experiment(images, found, experiment), images
+    elif labels is None:
+        raise SeqmatchError(f"{images}: there are no labels with it; name their file")
     else:
-        labels = labels or beside.get("labels")
-        if labels is None:
-            raise SeqmatchError(f"{path}: there are no labels beside it; name their file")
-        found = found, _load(Path(labels))
-    if step_size is None:
-        step_size = beside.get("step_size")
+        found = found, _load(labels)
     if isinstance(step_size, str | Path):
         step_size = _number(Path(step_size), _load(Path(step_size)))
-    return tensors(*found, step_size, str(path), str(labels))
+    return tensors(*found, step_size, str(images), str(labels))
+
+
+def take(files: Sequence[Path], matching: config.External, dataset: Dataset, size: int) -> tuple[Subset, str]:
+    """A subset of another program for a data set, normalised as that is, and what speaks against its space, in words.
+
+    Args:
+        files: of the images, then of labels and step size where `matching` names files of theirs.
+        size: images per class that it has.
+
+    Raises:
+        SeqmatchError: as `read`, or it does not fit the data set; names the file.
+    """
+    path, *further = files
+    labels = further.pop(0) if matching.labels else None
+    step_size = further.pop(0) if isinstance(matching.step_size, str) else matching.step_size
+    found = read_files(path, labels, step_size, matching.experiment)
+    stored = Parameterisation(matching.parameterisation, matching.formation)
+    subset = _subset(path, found, matching, dataset, stored)
+    stored.check(path, subset.images[:1], dataset.dimensions)
+    counts = subset.labels.bincount(minlength=dataset.classes)
+    even = found.labels.is_floating_point() or bool((counts == size).all())
+    if len(subset.labels) != size * dataset.classes or not even:
+        raise SeqmatchError(
+            f"{path}: expected {size} images of each of {dataset.classes} classes, found {len(subset.labels)} images, "
+            f"{int(counts.min())} to {int(counts.max())} of a class; set `ipc`, or give the stages their sizes"
+        )
+    return subset, doubt(found.images, matching.space, str(path))
+
+
+def _subset(
+    path: Path, found: Tensors, matching: config.External, dataset: Dataset, stored: Parameterisation
+) -> Subset:
+    """Images in the space of the data set, class after class."""
+    soft = found.labels.is_floating_point()
+    labels = found.labels.argmax(1) if soft else found.labels
+    if (soft and found.labels.shape[1] != dataset.classes) or int(labels.max()) >= dataset.classes:
+        classes = found.labels.shape[1] if soft else int(labels.max()) + 1
+        raise SeqmatchError(f"{path}: labels of {classes} classes; the data set has {dataset.classes}")
+    if soft and stored.held > 1:
+        raise SeqmatchError(f"{path}: soft labels of images that hold several are not known how to read")
+    images = found.images
+    if matching.mean is not None:
+        if len(matching.mean) != images.shape[1]:
+            raise SeqmatchError(f"{path}: images of {images.shape[1]} channels, but `mean` has {len(matching.mean)}")
+        images = Standardization(torch.tensor(matching.mean), torch.tensor(matching.std)).invert(images)
+    if matching.space == "pixels" or matching.mean is not None:
+        images = dataset.normalization.apply(images)
+    order = labels.argsort(stable=True)
+    shares = found.labels[order] if soft else None
+    return Subset(images[order], labels[order], found.step_size, stored, shares)
 
 
 def tensors(
@@ -114,7 +181,7 @@ def tensors(
     return Tensors(images, labels, step_size)
 
 
-def doubt(images: Tensor, space: str) -> str:
+def doubt(images: Tensor, space: str, named: str = "images") -> str:
     """What speaks against images being in a space, in words; empty if nothing does.
 
     Raises:
@@ -122,7 +189,7 @@ def doubt(images: Tensor, space: str) -> str:
     """
     if not images.is_floating_point():
         if space == "normalized":
-            raise SeqmatchError("images: uint8 images are pixels: space = pixels")
+            raise SeqmatchError(f"{named}: uint8 images are pixels: space = pixels")
         return ""
     low, high = float(images.min()), float(images.max())
     found = f"images from {low:.3g} to {high:.3g}"

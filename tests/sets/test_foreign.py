@@ -120,7 +120,7 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
     [
         ({}, r"expected images_best\.pt or images\.pt, or one .*; found 0 of"),
         ({"images_1": IMAGES, "images_2": IMAGES}, r"found 2 of the last: images_1\.pt, images_2\.pt; name the file"),
-        ({"images": IMAGES}, r"images\.pt: there are no labels beside it"),
+        ({"images": IMAGES}, r"images\.pt: there are no labels with it"),
         ({"images": IMAGES, "labels": LABELS[:3]}, r"labels\.pt: expected \(6,\) or \(6, classes\).*found \(3,\)"),
         ({"images": IMAGES, "labels": LABELS - 0.5}, r"labels\.pt: expected classes, whole numbers from 0"),
         ({"images": IMAGES[0], "labels": LABELS}, r"images\.pt: expected images \(n, 1 or 3, .*found \(1, 8, 8\)"),
