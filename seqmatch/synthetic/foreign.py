@@ -29,9 +29,12 @@ from seqmatch.synthetic.subset import Subset
 BESIDE = {"labels": ("labels{}.pt",), "step_size": ("lr{}.pt", "syn_lr{}.pt", "synlr{}.pt")}
 """Names of the files beside `images{}.pt`."""
 
+_SCALAR = np.float32().__reduce__()[0]
+"""What NumPy, in all its versions, unpickles a number with."""
+
 PLAIN = [
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
-    (np._core.multiarray.scalar, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,
     np.dtypes.Float32DType,
     np.dtypes.Float64DType,
