@@ -322,9 +322,17 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
         "architecture": distilled.architecture.model_dump(mode="json"),
         "evaluation": distilled.evaluation.model_dump(mode="json"),
         "accuracies": [vars(measured) for measured in distilled.accuracies],
-        "about": distilled.about,
+        "about": _passed_on(distilled.about),
     }
     save_tensors(Path(path), tensors | statistics, header)
+
+
+def _passed_on(about: dict[str, Any]) -> dict[str, Any]:
+    """How a set was made, without the folder that its real images lie in on the machine of its makers."""
+    prepared = about.get("prepared", {})
+    if not prepared.get("preparation", {}).get("path"):
+        return about
+    return about | {"prepared": prepared | {"preparation": prepared["preparation"] | {"path": None}}}
 
 
 def _whole(file: Path) -> Distilled:

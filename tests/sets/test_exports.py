@@ -198,6 +198,13 @@ def test_without_a_normalisation_there_are_numbers_but_no_pictures(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["e"]
 
 
+def test_the_folder_of_the_real_images_is_not_told(distilled, tmp_path):
+    folder = {"prepared": {"dataset": "mine", "preparation": {"source": "imagefolder", "path": "/home/me/pictures"}}}
+    seqmatch.export(replace(distilled, about=ABOUT | folder), tmp_path / "e", "npz")
+    assert not [path for path in (tmp_path / "e").iterdir() if b"pictures" in path.read_bytes()]
+    assert seqmatch.load(tmp_path / "e").about["prepared"]["preparation"]["source"] == "imagefolder"
+
+
 def test_what_cannot_be_written_is_refused_and_nothing_is_lost(distilled, tmp_path):
     (tmp_path / "e").mkdir()
     (tmp_path / "e/mine").write_text("mine")
