@@ -64,7 +64,7 @@ def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImage
 def dataset(
     source: str, shape: tuple[int, int, int], normalization: str, folder: str | Path | None = None
 ) -> tuple[config.Dataset, Dataset]:
-    """How a source is usually prepared for images of others, none held out to choose by, and the source so prepared.
+    """How a source is usually prepared for images of others, and the source so prepared.
 
     Args:
         shape: (C, H, W) of the images.
@@ -74,7 +74,7 @@ def dataset(
     Raises:
         SeqmatchError: as `read`; or it has images of other channels.
     """
-    settings = _of_source(source, shape).model_copy(update={"normalization": normalization, "validation_fraction": 0.0})
+    settings = _of_source(source, shape).model_copy(update={"normalization": normalization})
     if source in NEVER_MIRRORED:
         kept = [operation for operation in settings.augmentation if operation != "flip"]
         settings = settings.model_copy(update={"augmentation": kept})
@@ -86,8 +86,9 @@ def dataset(
 
 
 def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
+    """None are held out to choose by: all that is not test data trains."""
     own = {} if source in SOURCES else {"channels": shape[0]}
-    return config.Dataset(source=source, image_size=shape[1], **own)
+    return config.Dataset(source=source, image_size=shape[1], validation_fraction=0.0, **own)
 
 
 def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset]:
