@@ -55,7 +55,8 @@ class _Version(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         import seqmatch
 
-        parser.exit(message=f"seqmatch {seqmatch.__version__}\n")
+        print(f"seqmatch {seqmatch.__version__}")
+        parser.exit()
 
 
 def main() -> None:
