@@ -281,6 +281,7 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     count = distilled.about["distilled"].get("subset_count", 1)
     if count > 1:
         warnings.warn(f"{file}: one of {count} subsets; its folder has all of them", stacklevel=2)
+        return replace(distilled, accuracies=())  # these are of all of them
     return distilled
 
 

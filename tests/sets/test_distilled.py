@@ -103,6 +103,8 @@ def test_a_set_tells_what_it_is_with_what_the_workflow_measured(run):
         save_table(run / f"accuracy/{name}.csv", pd.DataFrame(table), {})
     found = seqmatch.load(run)
     assert found.accuracies == (Measured("small", 51.0, 1.4142, 2), Measured("other", 51.0, 1.4142, 2))
+    with pytest.warns(UserWarning, match="one of 2 subsets"):
+        assert not seqmatch.load(run / "subset1.safetensors").accuracies
     assert repr(found).splitlines() == [
         "Distilled set: seqmatch-mtt on d, seed 0",
         "  images      6 of 1×8×8 in 3 classes (a, b, c)",
