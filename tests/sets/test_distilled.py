@@ -114,6 +114,11 @@ def test_a_set_tells_what_it_is_with_what_the_workflow_measured(run):
     ]
 
 
+def test_what_a_set_tells_of_itself_steers_no_terminal(run):
+    found = replace(seqmatch.load(run), class_names=("\x1b[2J", "b\n", "c"), about={"name": ["\x07"]})
+    assert len(repr(found).splitlines()) == 4 and not set(repr(found)) & set("\x1b\x07")
+
+
 def test_a_set_is_one_file_without_the_real_images(run, tmp_path):
     found = seqmatch.load(run)
     seqmatch.save(found, tmp_path / "share/set.safetensors")
