@@ -24,7 +24,7 @@ from seqmatch.data.normalization import (
     fit_whitening,
     from_tensors,
 )
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, printable
 from seqmatch.files import kinds
 from seqmatch.files.store import load_header, load_table, open_tensors
 from seqmatch.files.tensors import load_tensors, save_tensors
@@ -167,7 +167,7 @@ class Distilled:
         return replace(self, normalization=found)
 
     def __repr__(self) -> str:
-        return "\n  ".join(_description(self))
+        return "\n  ".join(map(printable, _description(self)))
 
 
 def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None = None) -> Tensor:
@@ -222,16 +222,16 @@ def _description(distilled: Distilled) -> list[str]:
     named = [distilled.about["name"]] if "name" in distilled.about else []
     named += [f"{about['method']} on {about['dataset']}"] if {"method", "dataset"} <= about.keys() else []
     named += [f"seed {about['seed']}"] if "seed" in about else []
-    last = make_curriculum(distilled.subsets, distilled.evaluation.model_copy(update={"curriculum": "union"}))[-1]
+    named += [about["matching"]["reference"]] if "reference" in about.get("matching", {}) else []
     classes = distilled.class_names
     shown = ", ".join(classes[:4]) + (", …" if len(classes) > 4 else "")
     sizes, steps = zip(*((len(subset.decoded()[0]), subset.step_size) for subset in distilled.subsets), strict=True)
-    soft = ", soft labels" if last.labels.dim() > 1 else ""
+    soft = ", soft labels" if distilled.subsets[0].soft_labels is not None else ""
     stored = distilled.subsets[0].parameterisation
     held = f", stored as {stored.name} of {stored.held}" if stored.held > 1 else ""
     lines = [
-        f"Distilled set: {', '.join(named) or 'from elsewhere'}",
-        f"images      {len(last.labels)} of {'×'.join(map(str, distilled.shape))} in {len(classes)} classes ({shown})"
+        f"Distilled set: {', '.join(map(str, named)) or 'from elsewhere'}",
+        f"images      {sum(sizes)} of {'×'.join(map(str, distilled.shape))} in {len(classes)} classes ({shown})"
         f"{soft}{held}",
         f"subsets     {len(sizes)}, of {', '.join(map(str, sizes))} images; "
         f"step size{'s' * (len(steps) > 1)} {', '.join(f'{step:.3g}' for step in steps)}",
@@ -284,6 +284,7 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     count = distilled.about["distilled"].get("subset_count", 1)
     if count > 1:
         warnings.warn(f"{file}: one of {count} subsets; its folder has all of them", stacklevel=2)
+        return replace(distilled, accuracies=())  # these are of all of them
     return distilled
 
 

@@ -103,6 +103,8 @@ def test_a_set_tells_what_it_is_with_what_the_workflow_measured(run):
         save_table(run / f"accuracy/{name}.csv", pd.DataFrame(table), {})
     found = seqmatch.load(run)
     assert found.accuracies == (Measured("small", 51.0, 1.4142, 2), Measured("other", 51.0, 1.4142, 2))
+    with pytest.warns(UserWarning, match="one of 2 subsets"):
+        assert not seqmatch.load(run / "subset1.safetensors").accuracies
     assert repr(found).splitlines() == [
         "Distilled set: seqmatch-mtt on d, seed 0",
         "  images      6 of 1×8×8 in 3 classes (a, b, c)",
@@ -110,6 +112,11 @@ def test_a_set_tells_what_it_is_with_what_the_workflow_measured(run):
         "  normalised  mean and standard deviation of each channel",
         "  accuracy    51.0 ± 1.4 % on test data, 2 networks (small)",
     ]
+
+
+def test_what_a_set_tells_of_itself_steers_no_terminal(run):
+    found = replace(seqmatch.load(run), class_names=("\x1b[2J", "b\n", "c"), about={"name": ["\x07"]})
+    assert len(repr(found).splitlines()) == 4 and not set(repr(found)) & set("\x1b\x07")
 
 
 def test_a_set_is_one_file_without_the_real_images(run, tmp_path):

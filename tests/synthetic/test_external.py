@@ -142,7 +142,7 @@ def test_a_set_goes_through_the_workflow(files, monkeypatch, tmp_path):
         "select_snapshot",
     ]
     row = settings_table([run]).iloc[0]
-    assert (row["reference"], row["images"], row["iterations"]) == ("x 2020", "images.pt", "0")
+    assert (row["reference"], row["images"], row["iterations"]) == ("X 2020", "images.pt", "0")
     save(tmp_path / "data.safetensors", DATA, {})
     architecture = config.Architecture(family="convnet", width=4, depth=1).model_dump_json()
 

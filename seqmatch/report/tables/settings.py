@@ -11,9 +11,16 @@ from seqmatch.report.tables.text import Sheet
 TITLE = "Table 4: hyperparameters"
 STAGE = ["dataset", "ipc", "method", "backbone", "architecture", "stage"]
 
-UNSET = {"synthetic_batch": "all", "learning_rate": "each stage's", "augmentation": "the data's"}
+UNSET = {
+    "synthetic_batch": "all",
+    "learning_rate": "each stage's",
+    "augmentation": "the data's",
+    "labels": "with the images",
+    "mean": "the data's",
+    "std": "the data's",
+}
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
-set's augmentation."""
+set's augmentation; labels in the file of the images; the statistics of the data set."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -61,7 +68,9 @@ def _texts(section: Section) -> Iterator[tuple[str, str]]:
 def _text(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def settings_sheets(table: pd.DataFrame) -> list[Sheet]:
