@@ -65,7 +65,7 @@ GPU = int(
 )
 PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
-ENVIRONMENT = "../../environment.yml"
+COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"
 COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 for name, architecture in CONFIG.architectures.items():

@@ -5,7 +5,7 @@ rule fetch_data:
         log_of("fetch_data"),
     localrule: True
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **limits("fetch_data", 1000),
@@ -26,7 +26,7 @@ rule prepare_dataset:
     benchmark:
         benchmark_of("prepare_dataset")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **limits("prepare_dataset", 1500),

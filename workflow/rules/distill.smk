@@ -11,7 +11,7 @@ rule distill_subset:
     benchmark:
         benchmark_of("distill_subset")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("distill_subset"),
@@ -44,7 +44,7 @@ rule select_snapshot:
     benchmark:
         benchmark_of("select_snapshot")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("select_snapshot"),
