@@ -63,6 +63,8 @@ GPU = int(
     CONFIG.device == "cuda"
     or (CONFIG.device == "auto" and which("nvidia-smi") is not None)
 )
+# Whether files are kept in a store that other machines see, instead of here.
+STORED = workflow.storage_settings.default_storage_provider is not None
 PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
 COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"

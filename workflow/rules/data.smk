@@ -16,6 +16,7 @@ rule fetch_data:
         "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"
 
 
+# Published files, and a user's own images, lie where Snakemake itself runs: other machines may not see them.
 rule prepare_dataset:
     input:
         files=files_of_source,
@@ -25,6 +26,7 @@ rule prepare_dataset:
         log_of("prepare_dataset"),
     benchmark:
         benchmark_of("prepare_dataset")
+    localrule: STORED
     conda:
         COMPUTING
     threads: 1

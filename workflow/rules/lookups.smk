@@ -190,8 +190,9 @@ def needed(paths, what):
 
 
 def wanted(wildcards):
-    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing."""
-    if not any(word.partition("=")[0] == "--report" for word in sys.argv):
+    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing (in a store, all)."""
+    reports = any(word.partition("=")[0] == "--report" for word in sys.argv)
+    if STORED or not reports:
         return PLAN.targets
     made = [path for path in PLAN.targets if os.path.exists(path)]
     if not made:
@@ -234,8 +235,7 @@ def folder_of_source(wildcards, output):
     """The folder of a user's own images. Unless they are prepared, a run does not begin without it; a plan may be made
     on another machine, and warns."""
     path = defined("datasets", wildcards.dataset).path
-    elsewhere = workflow.storage_settings.default_storage_provider is not None
-    if path is None or elsewhere or os.path.isdir(path) or os.path.exists(output[0]):
+    if path is None or STORED or os.path.isdir(path) or os.path.exists(output[0]):
         return path
     missing = f"datasets.{wildcards.dataset}.path = {path}: there is no such folder (seen from {os.getcwd()})"
     if not workflow.dryrun:
