@@ -8,7 +8,7 @@ from snakemake.common.configfile import load_configfile
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
 
-FILES = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+FILES = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml")), ROOT / ".test/config/config.yaml"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

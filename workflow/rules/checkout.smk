@@ -7,8 +7,6 @@ import tarfile
 from pathlib import Path
 from tempfile import mkdtemp
 
-from git import Repo
-
 
 def checkout(rules):
     """The folder of the workflow whose folder of rules this is."""
@@ -17,6 +15,8 @@ def checkout(rules):
     if hasattr(rules, "hosted_repo"):  # github(…), gitlab(…)
         return unpacked(rules.hosted_repo.repo, rules.ref)
     if hasattr(rules, "repo_path"):  # git+file:…
+        from git import Repo  # here, because it takes long to import
+
         return unpacked(Repo(rules.repo_path), rules.ref)
     raise WorkflowError(
         f"{rules}: this workflow needs its whole repository: give a folder, github(…), gitlab(…) or git+file:…, not the "
