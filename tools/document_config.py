@@ -38,10 +38,11 @@ FURTHER = [
 INTRODUCTION = """\
 # Configuration
 
-`config.yaml` at the top of the repository is the experiment that runs where no file is given. A file given with
-`--configfile` takes its place: each is complete in itself, and keys that it leaves out have the defaults below. Of
-several files the later ones are laid over the earlier: dictionaries are merged key by key, lists (such as `cells` and
-`seeds`) are replaced. What is defined but asked for by no cell costs nothing.
+`config.yaml` at the top of the repository (here as a link) is the experiment that runs where no file is given and the
+folder that Snakemake runs in has no `config.yaml` or `config/config.yaml` of its own. A file given with `--configfile`
+takes its place: each is complete in itself, and keys that it leaves out have the defaults below. Of several files the
+later ones are laid over the earlier: dictionaries are merged key by key, lists (such as `cells` and `seeds`) are
+replaced. What is defined but asked for by no cell costs nothing.
 
 | file | what it runs |
 | --- | --- |
