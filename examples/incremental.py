@@ -68,10 +68,8 @@ def draw(curves: dict[str, np.ndarray], out: Path) -> None:
         classes = PER_TASK * np.arange(1, values.shape[1] + 1)
         apart = 0.12 * (index - 1)
         axes.errorbar(classes + apart, values.mean(axis=0), common.interval(values), marker="o", capsize=3, label=name)
-    axes.set(
-        xlabel="classes seen", ylabel="accuracy on them, %", xticks=classes, title="memory of two images per class"
-    )
-    axes.legend(frameon=False, loc="lower left")
+    axes.set(xlabel="classes seen", ylabel="accuracy on them, %", xticks=classes)
+    figure.legend(loc="outside upper center", ncols=len(curves), frameon=False)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=150)
 

@@ -98,11 +98,13 @@ def main(place: Path, seeds: int, out: Path = OUT, processes: int = 2) -> None:
     found = measure(common.load(place), seeds, processes)
     seconds, everything = found.pop("all")
     final = everything.mean(axis=0)
+    better = final > np.median(final)
     print(f"ρ of two rankings by all data: {spearmanr(*everything[:2]).statistic:.2f}")
     print(f"accuracy after all data: mean {final.mean():.1f} %, best {final.max():.1f} %")
     for name, (spent, small) in found.items():
         rho, faster = correlations(small, everything), seconds.mean() / spent.mean()
         print(f"{name}: ρ = {rho.mean():.2f} ± {common.interval(rho):.2f}, {faster:.1f} times faster")
+        print(f"    in the better half alone: ρ = {correlations(small[:, better], everything[:, better]).mean():.2f}")
         print(f"    the network that it ranks first: {final[small.argmax(axis=1)].mean():.1f} % after all data")
     gain = correlations(found["distilled"][1], everything) - correlations(found["random"][1], everything)
     print(f"distilled over random: {gain.mean():+.2f} ± {common.interval(gain):.2f}")
