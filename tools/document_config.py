@@ -93,6 +93,7 @@ def matching():
         of = ", ".join(f"`{method}`" for method, declared in METHODS.items() if declared.section is model)
         keys = ", ".join(f"`{key}`" for key in model.model_fields if key != "initial")
         yield f"\n## `matching` of {of}\n\n{model.__doc__}\n\nThey read {keys}.\n"
+    yield section("`matching` of `external`", sections.External, without=sections.Matching)
 
 
 def methods():

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, host, memory
+from seqmatch.planning import contents, external, host, memory
 from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan, replaced
@@ -77,6 +77,12 @@ for name, architecture in CONFIG.architectures.items():
         raise WorkflowError(
             f"architectures.{name}.family = {architecture.family}: {error}"
         )
+
+if workflow.storage_settings.default_storage_provider is None:
+    try:
+        external.check(EXPERIMENT)
+    except SeqmatchError as error:
+        raise WorkflowError(str(error))
 
 
 wildcard_constraints:

@@ -145,6 +145,12 @@ def recipe_files(wildcards, stage):
     )
 
 
+def foreign(wildcards):
+    """The files of a set that another program made."""
+    run, stage = run_of(wildcards), stage_of(wildcards)
+    return external.files(stage) if run.external else []
+
+
 def other_selections(wildcards):
     """Selections of the last snapshot that are evaluated besides the main selection's: on the matched network alone."""
     run = run_of(wildcards)
@@ -213,9 +219,8 @@ def mirrors(wildcards, output):
 def images_per_class(wildcards, output):
     """Training images of each class that the largest synthetic set starts from; as `mirrors`, it reruns nothing."""
     runs = [run for run in EXPERIMENT.runs.values() if run.dataset == wildcards.dataset]
-    return max(
-        [run.ipc * run.stages[0].formation ** 2 for run in runs if run.stages] + [1]
-    )
+    started = [run for run in runs if run.stages and not run.external]
+    return max([run.ipc * run.stages[0].formation ** 2 for run in started] + [1])
 
 
 def known_of_source(wildcards):
@@ -293,6 +298,8 @@ def code_with_objective(wildcards):
     """A fingerprint of the command with what it loads by name: the family of its networks, and the objective's step with
     how that is declared."""
     family, declared = matched(wildcards).module, run_of(wildcards).objective
+    if run_of(wildcards).external:
+        return code("distill_subset", (family, "seqmatch.synthetic.foreign"))
     if declared is None:
         return code("distill_subset", (family,))
     text = declared.reaching(stage_of(wildcards))

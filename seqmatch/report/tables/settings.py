@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from seqmatch.config import Coreset, Run, Section
+from seqmatch.config import Run, Section
 from seqmatch.config.experiment import AnyMatching
 from seqmatch.report.tables.text import Sheet
 
@@ -42,7 +42,7 @@ def _relevant(run: Run, k: int) -> dict[str, str]:
     objective = {"objective": run.declaration.objective} if stage.iterations else {}
     ignored = set() if run.asks_experts(k) or run.matches_experts(k) or run.uses_teachers(k) else {"experts"}
     if not stage.iterations:
-        ignored |= set(type(stage).model_fields) - set(Coreset.model_fields)
+        ignored |= set(type(stage).model_fields) - set(run.declaration.unmoved.model_fields)
     elif stage.optimizer == "adam":
         ignored.add("momentum")
     own = {name: text for name, text in _texts(stage) if name not in ignored}
