@@ -7,6 +7,7 @@ the library's folders, and where links lead that leave docs/.
 import os
 import re
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import starmap
 from pathlib import Path
@@ -27,17 +28,22 @@ ORDER = {
         "guide/data",
         "guide/outputs",
         "guide/gpus-and-slurm",
+        "guide/storage-and-cloud",
         "guide/interruption",
         "guide/other-folders",
         "guide/*",
         "guide/extend",
         "guide/troubleshooting",
     ],
+    "Examples": ["examples/*"],
     "Methods": [
         "methods/README",
-        *(f"methods/{name}" for name in ("seqmatch", "mtt", "ftd", "dc", "dm", "idc", "coresets", "differences")),
+        *(
+            f"methods/{name}"
+            for name in ("seqmatch", "mtt", "ftd", "dc", "dm", "idc", "coresets", "external", "differences")
+        ),
     ],
-    "Results": ["results/README", "performance", "scaling"],
+    "Results": ["results/README", "results/*", "performance", "scaling"],
     "Reference": ["configuration", "api/index", "words"],
     "Project": ["architecture", "contributing", "changelog"],
 }
@@ -143,6 +149,8 @@ def write_rooms():
             files = sorted(place.rglob("*.py")) if place.is_dir() else []
             modules = [module_of(file) for file in files if file.stem != "__init__"]
             room = module_of(place / "__init__.py" if place.is_dir() else place)
+            for module in (room, *modules):
+                import_module(module)  # once, before Sphinx divides its work
             lines = [f"# `{room}`", *described(room, members=not modules)]
             for module in modules:
                 lines += [f"## `{module.removeprefix(f'{room}.')}`", *described(module)]

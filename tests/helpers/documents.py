@@ -57,11 +57,12 @@ def run(page):
     names = {"__name__": "__main__"}
     for block in blocks(page):
         if block.language in RUN and block.kind in (None, "run with"):
+            setup = block.said if block.kind else ""
             print(f"{block.place}: {block.text.splitlines()[0]}", flush=True)
             if block.language == "bash":
-                subprocess.run(["bash", "-euo", "pipefail", "-c", block.text], check=True, cwd=ROOT)
+                subprocess.run(["bash", "-euo", "pipefail", "-c", f"{setup}\n{block.text}"], check=True, cwd=ROOT)
             else:
-                exec(compile(f"{block.said}\n{block.text}", block.place, "exec"), names)
+                exec(compile(f"{setup}\n{block.text}", block.place, "exec"), names)
 
 
 if __name__ == "__main__":
