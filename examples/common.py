@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +28,12 @@ SEEDS = {"type": int, "default": 5, "choices": range(2, 21), "metavar": "N"}
 """Of an option; one seed has no interval."""
 
 
-def load(place: Path) -> seqmatch.Distilled:
-    """The distilled set in a folder or file; where there is none, the program ends and says what to do."""
+def load(place: str) -> seqmatch.Distilled:
+    """A set of the index by its name, or from a folder or file; where there is none, the program ends and says so."""
     try:
         return seqmatch.load(place)
     except SeqmatchError as error:
-        raise SystemExit(f"{error}; the default experiment makes some: uv run snakemake --cores all") from None
+        raise SystemExit(str(error)) from None
 
 
 def load_digits(distilled: seqmatch.Distilled) -> dict[str, Labelled]:
@@ -44,15 +43,17 @@ def load_digits(distilled: seqmatch.Distilled) -> dict[str, Labelled]:
     """
     held_out = Dataset(source="digits", test_fraction=0.25, validation_fraction=0.1)
     data = prepare(digits(), held_out, Seed("prepare", "digits", 0))
-    expected, found = data.normalization.tensors(), distilled.normalization.tensors()
-    if expected.keys() != found.keys() or not all(torch.equal(found[name], expected[name]) for name in expected):
+    expected, found = data.normalization.tensors(), distilled.normalization.tensors() if distilled.normalization else {}
+    if expected.keys() != found.keys() or not all(
+        torch.allclose(found[name], expected[name], rtol=1e-5) for name in expected
+    ):
         raise SystemExit("the set was not distilled from the digits that the default experiment trains on")
     return {name: data.split(name) for name in ("train", "validation", "test")}
 
 
-def name_of(distilled: seqmatch.Distilled, place: Path) -> str:
-    """The method that distilled a set, or what its file or folder is called."""
-    return distilled.about.get("distilled", {}).get("method", place.stem)
+def name_of(distilled: seqmatch.Distilled, place: str) -> str:
+    """The method that distilled a set, or the place of the set."""
+    return distilled.about.get("distilled", {}).get("method", place)
 
 
 def random_set(distilled: seqmatch.Distilled, images: Tensor, labels: Tensor, seed: int) -> seqmatch.Distilled:

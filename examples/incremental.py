@@ -3,7 +3,7 @@
 The digits arrive as five tasks of two classes, in an order that each seed draws. Of each class that has arrived only
 its memory is kept: its images in a distilled set, or as many random real ones. After each task a new network learns
 from the memory alone, as in GDumb (Prabhu et al. 2020), the protocol in which Zhao and Bilen (2023, DM) measure
-distilled sets, and is tested on all classes that have arrived. Run the default experiment first.
+distilled sets, and is tested on all classes that have arrived.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import torch
 
 import seqmatch
 
-SETS = [Path("results/digits", method, "ipc2/seed0") for method in ("seqmatch-mtt", "dm")]
+SETS = ["digits-seqmatch-mtt-ipc2", "digits-dm-ipc2"]
 OUT = Path("results/examples/incremental.png")
 
 PER_TASK = 2
@@ -74,10 +74,10 @@ def draw(curves: dict[str, np.ndarray], out: Path) -> None:
     figure.savefig(out, dpi=150)
 
 
-def main(places: list[Path], seeds: int, out: Path = OUT, processes: int = 2) -> None:
+def main(places: list[str], seeds: int, out: Path = OUT, processes: int = 2) -> None:
     start = perf_counter()
-    sets = {str(place): common.load(place) for place in places}
-    named = {common.name_of(distilled, Path(place)): distilled for place, distilled in sets.items()}
+    sets = {place: common.load(place) for place in places}
+    named = {common.name_of(distilled, place): distilled for place, distilled in sets.items()}
     curves = measure(named if len(named) == len(sets) else sets, seeds, processes)
     for name, values in curves.items():
         means = zip(values.mean(axis=0), common.interval(values), strict=True)
@@ -91,7 +91,7 @@ def main(places: list[Path], seeds: int, out: Path = OUT, processes: int = 2) ->
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", type=Path, default=SETS, help="distilled of the digits, with as many images")
+    parser.add_argument("sets", nargs="*", default=SETS, help="of equal size: names of the index, folders or files")
     parser.add_argument("--seeds", **common.SEEDS, help="orders of the classes (default: %(default)s)")
     arguments = parser.parse_args()
     main(arguments.sets, arguments.seeds)

@@ -3,7 +3,7 @@
 Each of 24 small ConvNets learns from the distilled set, from as many random real images, and from all training images.
 A small set ranks them by their accuracy on the validation images, as a search would; Spearman's ρ compares this with
 their accuracy on the test images after training on all data. Zhao, Mopuri and Bilen (2021, DC) searched 720 ConvNets
-in this way. Run the default experiment first.
+in this way.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from scipy.stats import spearmanr
 import seqmatch
 from seqmatch.synthetic.subset import Subset
 
-SET = Path("results/digits/seqmatch-mtt/ipc2/seed0")
+SET = "digits-seqmatch-mtt-ipc2"
 OUT = Path("results/examples/search.png")
 
 ARCHITECTURES = list(product((4, 16), (1, 2), common.NORMS, common.POOLINGS))
@@ -93,7 +93,7 @@ def draw(found: dict[str, tuple[np.ndarray, np.ndarray]], out: Path) -> None:
     figure.savefig(out, dpi=150)
 
 
-def main(place: Path, seeds: int, out: Path = OUT, processes: int = 2) -> None:
+def main(place: str, seeds: int, out: Path = OUT, processes: int = 2) -> None:
     start = perf_counter()
     found = measure(common.load(place), seeds, processes)
     seconds, everything = found.pop("all")
@@ -114,7 +114,7 @@ def main(place: Path, seeds: int, out: Path = OUT, processes: int = 2) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", nargs="?", type=Path, default=SET, help="distilled of the digits (default: %(default)s)")
+    parser.add_argument("set", nargs="?", default=SET, help="name of the index, folder or file (default: %(default)s)")
     parser.add_argument("--seeds", **common.SEEDS, help="of the small sets (default: %(default)s)")
     arguments = parser.parse_args()
     main(arguments.set, arguments.seeds)
