@@ -1,9 +1,10 @@
 """Distil subset k of a synthetic set, with the subsets before it frozen; write snapshots along the way.
 
-Starts from real training images. The state is saved in the checkpoint folder every few minutes, and
-the same command resumes from it.
+Starts from real training images. The state is saved in the checkpoint folder every few minutes, and the same command
+resumes from it. With --foreign, the subset is one that another program made, and stays as it is.
 """
 
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -24,25 +25,32 @@ from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.division import subset_sizes
 from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
 from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.experts import Trajectories
 
+FOREIGN = "seqmatch.synthetic.foreign"
+"""The module that reads what other programs made."""
+
 
 def main(args):
-    section = OBJECTIVES[args.objective].section if args.objective else config.Coreset
+    unmoved = config.External if args.foreign else config.Coreset
+    section = OBJECTIVES[args.objective].section if args.objective else unmoved
     args.matching = command.section("--matching", section, args.matching)
     check(args)
     objective = OBJECTIVES.get(args.objective)
-    inputs = [*args.prefix, *args.choosers, *args.experts]
+    inputs = [*args.prefix, *args.choosers, *args.experts, *args.foreign]
     declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
+    if args.foreign:
+        declared = ([FOREIGN],)
     with compute.job(args, inputs, *declared) as job:
         compute.check_matched(args, job)
         prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
         size = {"P": parameter_count(args, job)}
         with Trajectories(args.choosers, size) if args.choosers else nullcontext() as choosers:
-            initial = make_initial(args, job, choosers)
+            initial = (take_foreign if args.foreign else make_initial)(args, job, choosers)
         if args.matching.iterations == 0:
             snapshots = undistilled(initial)
         else:
@@ -93,6 +101,16 @@ def make_initial(args, job, choosers):
         return initial
     ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))
     return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(job.device)))
+
+
+def take_foreign(args, job, choosers):
+    """This subset as another program made it."""
+    size = subset_sizes(int(args.ipc), args.subset_count)[args.subset - 1]
+    take = import_module(FOREIGN).take  # by name: other jobs do not depend on it
+    subset, doubt = take(args.foreign, args.matching, job.dataset, size)
+    if doubt:
+        print(f"warning: {args.foreign[0]}: {doubt}", file=sys.stderr)
+    return subset
 
 
 def make_problem(args, job, initial, prefix, trajectories):
@@ -152,7 +170,15 @@ if __name__ == "__main__":
         "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
     )
     arguments.add_argument(
-        "--objective", choices=OBJECTIVES, help="what is matched; without it, real images stay as they are"
+        "--foreign",
+        type=command.path,
+        nargs="*",
+        default=[],
+        help="files of a synthetic set of another program: images, then labels and step size where --matching names "
+        "files of theirs",
+    )
+    arguments.add_argument(
+        "--objective", choices=OBJECTIVES, help="what is matched; without it, images stay as they are"
     )
     arguments.add_argument(
         "--matching",

@@ -4,8 +4,9 @@
 out of the training data. `test`: the same on test data, as is usual in the field, for the column that shows it.
 `last`: the last snapshot, which needs no scores.
 
-The subset's file holds the normalised images, labels, step size, the statistics of the normalisation, and pixels that
-a person can look at, of the initial images too; its header names classes and augmentation: it can be used alone.
+The subset's file holds the normalised images, labels, step size, the normalisation, and pixels that a person can look
+at, of the initial images too; its header names classes and augmentation: it can be used alone. Of a whitening it holds
+what it is known by: the matrix is in the file of the data set.
 """
 
 import sys
@@ -37,6 +38,7 @@ def main(args):
             "iteration": iteration,
             "class_names": job.dataset.class_names,
             "augmentation": job.dataset.augmentation if augmentation is None else augmentation,
+            "prepared": job.dataset.prepared,
         }
         normalization = job.dataset.normalization
         save_subset(args.out, snapshots.subset(index), snapshots.subset(0), normalization, job.header | about)
@@ -45,7 +47,7 @@ def main(args):
         for doubt in doubts(scores, selection, len(job.dataset.splits[selection])):
             print(f"warning: {args.out}: {doubt}", file=sys.stderr)
     print(
-        f"note: {args.out} also holds the real images that it began as (initial_pixels); docs/guide/use-elsewhere.md "
+        f"note: {args.out} also holds the real images that it began as (initial_pixels); docs/guide/sets.md "
         "says how to share it without them",
         file=sys.stderr,
     )
@@ -77,6 +79,7 @@ if __name__ == "__main__":
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
+    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
     arguments.add_argument("--networks", type=command.count, required=True, help="networks that score each snapshot")
     arguments.add_argument(
         "--name", type=command.words, required=True, help="names the random draws, parts joined by /"

@@ -344,6 +344,7 @@ def distil_all(call, device, objective, **matching):
         call(device, "distill_subset", **about, out=f"snapshots{k}.safetensors")
         about = {"prefix": prefix, "snapshots": f"snapshots{k}.safetensors", "selections": ["validation", "test"]}
         about |= {"evaluation": EVALUATION, "networks": 1, "name": "s", "scores": f"scores{k}.csv"}
+        about |= {"architecture-name": "a"}
         call(device, "select_snapshot", **about, out=f"subset{k}.safetensors")
 
 

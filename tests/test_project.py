@@ -14,6 +14,7 @@ import pytest
 import yaml
 from helpers.parsers import SCRIPTS, TOOLS, parser_of
 from helpers.tiny import ROOT
+from packaging.requirements import Requirement
 
 PACKAGE = ROOT / "seqmatch"
 
@@ -33,6 +34,7 @@ HOUSE = [
     {"sets"},
     {"report"},
     {"planning"},
+    {"command"},
 ]
 """Folders, and modules at the top, of the package: each may import what stands before it, and nothing that stands
 after it. Those that share a place do not import each other."""
@@ -85,13 +87,49 @@ def circle(arrows):
     return []
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PINNED = [*PROJECT["dependency-groups"]["workflow"], *PROJECT["dependency-groups"]["dev"]]
+
+
 def test_environment_and_project_pin_the_same_versions():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    groups = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
-    pinned = [*project["project"]["dependencies"], *(requirement for group in groups for requirement in group)]
+    extras = PROJECT["project"]["optional-dependencies"]
+    pinned = [*PINNED, *extras["slurm"], *extras["storage"]]
     assert sorted(environment["dependencies"][-1]["pip"]) == sorted(pinned)
-    assert all("==" in requirement for requirement in pinned)
+    assert all(
+        re.fullmatch(r"[\w-]+==[\d.]+", requirement) for requirement in [*pinned, *PROJECT["dependency-groups"]["docs"]]
+    )
+
+
+def test_the_library_takes_what_the_workflow_pins_and_older_versions():
+    """Whoever installs the package brings an environment; whoever runs the workflow gets exact versions."""
+    pinned = {requirement.name: requirement.specifier for requirement in map(Requirement, PINNED)}
+    extras = PROJECT["project"]["optional-dependencies"]["parquet"]
+    for requirement in map(Requirement, [*PROJECT["project"]["dependencies"], *extras]):
+        (lowest,) = requirement.specifier
+        assert lowest.operator == ">="
+        (exact,) = pinned[requirement.name]
+        assert requirement.specifier.contains(exact.version) and lowest.version != exact.version
+
+
+def test_what_the_library_imports_is_what_it_asks_for():
+    """Besides Python's own modules; what draws tables and figures is the workflow's."""
+    of_workflow = {"matplotlib", "scipy", "snakemake"}
+    asked = {Requirement(text).name for text in PROJECT["project"]["dependencies"]}
+    names = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    imported = {
+        names.get(name, name)
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in imported_packages(node)
+    }
+    assert imported - set(sys.stdlib_module_names) - {"seqmatch", "pyarrow"} - of_workflow == asked
+
+
+def imported_packages(node):
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    return [node.module.partition(".")[0]] if isinstance(node, ast.ImportFrom) and node.module else []
 
 
 def test_schema_and_tables_of_keys_and_methods_are_those_of_the_models(tmp_path):
@@ -151,7 +189,7 @@ def test_options_of_one_name_take_the_same_in_all_commands():
 
 
 def test_no_option_takes_what_is_not_checked():
-    """Text is either one of a few choices, or checked by one of the types in scripts/shared/command.py."""
+    """Text is either one of a few choices, or checked by one of the types in seqmatch/command/arguments.py."""
     unchecked = {int, float, str, Path, json.loads, None}
     found = [
         f"{path.stem} {action.dest}"

@@ -38,28 +38,24 @@ FURTHER = [
 INTRODUCTION = """\
 # Configuration
 
-`config.yaml` at the top of the repository is the experiment that runs where no file is given. A file given with
-`--configfile` takes its place: each is complete in itself, and keys that it leaves out have the defaults below. Of
-several files the later ones are laid over the earlier: dictionaries are merged key by key, lists (such as `cells` and
-`seeds`) are replaced. What is defined but asked for by no cell costs nothing.
+`config.yaml` at the top of the repository (here as a link) is the experiment that runs where no file is given and the
+folder that Snakemake runs in has no `config.yaml` or `config/config.yaml` of its own. A file given with `--configfile`
+takes its place: each is complete in itself, and keys that it leaves out have the defaults below. Of several files the
+later ones are laid over the earlier: dictionaries are merged key by key, lists (such as `cells` and `seeds`) are
+replaced. What is defined but asked for by no cell costs nothing.
 
-| file | what it runs |
-| --- | --- |
-| `cifar10.yaml` | CIFAR-10, ten images per class, the paper's hyperparameters, one GPU |
-| `paper.yaml` | every cell of the paper's Tables 1 to 3, every backbone and baseline |
-| `methods.yaml` | every method on the digits and on Fashion-MNIST, three seeds |
-| `cifar10-cpu.yaml` | CIFAR-10 with a narrower network, a night on a laptop |
-| `corner.yaml` | cells of the literature at their own scale, as far as two CPU cores go: some days |
-| `fashion_mnist.yaml` | Fashion-MNIST at 14×14, some hours on a laptop |
-| `imagefolder.yaml` | a template for images of your own |
+[Experiments that are ready](../docs/guide/experiments.md#experiments-that-are-ready) says what each file here runs, and
+what it costs.
 
-`tools/estimate.py --configfile config/paper.yaml` says what one of them will cost before anything runs.
+## Layers
 
 Settings are layered. For each stage of a method, the stage's own entry decides, then `matching` of its cell, then the
 general `matching`, then the method's usual values ([methods](../docs/methods/README.md)); evaluation settings likewise,
 from the method's `evaluation` to the cell's to the general one. `stages` has one entry per subset, so that its length
 is K; `{}` changes nothing. A method takes from a general `matching` what it reads; a key that no method there reads
 is named in a warning. In its own `stages` such a key is an error, which lists what the method reads.
+
+## Checks
 
 Keys, values and names are checked before the first job; what depends on the images by the job that reads them. Device,
 number of cores and folders change no result and rerun nothing. `results/table4.md` shows what was used.
@@ -93,6 +89,7 @@ def matching():
         of = ", ".join(f"`{method}`" for method, declared in METHODS.items() if declared.section is model)
         keys = ", ".join(f"`{key}`" for key in model.model_fields if key != "initial")
         yield f"\n## `matching` of {of}\n\n{model.__doc__}\n\nThey read {keys}.\n"
+    yield section("`matching` of `external`", sections.External, without=sections.Matching)
 
 
 def methods():

@@ -46,9 +46,9 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--checkpoints",
         type=command.path,
-        default=Path("checkpoints"),
+        default=finished.checkpoints(),
         metavar="DIR",
-        help="folder for saved states",
+        help="folder for saved states (default: SEQMATCH_CHECKPOINTS, else checkpoints)",
     )
     arguments.add_argument(
         "--save-every",

@@ -16,6 +16,7 @@ from seqmatch.config.sections import (
     DistributionMatching,
     Evaluation,
     Experts,
+    External,
     GradientMatching,
     Matching,
     Precision,

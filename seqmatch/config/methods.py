@@ -15,6 +15,7 @@ from seqmatch.config.sections import (
     Coreset,
     DistributionMatching,
     Evaluation,
+    External,
     GradientMatching,
     Matching,
     Section,
@@ -104,6 +105,8 @@ class Method:
     """Values of `evaluation` unless the configuration says otherwise."""
     without: frozenset[str] = frozenset()
     """Operations of the data set's augmentation that its evaluation leaves out, unless that is set."""
+    unmoved: type[Section] = Coreset
+    """The keys of `matching` that it reads where it has no objective."""
     flat: bool = False
     """Whether it matches sharpness-aware experts (`rho`)."""
 
@@ -115,9 +118,7 @@ class Method:
     @property
     def section(self) -> type[Section]:
         """The keys of `matching` that it reads: those of its objective, where it has one."""
-        if self.objective is not None:
-            return objective_of(self.objective).section
-        return WholeData if self.subsets == "none" else Coreset
+        return self.unmoved if self.objective is None else objective_of(self.objective).section
 
     @property
     def reads(self) -> list[str]:
@@ -270,9 +271,16 @@ METHODS = {
         },
         without=frozenset({"cutout"}),
     ),
+    "external": Method(
+        title="nothing: a synthetic set that another program made",
+        page="external",
+        subsets="any",
+        unmoved=External,
+    ),
     "whole": Method(
         title="nothing: training on all real data, for comparison",
         subsets="none",
+        unmoved=WholeData,
     ),
 }
 """By name, in the order of tables."""

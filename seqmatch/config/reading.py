@@ -36,9 +36,10 @@ class _Faults(Exception):
 
 
 def default_file(checkout: Path) -> Path:
-    """The experiment where no file is named: config.yaml of the working folder, or else of the checkout."""
-    own = Path("config.yaml")
-    return own if own.is_file() else checkout / own
+    """The experiment where no file is named: config.yaml, or config/config.yaml, of the working folder, or else of the
+    checkout."""
+    own = (Path("config.yaml"), Path("config/config.yaml"))
+    return next(filter(Path.is_file, own), checkout / "config.yaml")
 
 
 def read(path: Path) -> dict[str, Any]:

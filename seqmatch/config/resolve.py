@@ -23,6 +23,7 @@ from seqmatch.config.sections import (
     Coreset,
     Dataset,
     Evaluation,
+    External,
     Matching,
     Section,
     SelectedBy,
@@ -50,7 +51,7 @@ class Run:
     """The method that it is or varies, a key of `METHODS`."""
     architecture: str
     """The architecture that is matched and whose accuracy is quoted, a key of `architectures`."""
-    stages: tuple[Matching | Coreset, ...]
+    stages: tuple[Matching | Coreset | External, ...]
     """One entry per subset; empty for `whole`."""
     evaluation: Evaluation
     others: tuple[str, ...]
@@ -84,6 +85,11 @@ class Run:
     def divisible(self) -> bool:
         """Whether it is distilled and can be split in two halves with every class."""
         return self.distilled and self.ipc >= 2
+
+    @property
+    def external(self) -> bool:
+        """Whether its images are those of another program."""
+        return self.declaration.unmoved is External
 
     @property
     def sequential(self) -> bool:
@@ -215,7 +221,10 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         seeds=(config.seeds[0],) if whole else tuple(config.seeds),
     )
     _check_stages(config, run, key)
-    _check_size(config, run, key)
+    if run.external:
+        _check_external(config, run, key)
+    else:
+        _check_size(config, run, key)
     return run
 
 
@@ -287,7 +296,7 @@ def _stages(
     return tuple(stages)
 
 
-def _formation(stage: Matching | Coreset, own: dict[str, Any], place: str) -> int:
+def _formation(stage: Matching | Coreset | External, own: dict[str, Any], place: str) -> int:
     """That of a stage: 1 where its parameterisation reads none, whatever a general section sets for other methods."""
     name = stage.parameterisation
     if name in WITH_FORMATION:
@@ -331,6 +340,25 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
             raise SeqmatchError(
                 f"experts.{stage.experts}.epochs = {recipe.epochs}: {key} can match up to epoch {run.epochs(k)}; raise "
                 "it, or leave it out"
+            )
+
+
+def _check_external(config: Config, run: Run, key: str) -> None:
+    """What each stage has to say of the files of another program."""
+    for index, stage in enumerate(run.stages):
+        place = f"{key}.stages[{index}]"
+        for name in ("images", "step_size", "space", "reference"):
+            if getattr(stage, name) is None:
+                raise SeqmatchError(f"{place}.{name}: missing; a set of another program needs it")
+        if (stage.mean is None) != (stage.std is None) or (stage.mean and stage.space == "pixels"):
+            raise SeqmatchError(f"{place}: mean and std go together, and with `space: normalized`")
+        if stage.mean is not None and len(stage.mean) != len(stage.std):
+            raise SeqmatchError(f"{place}: {len(stage.mean)} of mean and {len(stage.std)} of std; one for each channel")
+        whitened = config.datasets[run.dataset].normalization == "zca"
+        if whitened and stage.formation > 1 and (stage.space == "pixels" or stage.mean is not None):
+            raise SeqmatchError(
+                f"{place}.formation = {stage.formation}: several images in one cannot be whitened; use a data set that "
+                "is standardised"
             )
 
 

@@ -42,6 +42,7 @@ def _ascending(values: list[float]) -> list[float]:
 Name = Annotated[str, StringConstraints(max_length=100, pattern=f"^{NAME}$")]
 Place = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A folder or a URL: no control characters, which no honest path contains, and which garble commands and messages."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 MOST = 10_000_000
 """Of anything that is counted: far above what anyone asks for, far below what numbers of any kind hold."""
 LARGEST = 1e9
@@ -51,6 +52,7 @@ BatchSize = Annotated[int, Field(strict=True, ge=2, le=MOST)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 SeedNumber = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_no_bool)]
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_bool)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False), BeforeValidator(_no_bool)]
 Fraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_bool)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
@@ -287,6 +289,35 @@ class Stored(WholeData):
         description="with `multi-formation`: images that each stored one holds along a side, shrunk; networks see each "
         "of them at full size",
     )
+
+
+class External(Stored):
+    """A synthetic set that another program made, read from its files (docs/methods/external.md)."""
+
+    images: Place | None = Field(None, description="file of its images, or of images and labels; needed")
+    labels: Place | None = Field(None, description="file of its labels, unless they are with the images")
+    step_size: Positive | Place | None = Field(
+        None, description="learning rate of networks at the start of the stage, or the file that holds it; needed"
+    )
+    space: Literal["pixels", "normalized"] | None = Field(
+        None, description="whether its images are pixels in 0 to 1, or normalised as networks shall see them; needed"
+    )
+    mean: list[Number] | None = Field(
+        None,
+        description="with `space: normalized`, the mean of each channel that was taken away; by default the images are "
+        "normalised as the data set is",
+    )
+    std: list[Positive] | None = Field(None, description="with `mean`, the standard deviation divided by")
+    experiment: Whole = Field(0, description="which one, from 0, in a file of several (`dc`, `dsa`, `dm`)")
+    reference: Text | None = Field(None, description="who made it, and where it is from, in words; needed")
+    initial: ClassVar[str] = "external"
+    iterations: ClassVar[int] = 0
+    snapshots: ClassVar[int] = 0
+
+
+class Started(Stored):
+    """A subset that begins as real images or noise."""
+
     initial_step_size: Positive = Field(0.01, description="step size of the student at the start")
 
 
@@ -307,7 +338,7 @@ CHOSEN_BY_EXPERTS = ("herding", "k-center")
 Initial = Literal["random", "noise", *CHOSEN_BY_EXPERTS]
 
 
-class Coreset(SoftLabels, Stored):
+class Coreset(SoftLabels, Started):
     """Real images that stay as they are."""
 
     initial: Initial = Field("random", description="which real images are taken; the method says it")
@@ -315,7 +346,7 @@ class Coreset(SoftLabels, Stored):
     snapshots: ClassVar[int] = 0
 
 
-class Matching(Stored):
+class Matching(Started):
     """How one subset is distilled, whatever is matched: the keys that all methods share which move images."""
 
     initial: Initial = Field(

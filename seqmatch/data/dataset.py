@@ -1,6 +1,6 @@
 """A prepared data set: images, splits and normalisation in one memory-mappable file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Dataset:
     """Fitted on the training split alone."""
     augmentation: tuple[str, ...]
     """DSA operations for training on these images and on those distilled from them."""
+    prepared: dict[str, Any] = field(default_factory=dict)
+    """From what, and how: the parameters in the header of its file."""
 
     @property
     def classes(self) -> int:
@@ -68,13 +70,16 @@ def load(path: Path) -> Dataset:
         SeqmatchError: the file is missing or damaged, or not a data set.
     """
     tensors, header = load_tensors(path, kinds.DATASET)
+    prepared = header.get("parameters", {})
+    regularization = prepared.get("preparation", {}).get("zca_regularization", 0.1)
     return Dataset(
         images=tensors["images"],
         labels=tensors["labels"],
         splits={name: tensors[f"split.{name}"] for name in SPLITS},
         class_names=tuple(header["class_names"]),
-        normalization=normalization.from_tensors(tensors),
+        normalization=normalization.from_tensors(tensors, regularization),
         augmentation=tuple(header["augmentation"]),
+        prepared=prepared,
     )
 
 

@@ -1,9 +1,11 @@
 """Standardisation and ZCA whitening: fitted on training images, applied to all, invertible.
 
-Both kinds offer `apply`, `invert` and `tensors`; `from_tensors` reads either back from a file.
+Both kinds offer `apply`, `invert`, `tensors` and `small_tensors`; `from_tensors` reads either back from a file. The
+matrix of a whitening is large, 38 MB for images of 3×32×32 and 604 MB for 3×64×64. So it is kept once per data set; a
+subset has its `Fingerprint`, a kilobyte, by which the right matrix is known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from seqmatch.config.catalog import WHITENING_BYTES
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import FINGERPRINT_NUMBERS
 from seqmatch.runtime.budget import main_memory
 
 LEVELS = 256
@@ -21,6 +24,11 @@ CHUNK = 1024
 
 BLOCK = 512
 """Rows of the covariance at a time."""
+
+PROBE_LEVELS = 16
+
+ROUNDING = 1e-4
+"""Of the largest number of a fingerprint: far above what rounding does, and below what other training images do."""
 
 SMALLEST_STD = 1 / 255
 """A channel that varies by less than one grey level is not stretched further than this."""
@@ -56,6 +64,10 @@ class Standardization:
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "std": self.std}
 
+    def small_tensors(self) -> dict[str, Tensor]:
+        """What is kept with each subset: all of it."""
+        return self.tensors()
+
 
 @dataclass(frozen=True)
 class Whitening:
@@ -69,6 +81,8 @@ class Whitening:
     """(C·H·W,)."""
     matrix: Tensor
     """(C·H·W, C·H·W)."""
+    regularization: float
+    """r."""
 
     @cached_property
     def inverse(self) -> Tensor:
@@ -88,16 +102,57 @@ class Whitening:
         centred = images.flatten(1).double() @ self.inverse.to(images.device)
         return (centred + self.mean.double().to(images.device)).to(images.dtype).view(images.shape)
 
+    @property
+    def fingerprint(self) -> "Fingerprint":
+        """What it is known by."""
+        seen = self.apply(_probes(len(self.mean))).flatten()
+        spread = torch.linspace(0, len(seen) - 1, FINGERPRINT_NUMBERS).long()
+        return Fingerprint(self.regularization, seen[spread])
+
     def tensors(self) -> dict[str, Tensor]:
-        return {"zca_mean": self.mean, "zca_matrix": self.matrix}
+        return {**_number(self.regularization), "zca_mean": self.mean, "zca_matrix": self.matrix}
+
+    def small_tensors(self) -> dict[str, Tensor]:
+        """What is kept with each subset: its fingerprint."""
+        return self.fingerprint.tensors()
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a whitening is known by, where its matrix is not at hand: what it makes of four fixed images.
+
+    These are coarse, so they tell apart whitenings of other images, which differ most where natural images vary most.
+    """
+
+    regularization: float
+    whitened: Tensor
+    """Some of the numbers that it gives, float32, (256,)."""
+
+    def fits(self, whitening: Whitening) -> bool:
+        """Whether `whitening` is the one, up to rounding: eigenvectors differ a little from machine to machine."""
+        difference = (self.whitened - whitening.fingerprint.whitened).abs().max()
+        return bool(difference <= ROUNDING * self.whitened.abs().max())
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {**_number(self.regularization), "zca_fingerprint": self.whitened}
 
 
 Normalization = Standardization | Whitening
 
 
 def unit_interval(images: Tensor) -> Tensor:
-    """uint8 images to float32 in [0, 1]."""
-    return images.float() / 255
+    """uint8 images to float32 in [0, 1]; others are there already."""
+    return images if images.is_floating_point() else images.float() / 255
+
+
+def _number(regularization: float) -> dict[str, Tensor]:
+    return {"zca_regularization": torch.tensor(regularization, dtype=torch.float64)}
+
+
+def _probes(numbers: int) -> Tensor:
+    """Four images of few levels each, the same everywhere: uint8 (4, `numbers`, 1, 1)."""
+    levels = (torch.arange(4 * PROBE_LEVELS) * 101 % LEVELS).view(4, PROBE_LEVELS)
+    return levels.repeat_interleave(-(-numbers // PROBE_LEVELS), dim=1)[:, :numbers, None, None].to(torch.uint8)
 
 
 def identity(channels: int) -> Standardization:
@@ -144,7 +199,7 @@ def fit_whitening(images: Tensor, regularization: float, index: Tensor | None = 
     mean, covariance = _moments(_chunks(images.flatten(1), index))
     eigenvalues, vectors = torch.linalg.eigh(covariance)
     matrix = (vectors * (eigenvalues.clamp_min(0) + regularization).rsqrt()) @ vectors.T
-    return Whitening(mean.float(), matrix.float())
+    return Whitening(mean.float(), matrix.float(), regularization)
 
 
 def _moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
@@ -172,8 +227,15 @@ def _chunks(images: Tensor, index: Tensor | None) -> Iterable[Tensor]:
     return images.split(CHUNK) if index is None else (images[part] for part in index.split(CHUNK))
 
 
-def from_tensors(tensors: dict[str, Tensor]) -> Normalization:
-    """The normalisation whose `tensors()` are among `tensors`."""
+def from_tensors(tensors: Mapping[str, Tensor], regularization: float = 0.1) -> Normalization | Fingerprint:
+    """The normalisation whose `tensors()` are among `tensors`, or what it is known by if its `small_tensors()` are.
+
+    Args:
+        regularization: of a whitening in a file of an earlier version, which does not tell.
+    """
+    regularization = float(tensors.get("zca_regularization", regularization))
     if "zca_matrix" in tensors:
-        return Whitening(tensors["zca_mean"], tensors["zca_matrix"])
+        return Whitening(tensors["zca_mean"], tensors["zca_matrix"], regularization)
+    if "zca_fingerprint" in tensors:
+        return Fingerprint(regularization, tensors["zca_fingerprint"])
     return Standardization(tensors["mean"], tensors["std"])

@@ -19,13 +19,10 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     Raises:
         SeqmatchError: a class has too few images to stand in every split; names it, and the key.
     """
-    everything = torch.arange(len(raw.labels))
-    if raw.test is None:
-        rest, test = _split(everything, raw, "test_fraction", settings.test_fraction, seed / "test")
-    else:
-        rest, test = everything[~raw.test], everything[raw.test]
-        _check_every_class(raw, training=rest, test=test)
-    train, validation = _split(rest, raw, "validation_fraction", settings.validation_fraction, seed / "validation")
+    splits = split(raw, settings, seed)
+    train = splits["train"]
+    if raw.test is not None:
+        _check_every_class(raw, test=splits["test"])
     fitted = {
         "standardize": lambda: normalization.fit_standardization(raw.images, train),
         "zca": lambda: _whitening(raw.images, settings.zca_regularization, train),
@@ -34,11 +31,27 @@ def prepare(raw: RawImages, settings: config.Dataset, seed: Seed) -> Dataset:
     return Dataset(
         images=raw.images,
         labels=raw.labels,
-        splits={"train": train, "validation": validation, "test": test},
+        splits=splits,
         class_names=raw.class_names,
         normalization=fitted,
         augmentation=tuple(settings.augmentation),
     )
+
+
+def split(raw: RawImages, settings: config.Dataset, seed: Seed) -> dict[str, Tensor]:
+    """Which images are in the splits `train`, `validation` and `test`: ascending int64 indices.
+
+    Raises:
+        SeqmatchError: as `prepare`.
+    """
+    everything = torch.arange(len(raw.labels))
+    if raw.test is None:
+        rest, test = _split(everything, raw, "test_fraction", settings.test_fraction, seed / "test")
+    else:
+        rest, test = everything[~raw.test], everything[raw.test]
+        _check_every_class(raw, training=rest)
+    train, validation = _split(rest, raw, "validation_fraction", settings.validation_fraction, seed / "validation")
+    return {"train": train, "validation": validation, "test": test}
 
 
 def _check_every_class(raw: RawImages, **splits: Tensor) -> None:

@@ -50,6 +50,12 @@ def check(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     time.sleep(ahead[latest])
 
 
+def checkpoints() -> Path:
+    """The folder of what is saved on the way: `checkpoints`, or the one that SEQMATCH_CHECKPOINTS names, for machines
+    that share no other."""
+    return Path(os.environ.get("SEQMATCH_CHECKPOINTS") or "checkpoints")
+
+
 def folder_of(output: Path, checkpoints: Path) -> Path:
     """Where the checkpoints of the job are that makes `output`: below `checkpoints`, wherever that lies."""
     named = output.with_suffix("")

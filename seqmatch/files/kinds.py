@@ -4,13 +4,16 @@ Whoever reads a file names its kind, and has what is declared here or an error.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, StringConstraints, ValidationError
 
 from seqmatch.config.sections import (
+    Architecture,
     Count,
+    Evaluation,
     Name,
     NotNegative,
     Operation,
@@ -33,6 +36,9 @@ Points = Annotated[float, Field(ge=-100, le=100)]
 Measured = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Of networks that may go astray without failing: it has no upper bound."""
 Share = Annotated[float, Field(ge=0, le=1)]
+
+FINGERPRINT_NUMBERS = 256
+"""Of what a whitening is known by."""
 
 FileName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^/\x00-\x1f\x7f]+$")]
 FetchedFiles = Annotated[
@@ -62,9 +68,21 @@ class OfSubset(Header):
     parameters: SubsetParameters
 
 
+class PreparationParameters(Header):
+    zca_regularization: Annotated[Number, Field(gt=0)] = 0.1
+
+
+class PreparedParameters(Header):
+    """Those of the job that prepared a data set."""
+
+    dataset: Name = "unknown"
+    preparation: PreparationParameters = PreparationParameters()
+
+
 class DatasetHeader(Header):
     class_names: ClassNames
     augmentation: list[Operation]
+    parameters: PreparedParameters = PreparedParameters()
 
     def dimensions(self) -> dict[str, int]:
         return {"classes": len(self.class_names)}
@@ -78,6 +96,21 @@ class DistilledParameters(Header):
     """Those of the job that distilled a subset."""
 
     matching: MatchingParameters = MatchingParameters()
+    subset_count: Count = 1
+
+
+class MadeSubset(Header):
+    """How a subset of a set was made."""
+
+    distilled: DistilledParameters = DistilledParameters()
+    iteration: Whole | None = None
+
+
+class AboutSet(MadeSubset):
+    """How a set was made."""
+
+    subsets: list[MadeSubset] = Field([])
+    prepared: PreparedParameters = PreparedParameters()
 
 
 class StoredHeader(Header):
@@ -86,9 +119,54 @@ class StoredHeader(Header):
     parameters: dict[str, Any] = Field({})
     distilled: DistilledParameters = DistilledParameters()
     iteration: Whole | None = None
+    prepared: PreparedParameters = PreparedParameters()
 
     def dimensions(self) -> dict[str, int]:
         return {"classes": len(self.class_names)} if self.class_names else {}
+
+
+class LearnedParameters(Header):
+    """How networks learn from a subset."""
+
+    architecture: Architecture
+    evaluation: Evaluation
+
+
+class WholeHeader(StoredHeader):
+    """That of a subset as the workflow writes it: nothing else is needed to learn from it."""
+
+    class_names: ClassNames
+    augmentation: list[Operation]
+    parameters: LearnedParameters
+
+
+class MeasuredHeader(Header):
+    """Networks of an architecture that learned from a set, and their accuracy in percent."""
+
+    architecture: Name
+    mean: Percent | None
+    std: Percent | None
+    networks: Count
+
+
+class StoredSubset(Header):
+    parameterisation: Parameterisation
+
+
+class SetHeader(Header):
+    """That of a distilled set in one file."""
+
+    subsets: Annotated[list[StoredSubset], Field(min_length=1, max_length=1000)]
+    normalized: Literal["standardized", "whitened", "whitened, statistics elsewhere", "unknown"]
+    class_names: ClassNames
+    augmentation: list[Operation]
+    architecture: Architecture
+    evaluation: Evaluation
+    accuracies: list[MeasuredHeader]
+    about: AboutSet
+
+    def dimensions(self) -> dict[str, int]:
+        return {"classes": len(self.class_names)}
 
 
 class NamedHeader(StoredHeader):
@@ -149,13 +227,24 @@ def _of_losses(arrays: Mapping[str, np.ndarray], header: Any) -> str:
     return ""
 
 
-def _normalization(numbers: str) -> tuple[dict[str, Array], ...]:
-    """The forms of a normalisation of images of so many numbers."""
-    return (
-        {"mean": Array("float32", "C"), "std": Array("float32", "C", positive=True)},
-        {"zca_mean": Array("float32", numbers), "zca_matrix": Array("float32", f"{numbers} {numbers}")},
-    )
+_REGULARIZATION = {"zca_regularization": Array("float64", positive=True)}
 
+
+def _whitening(numbers: str) -> dict[str, Array]:
+    """Of images of so many numbers."""
+    return {"zca_mean": Array("float32", numbers), "zca_matrix": Array("float32", f"{numbers} {numbers}")}
+
+
+NORMALIZATIONS = {
+    "standardized": {"mean": Array("float32", "C"), "std": Array("float32", "C", positive=True)},
+    "whitened": {**_REGULARIZATION, **_whitening("numbers")},
+    "whitened, statistics elsewhere": {
+        **_REGULARIZATION,
+        "zca_fingerprint": Array("float32", str(FINGERPRINT_NUMBERS)),
+    },
+    "unknown": {},
+}
+"""What a set holds of the normalisation of its images."""
 
 DATASET = Kind(
     "a prepared data set",
@@ -167,7 +256,7 @@ DATASET = Kind(
         "split.test": Array("int64", "test", low=0, below="N", empty=True),
     },
     DatasetHeader,
-    _normalization("C*H*W"),
+    (NORMALIZATIONS["standardized"], {**_REGULARIZATION, **_whitening("C*H*W")}, _whitening("C*H*W")),
     _of_splits,
 )
 
@@ -185,8 +274,43 @@ _SUBSET = {
     **_STORED,
 }
 
-SUBSET = Kind("a distilled subset", _SUBSET, StoredHeader, _normalization("numbers"), _of_stored)
-NAMED_SUBSET = Kind(SUBSET.about, _SUBSET, NamedHeader, _normalization("numbers"), _of_stored)
+_OF_SUBSET = (*filter(None, NORMALIZATIONS.values()), _whitening("numbers"))
+"""The last is the form of earlier versions."""
+
+SUBSET = Kind("a distilled subset", _SUBSET, StoredHeader, _OF_SUBSET, _of_stored)
+NAMED_SUBSET = Kind(SUBSET.about, _SUBSET, NamedHeader, SUBSET.either, _of_stored)
+WHOLE_SUBSET = Kind("a subset that the workflow distilled", _SUBSET, WholeHeader, SUBSET.either, _of_stored)
+
+SET_HEADER = Kind("a distilled set in one file", header=SetHeader)
+"""Of its tensors nothing is looked at: `distilled_set` says what they are."""
+
+
+def distilled_set(count: int, normalized: str) -> Kind:
+    """A set of so many subsets in one file, normalised as `NORMALIZATIONS` says."""
+    numbers = range(1, count + 1)
+
+    def fault(arrays: Mapping[str, np.ndarray], header: SetHeader) -> str:
+        if len({arrays[f"subset{k}.images"].shape[1:] for k in numbers}) > 1:
+            return "subsets of images of different sizes"
+        return next(filter(None, (_of_stored(part(arrays, k), header.subsets[k - 1]) for k in numbers)), "")
+
+    arrays = {
+        f"subset{k}.{name}": replace(
+            array,
+            shape=array.shape.replace("n", f"n{k}", 1).replace("formation", f"subset{k}.formation"),
+            optional=array.optional or name == "pixels",
+        )
+        for k in numbers
+        for name, array in _SUBSET.items()
+        if name != "initial_pixels"
+    }
+    return Kind(SET_HEADER.about, arrays, SetHeader, (NORMALIZATIONS[normalized],), fault)
+
+
+def part(arrays: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """The tensors of subset k, by their names in a file of their own."""
+    return {name.removeprefix(f"subset{k}."): array for name, array in arrays.items() if name.startswith(f"subset{k}.")}
+
 
 _COURSE = {
     "iterations": Array("int64", "S", low=0),

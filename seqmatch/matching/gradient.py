@@ -7,7 +7,7 @@ classes of the last layer),
 
     Σ_o (1 − cos(g_real[c, l, o], g_syn[c, l, o])).
 
-IDC (Kim et al. 2022) takes convolutions alone, and Σ (g_real − g_syn)² or Σ |g_real − g_syn|.
+IDC (Kim et al. 2022) takes convolutions alone, and the sum of squared or of absolute differences.
 
 Several classes are one batch: each has parameters of its own, a copy, over which `torch.func.vmap` maps the network.
 """
@@ -124,7 +124,7 @@ def squared(left: Tensor, right: Tensor) -> Tensor:
 
 
 def absolute(left: Tensor, right: Tensor) -> Tensor:
-    """Σ |left − right|."""
+    """The sum of absolute differences."""
     return (left - right).abs().sum()
 
 

@@ -43,6 +43,7 @@ from seqmatch.errors import SeqmatchError, allowed
 PACKAGE = "seqmatch"
 
 NOT_RESULTS = (
+    "seqmatch.command",
     "seqmatch.config",
     "seqmatch.errors",
     "seqmatch.files.checkpoint",

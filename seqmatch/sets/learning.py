@@ -1,17 +1,26 @@
 """Train any network on a distilled set, and say what the set is worth."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from seqmatch.analysis.evaluation import evaluate as evaluate_curricula
-from seqmatch.networks import build
+from seqmatch.errors import SeqmatchError
+from seqmatch.networks import averages_batches, build, written
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled
+from seqmatch.training.ensemble import GradientsFor, always_eager
+from seqmatch.training.gradients import best_gradients
+from seqmatch.training.inference import is_finite
 from seqmatch.training.learner import Learner
-from seqmatch.training.loop import make_phases, train_through
+from seqmatch.training.loop import NewNetwork, make_phases, train_through
+
+Transform = Callable[[Tensor], Tensor]
+"""From normalised images (N, C, H, W), augmented ones in training, to what the network takes."""
 
 
 @dataclass(frozen=True)
@@ -22,33 +31,177 @@ class Accuracies:
     """One per network; NaN for a network that failed."""
     mean: float
     std: float
-    """Standard deviation over networks."""
+    """Standard deviation over networks; NaN for one network."""
 
 
-def train(network: nn.Module, distilled: Distilled, seed: int = 0) -> nn.Module:
-    """Train `network`, in place, through the stages of the set under the protocol that the set was evaluated under."""
-    phases = make_phases(distilled.stages, distilled.evaluation, Seed("train", seed))
-    train_through(network, phases, distilled.augmentation)
-    return network
+def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Transform | None = None) -> nn.Module:
+    """Train `network`, in place, through the stages of the set under the protocol that the set was evaluated under.
+
+    Args:
+        network: takes images (N, C, H, W) to logits (N, classes). It is trained where its parameters are, and comes
+            back in evaluation mode.
+        seed: names the draws of minibatches, augmentation and dropout.
+        transform: what the network shall see of images, such as larger ones; applied to each minibatch.
+
+    Raises:
+        SeqmatchError: the network does not fit the set; says what.
+    """
+    learner = _Through(network, transform)
+    check(learner, distilled)
+    device = next(network.parameters()).device
+    phases = make_phases([stage.to(device) for stage in distilled.stages], distilled.evaluation, Seed("train", seed))
+    with _drawing(Seed("train", seed, "dropout"), device):
+        train_through(learner, phases, distilled.augmentation)
+    if not is_finite(network):
+        print("warning: the network failed: its training diverged (is the step size too large?)", file=sys.stderr)
+    return network.eval()
 
 
 def evaluate(
     distilled: Distilled,
-    images: Tensor,
-    labels: Tensor,
-    new_network: Callable[[Seed], nn.Module] | None = None,
-    seed: int = 0,
+    images: Tensor | np.ndarray,
+    labels: Tensor | np.ndarray,
+    new_network: Callable[[], nn.Module] | None = None,
+    networks: int | None = None,
+    seed: int | None = None,
+    transform: Transform | None = None,
 ) -> Accuracies:
     """Train fresh networks on the set and test each, as the tables do.
 
     Args:
-        images: uint8, (N, C, H, W), as they are: they are normalised as the set's images are.
-        labels: int64, (N,).
-        new_network: by default networks of the set's own architecture.
+        images: (N, C, H, W), as they are: uint8, or numbers in [0, 1]. They are normalised as the set's images are.
+        labels: whole numbers (N,), from 0.
+        new_network: makes a network, drawing from PyTorch's own generator; where its parameters are, it is trained. By
+            default networks of the set's own architecture, where the images are.
+        networks: how many; by default as many as the set was evaluated on.
+        seed: names the draws. By default those of the workflow for this set: on the same machine, with as many threads,
+            networks of the set's own architecture have the accuracies of its table to the bit.
+        transform: as of `train`.
+
+    Raises:
+        SeqmatchError: images, labels or networks do not fit the set; says what.
     """
-    new_network = new_network or partial(build, distilled.architecture, distilled.shape, len(distilled.class_names))
-    learner = Learner(new_network, distilled.evaluation, distilled.augmentation)
-    test = (distilled.normalization.apply(images), labels)
-    table = evaluate_curricula({"last": distilled.stages}, test, learner, Seed("evaluate", seed))
-    found = table["accuracy"]
+    from seqmatch.analysis.evaluation import evaluate as evaluate_curricula  # imports pandas
+
+    images = distilled.normalize(images)
+    labels = _checked_labels(labels, len(images), len(distilled.class_names))
+    named = _seed(distilled, seed)
+    make = _new_networks(distilled, new_network, transform, images.device)
+    first = make(named / 0 / "initial")
+    check(first, distilled)
+    device = next(first.parameters()).device
+    update = {} if networks is None else {"networks": networks}
+    gradients = always_eager if new_network or transform else _gradients_for(first, distilled, device)
+    learner = Learner(make, distilled.evaluation.model_copy(update=update), distilled.augmentation, gradients)
+    stages = [stage.to(device) for stage in distilled.stages]
+    with _drawing(named / "dropout", device):
+        found = evaluate_curricula({"last": stages}, (images.to(device), labels.to(device)), learner, named)["accuracy"]
     return Accuracies(tuple(found), float(found.mean()), float(found.std()))
+
+
+class _Through(nn.Module):
+    """A network that sees images through a transform."""
+
+    def __init__(self, network: nn.Module, transform: Transform | None):
+        super().__init__()
+        self.network, self.transform = network, transform
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images if self.transform is None else self.transform(images))
+
+
+def _new_networks(
+    distilled: Distilled,
+    new_network: Callable[[], nn.Module] | None,
+    transform: Transform | None,
+    device: torch.device,
+) -> NewNetwork:
+    """From a seed to a fresh network."""
+
+    def own(seed: Seed) -> nn.Module:
+        return build(distilled.architecture, distilled.shape, len(distilled.class_names), seed, device)
+
+    def given(seed: Seed) -> nn.Module:
+        with _drawing(seed, device):
+            return new_network()
+
+    if new_network is None and distilled.architecture.own:
+        raise SeqmatchError(
+            f"this set was evaluated on a network of its makers' own, {distilled.architecture.family}, whose code is "
+            "not run for it; give `new_network`, a function that makes a network"
+        )
+    make = given if new_network else own
+    return lambda seed: _Through(make(seed), transform)
+
+
+def _gradients_for(network: nn.Module, distilled: Distilled, device: torch.device) -> GradientsFor:
+    """How the workflow computes gradients of networks of the package."""
+    norm = "batch" if averages_batches(network) else "none"
+    sizes = written(network.eval(), torch.zeros(1, *distilled.shape, device=device))
+    return lambda images: best_gradients("auto", norm, sizes, images, device)
+
+
+def _seed(distilled: Distilled, seed: int | None) -> Seed:
+    """Names the draws: those of scripts/evaluate.py where the set is of a run and no seed is given."""
+    run, parameters = distilled.about.get("distilled", {}), distilled.about.get("parameters", {})
+    name = parameters.get("architecture_name")
+    if seed is None and name and {"dataset", "ipc", "seed"} <= run.keys():
+        return Seed("evaluate", run["dataset"], run["ipc"], run["seed"], name)
+    return Seed("evaluate", seed or 0)
+
+
+@contextmanager
+def _drawing(seed: Seed, device: torch.device) -> Iterator[None]:
+    """Meanwhile PyTorch's own generators, of which dropout draws, start from `seed`."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed.integer())
+        yield
+
+
+def _checked_labels(labels: Tensor | np.ndarray, count: int, classes: int) -> Tensor:
+    found = torch.as_tensor(labels)
+    if found.shape != (count,) or found.is_floating_point() or found.is_complex():
+        raise SeqmatchError(f"labels: expected {count} whole numbers, found {found.dtype} {tuple(found.shape)}")
+    if count == 0 or not 0 <= int(found.min()) <= int(found.max()) < classes:
+        between = f"{int(found.min())} to {int(found.max())}" if count else "none"
+        raise SeqmatchError(f"labels: expected 0 to {classes - 1}, the classes of the set, found {between}")
+    return found.long()
+
+
+def check(network: nn.Module, distilled: Distilled) -> None:
+    """Whether a network can learn from a set.
+
+    Raises:
+        SeqmatchError: says what does not fit: the images that it takes, the number of outputs, or a parameter.
+    """
+    named = [(name.removeprefix("network."), parameter) for name, parameter in network.named_parameters()]
+    if not named:
+        raise SeqmatchError("the network has no parameters to train")
+    for name, parameter in named:
+        if parameter.dtype != torch.float32 or not parameter.requires_grad:
+            kept = "" if parameter.requires_grad else " that is frozen (requires_grad=False)"
+            raise SeqmatchError(f"parameter {name}: expected float32 numbers to train, found {parameter.dtype}{kept}")
+    classes, shape = len(distilled.class_names), distilled.shape
+    was_training, size = network.training, "×".join(map(str, shape))
+    image = distilled.stages[0].images[:1].to(named[0][1].device)
+    try:
+        logits = network.eval()(image)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SeqmatchError(
+            f"the network does not take the images of this set, {size} (channels, height, width): {reason}; give a "
+            "network for such images, or a `transform` that makes them larger or repeats their channels"
+        ) from error
+    finally:
+        network.train(was_training)
+    if not isinstance(logits, Tensor):
+        raise SeqmatchError(f"the network gives {type(logits).__name__}, not a tensor of logits")
+    if tuple(logits.shape) != (1, classes):
+        raise SeqmatchError(
+            f"the network gives {tuple(logits.shape)[1:]} numbers for an image, but the set has {classes} classes: "
+            f"give it {classes} outputs (torchvision: num_classes={classes})"
+        )
+    slopes = torch.autograd.grad(logits.sum(), [parameter for _, parameter in named], allow_unused=True)
+    unused = [name for (name, _), slope in zip(named, slopes, strict=True) if slope is None]
+    if unused:
+        raise SeqmatchError(f"parameter {unused[0]} of the network has no part in its logits, and cannot be trained")

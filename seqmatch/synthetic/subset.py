@@ -1,5 +1,6 @@
 """The near-equal subsets S_1 … S_K of a synthetic set, each distilled with those before it frozen (Du et al. 2023)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmatch.data import normalization
 from seqmatch.data.normalization import Normalization, Whitening
-from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import SUBSET
 from seqmatch.files.schema import Dimensions
 from seqmatch.files.tensors import load_tensors, save_tensors
@@ -41,6 +40,15 @@ class Subset:
         soft_labels = None if self.soft_labels is None else self.soft_labels.to(device)
         return replace(self, images=self.images.to(device), labels=self.labels.to(device), soft_labels=soft_labels)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it by name, but how the images are stored: `subset_of` takes both."""
+        return {
+            "images": self.images,
+            "labels": self.labels,
+            "step_size": torch.tensor(self.step_size, dtype=torch.float64),
+            "formation": torch.tensor(self.parameterisation.formation),
+        } | ({} if self.soft_labels is None else {"soft_labels": self.soft_labels})
+
     def __getitem__(self, kept: Tensor) -> "Subset":
         """Some of its stored images, at indices or under a mask of them."""
         soft_labels = None
@@ -52,37 +60,23 @@ class Subset:
 def save_subset(
     path: Path, subset: Subset, initial: Subset, normalization: Normalization, header: dict[str, Any]
 ) -> None:
-    """Write a subset with what its users need: the statistics of its normalisation, and pixels to look at.
+    """Write a subset with what its users need: its normalisation, and pixels to look at.
+
+    Of a whitening there is what it is known by; its matrix is kept once per data set.
 
     `pixels` are the images with the normalisation inverted, clipped to uint8; `initial_pixels` those of the real images
     that `initial` holds, from which it was distilled.
     """
-    tensors = {
-        "images": subset.images,
-        "labels": subset.labels,
-        "step_size": torch.tensor(subset.step_size, dtype=torch.float64),
-        "formation": torch.tensor(subset.parameterisation.formation),
-        "pixels": _pixels(subset, normalization),
-        "initial_pixels": _pixels(initial, normalization),
-    } | ({} if subset.soft_labels is None else {"soft_labels": subset.soft_labels})
-    save_tensors(path, tensors | normalization.tensors(), header | {"parameterisation": subset.parameterisation.name})
+    tensors = subset.tensors() | {
+        "pixels": pixels_of(subset, normalization),
+        "initial_pixels": pixels_of(initial, normalization),
+    }
+    save_tensors(
+        path, tensors | normalization.small_tensors(), header | {"parameterisation": subset.parameterisation.name}
+    )
 
 
-def without_originals(source: Path, target: Path) -> None:
-    """Write the subset in the file `source` to `target` without the real images that it began as, to share it.
-
-    What is left was made from real images, and can still resemble them.
-
-    Raises:
-        SeqmatchError: `source` is missing or damaged, or the images of the subset are real ones themselves.
-    """
-    tensors, header = load_tensors(source, SUBSET)
-    if header.get("iteration") == 0:
-        raise SeqmatchError(f"{source}: nothing of it is distilled, so its own images are real ones; do not share it")
-    save_tensors(target, {name: tensor for name, tensor in tensors.items() if name != "initial_pixels"}, header)
-
-
-def _pixels(subset: Subset, normalization: Normalization) -> Tensor:
+def pixels_of(subset: Subset, normalization: Normalization) -> Tensor:
     """Stored images as uint8. Whitening is of whole images, so it is inverted in each that a stored one holds."""
     if isinstance(normalization, Whitening):
         stored = subset.parameterisation
@@ -102,16 +96,13 @@ def load_subset(path: Path, known: Dimensions | None = None) -> Subset:
         SeqmatchError: the file is missing or damaged, not a subset, or of another data set.
     """
     tensors, header = load_tensors(path, SUBSET, known)
-    parameterisation = Parameterisation(header["parameterisation"], int(tensors["formation"]))
-    parameterisation.check(path, tensors["images"][:1], known)
+    subset = subset_of(tensors, header["parameterisation"])
+    subset.parameterisation.check(path, tensors["images"][:1], known)
+    return subset
+
+
+def subset_of(tensors: Mapping[str, Tensor], parameterisation: str) -> Subset:
+    """The subset with the tensors of a file of `SUBSET`, and the name of its parameterisation."""
+    stored = Parameterisation(parameterisation, int(tensors["formation"]))
     step_size, soft_labels = float(tensors["step_size"]), tensors.get("soft_labels")
-    return Subset(tensors["images"], tensors["labels"], step_size, parameterisation, soft_labels)
-
-
-def load_normalization(path: Path) -> Normalization:
-    """The normalisation stored with a subset; `invert` takes its images back to pixels in [0, 1].
-
-    Raises:
-        SeqmatchError: the file is missing or damaged, or not a subset.
-    """
-    return normalization.from_tensors(load_tensors(path, SUBSET)[0])
+    return Subset(tensors["images"], tensors["labels"], step_size, stored, soft_labels)

@@ -2,13 +2,14 @@ import copy
 
 import pytest
 from helpers.tiny import ROOT
-from shared.experiment import merged
 from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
 from seqmatch import config
+from seqmatch.command.experiment import merged
 from seqmatch.errors import SeqmatchError
 
-FILES = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+FILES = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml")), ROOT / ".test/config/config.yaml"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -123,6 +124,18 @@ def test_the_default_is_that_of_the_working_folder_or_else_of_the_checkout(tmp_p
     assert merged([]) == config.read(ROOT / "config.yaml")
     (tmp_path / "config.yaml").write_text("seeds: [5]")
     assert merged([]) == {"seeds": [5]}
+
+
+def test_files_are_laid_over_one_another_as_snakemake_does_it(tmp_path):
+    texts = ["a: {b: 1, c: {d: 2}}\ne: [1, 2]\n", "a: {c: {f: 3}, b: {g: 4}}\ne: [3]\n", "a: 5\n"]
+    paths = [tmp_path / f"{index}.yaml" for index in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    for count in range(1, len(paths) + 1):
+        expected = {}
+        for path in paths[:count]:
+            update_config(expected, load_configfile(path))
+        assert merged(paths[:count]) == expected
 
 
 def test_merged_anchors_are_not_keys_given_twice(tmp_path):

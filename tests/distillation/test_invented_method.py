@@ -130,6 +130,7 @@ def test_an_invented_method_needs_only_its_declaration(experiment, script, tmp_p
             selections=run.selections,
             architecture=architecture,
             evaluation=run.evaluation,
+            architecture_name=run.architecture,
             networks=1,
             name="x",
             scores=f"scores{k}.csv",

@@ -153,3 +153,10 @@ def test_outputs_that_cannot_be_written_are_found_at_the_start(monkeypatch):
     monkeypatch.setattr(Path, "mkdir", read_only)
     with pytest.raises(OSError, match=r"Read-only file system: 'results/other\.csv'"):
         finished.check([], [Path("results/other.csv")])
+
+
+def test_a_folder_that_machines_share_is_named_by_the_environment(monkeypatch):
+    monkeypatch.delenv("SEQMATCH_CHECKPOINTS", raising=False)
+    assert finished.checkpoints() == Path("checkpoints")
+    monkeypatch.setenv("SEQMATCH_CHECKPOINTS", "/volume")
+    assert finished.checkpoints() == Path("/volume")

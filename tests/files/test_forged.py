@@ -31,8 +31,9 @@ from seqmatch.matching.match import Match
 from seqmatch.networks import build
 from seqmatch.report.published import read_published
 from seqmatch.seeds import Seed
+from seqmatch.sets.distilled import load as load_set
 from seqmatch.synthetic.snapshots import load_snapshots
-from seqmatch.synthetic.subset import Subset, load_normalization, load_subset
+from seqmatch.synthetic.subset import Subset, load_subset
 from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member, always_eager, train_ensemble
 from seqmatch.training.experts import Trajectories
@@ -58,7 +59,13 @@ class Readers:
 subset = partial(load_subset, known=SIZES)
 FILES = {
     "data": Readers(kinds.DATASET, (dataset.load,), ("class_names", "augmentation")),
-    "subset": Readers(kinds.SUBSET, (subset, load_normalization), ("parameterisation",)),
+    "subset": Readers(kinds.SUBSET, (subset,), ("parameterisation",)),
+    "whitened": Readers(kinds.SUBSET, (subset,), ("parameterisation",)),
+    "set": Readers(
+        kinds.distilled_set(1, "whitened"),
+        (load_set,),
+        ("normalized", "subsets", "class_names", "augmentation", "architecture", "accuracies"),
+    ),
     "soft": Readers(kinds.SUBSET, (subset,), ("parameterisation",)),
     "snapshots": Readers(kinds.SNAPSHOTS, (partial(load_snapshots, known=SIZES),), ("parameterisation",)),
     "experts": Readers(kinds.EXPERTS, (read_experts,)),
@@ -161,10 +168,12 @@ def test_forged_tensor_files_are_refused_by_every_reader(folder, name):
     about, path = FILES[name], folder / f"{name}.forged"
     tensors, header = load_tensors(folder / name)
 
+    tensors_of_subset = load_tensors(folder / "subset")[0]
+
     def forged():
         for tensor, what, value in forged_tensors(about.kind, tensors):
-            if name == "soft" and tensor != "soft_labels":
-                continue  # as of `subset`
+            if tensor in tensors_of_subset and name in ("soft", "whitened"):
+                continue
             others = {key: each for key, each in tensors.items() if key != tensor}
             save_tensors(path, others | ({} if value is None else {tensor: value}), header)
             yield path, f"{tensor} {what}"

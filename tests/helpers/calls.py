@@ -54,7 +54,7 @@ CALLS = {
                   "--published-architectures", '{"c": "ConvNet-3"}', "--csv", "o.csv"],
     "record_losses": [*SET, "--difficulty", '{"networks": 1, "records": 1}', "--out", "o"],
     "select_snapshot": [*TRAINING, "--snapshots", "snapshots", "--selections", "validation", "--networks", "1",
-                        "--name", "d/mtt", "--scores", "s.csv", "--out", "o"],
+                        "--architecture-name", "c", "--name", "d/mtt", "--scores", "s.csv", "--out", "o"],
     "table1": ["accuracies.csv", "--number", "1", "--methods", "mtt", *PUBLISHED, "--csv", "o.csv"],
     "table2": ["accuracies.csv", "--methods", "mtt", *PUBLISHED, "--published-architectures", '{"c": "ConvNet-3"}',
                "--csv", "o.csv"],

@@ -8,10 +8,12 @@ import pandas as pd
 import torch
 from helpers.tiny import ROOT, labelled, normal
 
+from seqmatch.config import Architecture, Evaluation
 from seqmatch.data import dataset
-from seqmatch.data.normalization import fit_standardization
+from seqmatch.data.normalization import fit_standardization, fit_whitening
 from seqmatch.files.store import save_table
 from seqmatch.files.tensors import save_tensors
+from seqmatch.sets.distilled import Distilled, save
 from seqmatch.synthetic.snapshots import Snapshots, save_snapshots
 from seqmatch.synthetic.subset import Subset, save_subset
 from seqmatch.training.experts import save_shard
@@ -85,6 +87,10 @@ def write_all(folder: Path) -> None:
     experts = [normal(3, PARAMETERS, name=str(index)) for index in range(2)]
     dataset.save(folder / "data", dataset.Dataset(raw, labels, splits, CLASSES, statistics, ("crop",)), {})
     save_subset(folder / "subset", *[Subset(images, labels, 0.1)] * 2, statistics, about)
+    whitening = fit_whitening(raw, 0.1)
+    save_subset(folder / "whitened", *[Subset(images, labels, 0.1)] * 2, whitening, about)
+    subset, learner = Subset(images, labels, 0.1, soft_labels=soft), Architecture.model_validate_json(ARCHITECTURE)
+    save(Distilled((subset,), whitening, CLASSES, Evaluation(), ("crop",), learner, pictures=(raw,)), folder / "set")
     save_subset(folder / "soft", *[Subset(images, labels, 0.1, soft_labels=soft)] * 2, statistics, about)
     save_snapshots(folder / "snapshots", snapshots, about)
     save_shard(folder / "experts", experts, {})

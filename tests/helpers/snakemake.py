@@ -72,7 +72,6 @@ def copy_project(folder: Path, configuration: dict) -> Path:
     """What the workflow needs, with a configuration of its own."""
     for name in ("workflow", "scripts", "tools", "seqmatch", "resources"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "environment.yml", folder)
     configure(folder, configuration)
     return folder
 

@@ -3,14 +3,14 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import estimate
 import pytest
 import torch
-from estimate import costs_table
 from helpers.snakemake import TINY
 from helpers.tiny import ROOT
 
 from seqmatch import config, networks
+from seqmatch.command import estimate
+from seqmatch.command.estimate import costs_table
 from seqmatch.planning.jobs import Plan
 from seqmatch.seeds import Seed
 

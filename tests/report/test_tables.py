@@ -338,7 +338,8 @@ def test_table4_says_once_what_is_the_same_everywhere():
 def test_table4_has_words_for_every_setting_that_may_be_unset():
     sections = [*SECTIONS, config.Training, config.Evaluation]
     optional = {name for section in sections for name, field in section.model_fields.items() if field.default is None}
-    assert set(UNSET) == optional - {"experts"}  # which are always resolved
+    resolved = {"experts", "images", "step_size", "space", "reference"}  # always
+    assert set(UNSET) == optional - resolved
 
 
 def test_stability_is_summed_up_over_pairs():

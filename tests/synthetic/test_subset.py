@@ -5,13 +5,13 @@ import torch
 import torch.nn.functional as F
 from helpers.tiny import FOUR, labelled, normal
 
-from seqmatch.data.normalization import Standardization, fit_whitening
+from seqmatch.data.normalization import Standardization, fit_whitening, from_tensors
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import encode
 from seqmatch.synthetic.parameterisations import Parameterisation
-from seqmatch.synthetic.subset import Subset, load_normalization, load_subset, save_subset, without_originals
+from seqmatch.synthetic.subset import Subset, load_subset, save_subset
 
 STATISTICS = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
 
@@ -34,20 +34,7 @@ def test_a_subset_comes_back_from_its_file_with_pixels_and_statistics(tmp_path):
     assert torch.equal(loaded.images, subset.images) and loaded.step_size == subset.step_size
     assert torch.equal(load_tensors(path)[0]["pixels"], pixels)
     assert torch.equal(load_tensors(path)[0]["initial_pixels"], pixels.flip(0))
-    assert (load_normalization(path).invert(loaded.images) * 255 - pixels).abs().max() < 1e-3
-
-
-def test_a_subset_is_shared_without_the_real_images_that_it_began_as(tmp_path):
-    source, shared = tmp_path / "s.safetensors", tmp_path / "shared.safetensors"
-    subset = Subset(*labelled(per_class=1), 0.1)
-    save_subset(source, subset, replace(subset, images=-subset.images), STATISTICS, {"iteration": 5})
-    without_originals(source, shared)
-    (before, about), (after, same) = load_tensors(source), load_tensors(shared)
-    assert set(before) - set(after) == {"initial_pixels"} and about == same
-    assert torch.equal(load_subset(shared).images, subset.images)
-    save_subset(source, subset, subset, STATISTICS, {"iteration": 0})
-    with pytest.raises(SeqmatchError, match="its own images are real ones"):
-        without_originals(source, shared)
+    assert (from_tensors(load_tensors(path)[0]).invert(loaded.images) * 255 - pixels).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("parameterisation", [Parameterisation(), FOUR], ids=lambda each: each.name)

@@ -22,8 +22,9 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import SUBSET
 from seqmatch.files.store import load_arrays, load_header
 from seqmatch.planning.jobs import Plan
+from seqmatch.sets.distilled import load as load_set
 from seqmatch.synthetic.snapshots import load_snapshots
-from seqmatch.synthetic.subset import load_normalization, load_subset
+from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.experts import Trajectories
 
 FUZZ = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -103,7 +104,8 @@ def read_experts(path):
 
 READERS = {
     "data": [dataset.load],
-    "subset": [load_subset, load_normalization, lambda path: load_arrays(path, SUBSET)],
+    "subset": [load_subset, lambda path: load_arrays(path, SUBSET)],
+    "set": [load_set],
     "snapshots": [load_snapshots],
     "experts": [read_experts],
     "half": [read_experts],

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.snakemake import TINY, copy_project, run, snakemake
+from helpers.tiny import ROOT
 from measure_resources import beside
 
+from seqmatch import config
+from seqmatch.config import default_file
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import host
 
@@ -20,7 +23,7 @@ MODULE = """
 import yaml
 
 module seqmatch:
-    snakefile: "{project}/workflow/Snakefile"
+    snakefile: "{snakefile}"
     config: yaml.safe_load(open("{project}/config.yaml"))
     prefix: "distilled"
 
@@ -53,11 +56,42 @@ def test_started_by_its_path_and_from_another_directory(tmp_path):
 def test_as_a_module_with_a_prefix(tmp_path):
     project, parent = copy_project(tmp_path / "project", TINY), tmp_path / "parent"
     parent.mkdir()
-    (parent / "Snakefile").write_text(MODULE.format(project=project))
+    module = MODULE.format(project=project, snakefile=f"{project}/workflow/Snakefile")
+    (parent / "Snakefile").write_text(module)
     run(parent)
     assert (parent / "distilled/results/table4.csv").is_file() and not (parent / "results").exists()
     planned = snakemake(parent, "-n", "distilled/results/overview.html", "distilled/results/table2.csv")
     assert planned.returncode == 0, planned.stdout + planned.stderr
+
+
+def test_as_a_module_out_of_git(tmp_path):
+    """As the workflow catalogue deploys it: `github(…)` likewise leaves nothing but a repository without files."""
+    project, parent = copy_project(tmp_path / "project", TINY), tmp_path / "parent"
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "all"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    (parent / "config").mkdir(parents=True)
+    (project / "config.yaml").rename(parent / "config/config.yaml")
+    snakefile = f"git+file://{project}/workflow/Snakefile@HEAD"
+    (parent / "Snakefile").write_text(MODULE.format(project="config", snakefile=snakefile))
+    cache = tmp_path / "cache"
+    planned = snakemake(parent, "-n", XDG_CACHE_HOME=str(cache))
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    (unpacked,) = cache.glob("snakemake/*/source-cache/seqmatch/*")
+    assert (unpacked / "scripts/table4.py").is_file() and not list(unpacked.parent.glob(".*"))
+
+
+def test_its_own_configuration_may_lie_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert default_file(ROOT) == ROOT / "config.yaml"
+    for name in ("config/config.yaml", "config.yaml"):  # each comes before those above
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+        assert default_file(ROOT) == Path(name)
+
+
+def test_snakedeploy_finds_configuration_and_profiles_where_it_looks():
+    assert config.read(ROOT / "config/config.yaml") == config.read(ROOT / "config.yaml")
+    assert (ROOT / "profiles/default/profile.yaml").is_file() and (ROOT / "profiles/slurm/profile.yaml").is_file()
 
 
 def test_files_of_a_job_are_found_below_a_prefix():

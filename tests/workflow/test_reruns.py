@@ -27,7 +27,7 @@ REWORDED = {
     "seqmatch/files/checkpoint.py": {"docstrings", "messages"},
     "seqmatch/runtime/gpu_lock.py": {"docstrings", "messages"},
     "seqmatch/runtime/progress.py": {"docstrings"},
-    "scripts/shared/command.py": {"docstrings", "help"},
+    "seqmatch/command/arguments.py": {"docstrings", "help"},
     "scripts/shared/compute.py": {"docstrings", "messages", "help"},
     "scripts/train_experts.py": {"docstrings", "errors", "help"},
     "scripts/distill_subset.py": {"docstrings", "errors", "help"},
@@ -68,7 +68,7 @@ def test_edits_that_change_no_result_repeat_nothing(edited):
         "errors",
     ):
         append(edited / f"seqmatch/{name}.py")
-    append(edited / "scripts/shared/command.py")
+    append(edited / "seqmatch/command/frame.py")
     assert plan(edited) == {}
 
 

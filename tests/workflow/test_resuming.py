@@ -41,12 +41,12 @@ SUBSETS = "--subsets subset1.st subset2.st"
 STAGES = {
     "experts.st": f"{EXPERTS} --name e --epochs 12",
     "snapshots1.st": f"{DISTILL} --subset 1 --experts experts.st --matching {FIRST}",
-    "subset1.st": f"select_snapshot {TRAIN} --snapshots snapshots1.st --selections validation test --networks 1"
-    " --name a --scores scores1.csv",
+    "subset1.st": f"select_snapshot {TRAIN} --architecture-name c --snapshots snapshots1.st --selections validation"
+    " test --networks 1 --name a --scores scores1.csv",
     "teachers.st": f"{EXPERTS} --name t --epochs 10 --prefix subset1.st --evaluation {EVALUATION}",
     "snapshots2.st": f"{DISTILL} --subset 2 --prefix subset1.st --experts teachers.st --matching {SECOND}",
-    "subset2.st": f"select_snapshot {TRAIN} --prefix subset1.st --snapshots snapshots2.st --selections validation"
-    " --networks 2 --name b --scores scores2.csv",
+    "subset2.st": f"select_snapshot {TRAIN} --architecture-name c --prefix subset1.st --snapshots snapshots2.st"
+    " --selections validation --networks 2 --name b --scores scores2.csv",
     "accuracy.csv": f"evaluate {RUN} {TRAIN} {SUBSETS} --architecture-name c --matched-on c --selection validation"
     " --also last --snapshots snapshots2.st --scores scores2.csv",
     "losses.st": f"record_losses {RUN} {TRAIN} {SUBSETS} --difficulty {compact(networks=2, records=20)}",

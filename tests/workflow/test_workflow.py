@@ -1,6 +1,7 @@
 """What the workflow plans, from nothing."""
 
 import copy
+import html
 import itertools
 import re
 import shlex
@@ -158,18 +159,20 @@ def test_a_change_of_device_repeats_nothing():
     assert len({contents.resolved(experiment) for experiment in experiments}) == 1
 
 
-def test_the_readmes_picture_shows_the_real_graph(tmp_path):
+def test_the_picture_of_the_rules_shows_the_real_graph(tmp_path):
     configuration = copy.deepcopy(TINY)
     configuration["datasets"]["digits"]["source"] = "mnist"  # one that is fetched
     graph = snakemake(copy_project(tmp_path, configuration), "--rulegraph", "mermaid-js", "all").stdout
     names = dict(re.findall(r"(id\d+)\[(\w+)\]", graph))
     real = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
-    picture = (ROOT / "README.md").read_text().split("```mermaid")[1].split("```")[0]
-    shown, rules = set(), set()
-    for line in picture.splitlines():
-        chain = re.findall(r"\w+", re.sub(r'"[^"]*"|flowchart LR', "", line))
-        shown |= set(itertools.pairwise(chain))
-        rules |= set(chain)
+    drawn = re.sub(r"//.*|\[[^]]*\]", "", (ROOT / "docs/figures/rules.dot").read_text())
+    chains = [
+        line.split(" -> ") for line in map(str.strip, drawn.splitlines()) if re.fullmatch(r"[a-z0-9_]+( -> \w+)*", line)
+    ]
+    shown = {pair for chain in chains for pair in itertools.pairwise(chain)}
+    rules = {rule for chain in chains for rule in chain} - {"node", "edge"}
+    titles = re.findall(r"<title>(.+)</title>", (ROOT / "docs/figures/rules.svg").read_text())
+    assert set(map(html.unescape, titles)) == {"rules", *rules, *map("->".join, shown)}, "draw it again"
     assert shown <= real
     assert rules == set(names.values()) - {"all"}
 

@@ -9,7 +9,7 @@ rule record_losses:
     benchmark:
         benchmark_of("record_losses")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("record_losses"),
@@ -67,7 +67,7 @@ rule cluster_difficulty:
     benchmark:
         benchmark_of("cluster_difficulty")
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("cluster_difficulty", 2000),
@@ -114,7 +114,7 @@ rule collect_convergence:
         log_of("collect_convergence"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("collect_convergence", 1000),
@@ -134,7 +134,7 @@ rule measure_resources:
         log_of("measure_resources"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("measure_resources", 500),

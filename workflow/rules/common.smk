@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, host, memory
+from seqmatch.planning import contents, external, host, memory
 from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan, replaced
@@ -63,9 +63,11 @@ GPU = int(
     CONFIG.device == "cuda"
     or (CONFIG.device == "auto" and which("nvidia-smi") is not None)
 )
+# Whether files are kept in a store that other machines see, instead of here.
+STORED = workflow.storage_settings.default_storage_provider is not None
 PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
-ENVIRONMENT = "../../environment.yml"
+COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"
 COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
 
 for name, architecture in CONFIG.architectures.items():
@@ -77,6 +79,12 @@ for name, architecture in CONFIG.architectures.items():
         raise WorkflowError(
             f"architectures.{name}.family = {architecture.family}: {error}"
         )
+
+if workflow.storage_settings.default_storage_provider is None:
+    try:
+        external.check(EXPERIMENT)
+    except SeqmatchError as error:
+        raise WorkflowError(str(error))
 
 
 wildcard_constraints:

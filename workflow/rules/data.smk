@@ -5,7 +5,7 @@ rule fetch_data:
         log_of("fetch_data"),
     localrule: True
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **limits("fetch_data", 1000),
@@ -16,6 +16,7 @@ rule fetch_data:
         "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"
 
 
+# Published files, and a user's own images, lie where Snakemake itself runs: other machines may not see them.
 rule prepare_dataset:
     input:
         files=files_of_source,
@@ -25,8 +26,9 @@ rule prepare_dataset:
         log_of("prepare_dataset"),
     benchmark:
         benchmark_of("prepare_dataset")
+    localrule: STORED
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **limits("prepare_dataset", 1500),

@@ -4,6 +4,7 @@ rule distill_subset:
         prefix=prefix,
         choosers=choosers,
         experts=experts,
+        foreign=foreign,
     output:
         made("distill_subset"),
     log:
@@ -11,7 +12,7 @@ rule distill_subset:
     benchmark:
         benchmark_of("distill_subset")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("distill_subset"),
@@ -24,7 +25,7 @@ rule distill_subset:
         subset_count=of_run("subsets"),
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
-        " --experts {input.experts} {params.objective} --matching {params.matching:q} --architecture {params.architecture:q}"
+        " --experts {input.experts} --foreign {input.foreign} {params.objective} --matching {params.matching:q} --architecture {params.architecture:q}"
         " --dataset {wildcards.dataset} --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subset-count {params.subset_count} --out {output}"
         + COMPUTE
@@ -44,7 +45,7 @@ rule select_snapshot:
     benchmark:
         benchmark_of("select_snapshot")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("select_snapshot"),
@@ -52,10 +53,11 @@ rule select_snapshot:
         **networks("select_snapshot", matched),
         selections=of_run("selections"),
         evaluation=evaluation,
+        called=of_run("architecture"),
         networks=CONFIG.selection.networks,
         name=draws,
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
         " --selections {params.selections} --architecture {params.architecture:q} --evaluation {params.evaluation:q}"
-        " --networks {params.networks} --name {params.name:q} --scores {output.table} --out {output.subset}"
-        + COMPUTE
+        " --architecture-name {params.called} --networks {params.networks} --name {params.name:q}"
+        " --scores {output.table} --out {output.subset}" + COMPUTE

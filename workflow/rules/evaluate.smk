@@ -11,7 +11,7 @@ rule evaluate:
     benchmark:
         benchmark_of("evaluate")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("evaluate"),
@@ -39,7 +39,7 @@ rule collect_accuracy:
         log_of("collect_accuracy"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("collect_accuracy", 500),

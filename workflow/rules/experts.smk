@@ -9,7 +9,7 @@ rule train_experts:
     benchmark:
         benchmark_of("train_experts")
     conda:
-        ENVIRONMENT
+        COMPUTING
     threads: 1
     resources:
         **training("train_experts"),

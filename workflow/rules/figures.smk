@@ -13,7 +13,7 @@ rule figure_difficulty:
         log_of("figure_difficulty"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("figure_difficulty", 500),

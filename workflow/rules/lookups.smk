@@ -145,6 +145,12 @@ def recipe_files(wildcards, stage):
     )
 
 
+def foreign(wildcards):
+    """The files of a set that another program made."""
+    run, stage = run_of(wildcards), stage_of(wildcards)
+    return external.files(stage) if run.external else []
+
+
 def other_selections(wildcards):
     """Selections of the last snapshot that are evaluated besides the main selection's: on the matched network alone."""
     run = run_of(wildcards)
@@ -190,8 +196,9 @@ def needed(paths, what):
 
 
 def wanted(wildcards):
-    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing."""
-    if not any(word.partition("=")[0] == "--report" for word in sys.argv):
+    """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing (in a store, all)."""
+    reports = any(word.partition("=")[0] == "--report" for word in sys.argv)
+    if STORED or not reports:
         return PLAN.targets
     made = [path for path in PLAN.targets if os.path.exists(path)]
     if not made:
@@ -213,9 +220,8 @@ def mirrors(wildcards, output):
 def images_per_class(wildcards, output):
     """Training images of each class that the largest synthetic set starts from; as `mirrors`, it reruns nothing."""
     runs = [run for run in EXPERIMENT.runs.values() if run.dataset == wildcards.dataset]
-    return max(
-        [run.ipc * run.stages[0].formation ** 2 for run in runs if run.stages] + [1]
-    )
+    started = [run for run in runs if run.stages and not run.external]
+    return max([run.ipc * run.stages[0].formation ** 2 for run in started] + [1])
 
 
 def known_of_source(wildcards):
@@ -234,8 +240,7 @@ def folder_of_source(wildcards, output):
     """The folder of a user's own images. Unless they are prepared, a run does not begin without it; a plan may be made
     on another machine, and warns."""
     path = defined("datasets", wildcards.dataset).path
-    elsewhere = workflow.storage_settings.default_storage_provider is not None
-    if path is None or elsewhere or os.path.isdir(path) or os.path.exists(output[0]):
+    if path is None or STORED or os.path.isdir(path) or os.path.exists(output[0]):
         return path
     missing = f"datasets.{wildcards.dataset}.path = {path}: there is no such folder (seen from {os.getcwd()})"
     if not workflow.dryrun:
@@ -293,6 +298,8 @@ def code_with_objective(wildcards):
     """A fingerprint of the command with what it loads by name: the family of its networks, and the objective's step with
     how that is declared."""
     family, declared = matched(wildcards).module, run_of(wildcards).objective
+    if run_of(wildcards).external:
+        return code("distill_subset", (family, "seqmatch.synthetic.foreign"))
     if declared is None:
         return code("distill_subset", (family,))
     text = declared.reaching(stage_of(wildcards))

@@ -20,7 +20,7 @@ rule table1:
         log_of("table1"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("table1", 500),
@@ -62,7 +62,7 @@ rule table2:
         log_of("table2"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("table2", 500),
@@ -83,7 +83,7 @@ rule table4:
         log_of("table4"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("table4", 500),
@@ -105,7 +105,7 @@ rule published:
         log_of("published"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("published", 500),
@@ -133,7 +133,7 @@ rule comparison:
         log_of("comparison"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("comparison", 500),
@@ -171,7 +171,7 @@ rule overview:
         log_of("overview"),
     localrule: True
     conda:
-        ENVIRONMENT
+        DRAWING
     threads: 1
     resources:
         **limits("overview", 500),

@@ -4,16 +4,23 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from seqmatch.config import Coreset, Run, Section
+from seqmatch.config import Run, Section
 from seqmatch.config.experiment import AnyMatching
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Table 4: hyperparameters"
 STAGE = ["dataset", "ipc", "method", "backbone", "architecture", "stage"]
 
-UNSET = {"synthetic_batch": "all", "learning_rate": "each stage's", "augmentation": "the data's"}
+UNSET = {
+    "synthetic_batch": "all",
+    "learning_rate": "each stage's",
+    "augmentation": "the data's",
+    "labels": "with the images",
+    "mean": "the data's",
+    "std": "the data's",
+}
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
-set's augmentation."""
+set's augmentation; labels in the file of the images; the statistics of the data set."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -42,7 +49,7 @@ def _relevant(run: Run, k: int) -> dict[str, str]:
     objective = {"objective": run.declaration.objective} if stage.iterations else {}
     ignored = set() if run.asks_experts(k) or run.matches_experts(k) or run.uses_teachers(k) else {"experts"}
     if not stage.iterations:
-        ignored |= set(type(stage).model_fields) - set(Coreset.model_fields)
+        ignored |= set(type(stage).model_fields) - set(run.declaration.unmoved.model_fields)
     elif stage.optimizer == "adam":
         ignored.add("momentum")
     own = {name: text for name, text in _texts(stage) if name not in ignored}
@@ -61,7 +68,9 @@ def _texts(section: Section) -> Iterator[tuple[str, str]]:
 def _text(value: object) -> str:
     if isinstance(value, list):
         return " ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def settings_sheets(table: pd.DataFrame) -> list[Sheet]:

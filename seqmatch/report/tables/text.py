@@ -69,7 +69,7 @@ def interleaved(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 def grid(rows: pd.DataFrame, columns: Sequence[str], corner: str) -> pd.DataFrame:
     """The texts in `rows` (`row`, `column`, `text`) by row and column.
 
-    Rows are in the order of their first appearance; different texts that share a place are joined by `; `.
+    Rows are in the order of their first appearance; different texts that share a place are joined by a semicolon.
     """
     places = rows.drop_duplicates(["row", "column", "text"]).groupby(["row", "column"], sort=False)
     wide = places["text"].agg("; ".join).unstack()

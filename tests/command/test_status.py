@@ -1,4 +1,4 @@
-"""What `tools/status.py` makes of Snakemake's summary and of logs."""
+"""What `seqmatch status` makes of Snakemake's summary and of logs."""
 
 import os
 import subprocess
@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-import status
 import yaml
 from helpers.files import TABLES
 from helpers.snakemake import TINY, copy_project
+from helpers.tiny import ROOT
 
+from seqmatch.command import status
 from seqmatch.files.store import save_table
 from seqmatch.planning.jobs import Job
 
@@ -25,6 +26,7 @@ JOBS = [
 ]
 DISTILL, EVALUATE = JOBS[1:]
 NOW = 10_000.0
+SNAKEFILE = ROOT / "workflow/Snakefile"
 
 
 def save_accuracies(values):
@@ -108,9 +110,9 @@ def test_who_may_only_read_is_shown_what_exists(folder, monkeypatch, capsys):
     for said in ("/x/.snakemake: cannot write here", "PermissionError: x", "[Errno 30] Read-only file system: x"):
         failed = SimpleNamespace(returncode=1, stdout="", stderr=said)
         monkeypatch.setattr(subprocess, "run", lambda *_, failed=failed, **__: failed)
-        assert status.pending([]) is None
+        assert status.pending(SNAKEFILE, []) is None
     (folder / "config.yaml").write_text(yaml.safe_dump(TINY))
-    status.main(Namespace(configfile=[], directory=folder, snakemake=[]))
+    status.main(Namespace(configfile=[], directory=folder, snakefile=SNAKEFILE, snakemake=[]))
     shown, noted = capsys.readouterr()
     assert "what exists counts as done" in noted and "0/" in shown
 

@@ -1,0 +1,212 @@
+"""Arguments of commands: parsers, and the types of what options take. Imports neither torch nor pandas."""
+
+import argparse
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from seqmatch.config.sections import Count, Name, SeedNumber
+from seqmatch.errors import SeqmatchError, quoted
+from seqmatch.files import kinds
+from seqmatch.files.schema import adapter, parse_json
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser whose help is the script's own docstring; options have to be written out."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog="The first line of a job's log shows a full command; put `uv run` before it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_section(
+    arguments: argparse.ArgumentParser, name: str, model: type[BaseModel], help: str, required: bool = True
+) -> None:
+    """An option that takes one section of the configuration as JSON."""
+    keys = ", ".join(model.model_fields)
+    arguments.add_argument(
+        f"--{name}",
+        type=_section(f"--{name}", model),
+        required=required,
+        metavar="JSON",
+        help=f"{help}, as JSON ({{}} for all defaults); keys: {keys}",
+    )
+
+
+def add_configuration(arguments: argparse.ArgumentParser) -> None:
+    """The option that takes a whole configuration as JSON."""
+    arguments.add_argument(
+        "--configuration", type=json_object, required=True, metavar="JSON", help="what the configuration sets, as JSON"
+    )
+
+
+def add_images_per_class(arguments: argparse.ArgumentParser) -> None:
+    """The option of what a data set is checked for before anything is trained on it."""
+    arguments.add_argument(
+        "--images-per-class",
+        type=count,
+        default=1,
+        metavar="N",
+        help="training images that each class needs (default 1)",
+    )
+
+
+def images_per_class(text: str) -> str:
+    """The value of --ipc: a number, or `all`, as it stands in names of files."""
+    return validated(kinds.Ipc, text, "a number from 1, or `all`")
+
+
+def name(text: str) -> str:
+    """A name of the configuration's."""
+    return validated(Name, text, "lower-case letters and digits, joined by single hyphens or underscores")
+
+
+def words(text: str) -> str:
+    """Text without control characters."""
+    if not text.isprintable() or not text.strip():
+        raise _unexpected(text, "text on one line")
+    return text
+
+
+def title(text: str) -> str:
+    """As `words`; may be empty."""
+    return words(text) if text else ""
+
+
+def between(low: int, high: int) -> Callable[[str], int]:
+    """Whole numbers in a range, both ends inclusive."""
+
+    def whole(text: str) -> int:
+        found = _digits(text, 0)
+        if not low <= found <= high:
+            raise _unexpected(text, f"a whole number from {low} to {high}")
+        return found
+
+    return whole
+
+
+def count(text: str) -> int:
+    """A count of the configuration's."""
+    return validated(Count, _digits(text, 1), "a smaller whole number, from 1")
+
+
+def number(text: str) -> int:
+    """Of a seed, or of what is counted from 0."""
+    return validated(SeedNumber, _digits(text, 0), "a smaller whole number, from 0")
+
+
+def seconds(text: str) -> float:
+    """A time, not negative."""
+    return _real(text, "[0, 1e9]", lambda found: 0 <= found <= 1e9)
+
+
+def rate(text: str) -> float:
+    """A number above 0."""
+    return _real(text, "(0, 1e9]", lambda found: 0 < found <= 1e9)
+
+
+def path(text: str) -> Path:
+    """Of a file or folder; reading a pipe or a device may never end."""
+    endless = os.path.exists(text) and not os.path.isfile(text) and not os.path.isdir(text)
+    if not text or "\0" in text or endless:
+        raise _unexpected(text, "the path of a file or folder")
+    return Path(text)
+
+
+def file(text: str) -> Path:
+    """The path of a file to write."""
+    found = path(text)
+    if found.name in ("", "..") or text.endswith("/"):
+        raise _unexpected(text, "the path of a file")
+    return found
+
+
+def table_file(text: str) -> Path:
+    """The path of a table to write; its provenance goes beside it, under the same name but for its ending."""
+    return _ending(file(text), (".csv",))
+
+
+def figure_file(text: str) -> Path:
+    """The path of a figure to write, or of the table of what it shows."""
+    return _ending(file(text), (".pdf", ".png", ".csv"))
+
+
+def json_value(text: str) -> Any:
+    """Anything that is JSON."""
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON that can be used: {error}") from None
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Keys with values."""
+    return validated(dict[str, Any], json_value(text), "an object, such as {}")
+
+
+def validated(kind: Any, value: Any, expected: str) -> Any:
+    """A value as pydantic has it for a type.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not of this type; says what was expected.
+    """
+    try:
+        return adapter(kind).validate_python(value)
+    except ValidationError:
+        raise _unexpected(value, expected) from None
+
+
+def _unexpected(value: Any, expected: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"{quoted(value)}: expected {expected}")
+
+
+def _digits(text: str, least: int) -> int:
+    if not re.fullmatch("[0-9]{1,19}", text) or not least <= int(text) < 2**63:
+        raise _unexpected(text, f"a whole number from {least}")
+    return int(text)
+
+
+def _real(text: str, bounds: str, fits: Callable[[float], bool]) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not fits(found):
+        raise _unexpected(text, f"a number in {bounds}")
+    return found
+
+
+def _ending(found: Path, endings: tuple[str, ...]) -> Path:
+    if found.suffix not in endings:
+        raise _unexpected(str(found), f"a name that ends in {' or '.join(endings)}")
+    return found
+
+
+def section(option: str, model: type[BaseModel], value: Any) -> BaseModel:
+    """A section of the configuration, from what JSON gave.
+
+    Raises:
+        SeqmatchError: names the option and the key at fault.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise SeqmatchError(f"{option}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+
+def _section(option: str, model: type[BaseModel]) -> Callable[[str], BaseModel]:
+    def parse(text: str) -> BaseModel:
+        try:
+            return section(option, model, parse_json(text))
+        except (ValueError, SeqmatchError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse

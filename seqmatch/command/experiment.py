@@ -1,0 +1,48 @@
+"""The experiment that a command is asked about, read as Snakemake reads it."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seqmatch import config
+from seqmatch.command.arguments import path
+from seqmatch.errors import SeqmatchError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""Where the workflow lies beside the package, in a clone."""
+
+
+def add_argument(arguments: argparse.ArgumentParser) -> None:
+    """The option that names the files of an experiment."""
+    arguments.add_argument(
+        "--configfile",
+        type=path,
+        nargs="*",
+        default=[],
+        help="instead of config.yaml; laid over one another in turn",
+    )
+
+
+def merged(paths: list[Path]) -> dict[str, Any]:
+    """The files in turn, one laid over the other, as Snakemake does it; the default experiment where there is none.
+
+    Raises:
+        SeqmatchError: none is named, and there is no default one; or as `config.read`.
+    """
+    if not paths:
+        paths = [config.default_file(CHECKOUT)]
+        if not paths[0].is_file():
+            raise SeqmatchError(f"there is no config.yaml in {Path.cwd()}; name one with --configfile")
+    settings: dict[str, Any] = {}
+    for name in paths:
+        settings = _laid_over(settings, config.read(name))
+    return settings
+
+
+def _laid_over(settings: Any, others: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings are joined key by key; any other value takes the place of what was there."""
+    joined = dict(settings) if isinstance(settings, Mapping) else {}
+    for key, value in others.items():
+        joined[key] = _laid_over(joined.get(key, {}), value) if isinstance(value, Mapping) else value
+    return joined

@@ -1,0 +1,90 @@
+"""`seqmatch train` and `evaluate`."""
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import seqmatch
+from seqmatch import config
+from seqmatch.command.arguments import add_section, between, count, file, number
+from seqmatch.command.sets import TENSORS, add_dataset, add_set, add_tensors, foreign, opened
+
+if TYPE_CHECKING:
+    import torch
+
+
+def add_network(arguments: argparse.ArgumentParser) -> None:
+    """Which networks learn, and where."""
+    add_section(
+        arguments, "architecture", config.Architecture, "architecture; by default the set's own", required=False
+    )
+    add_section(
+        arguments, "evaluation", config.Evaluation, "how they are trained, where not as the set says", required=False
+    )
+    arguments.add_argument("--seed", type=number, help="names the random draws")
+    arguments.add_argument("--gpu", type=between(0, 1), default=0, metavar="N", help="GPUs; 0: CPU (default)")
+    arguments.add_argument("--threads", type=between(1, 1024), default=1, metavar="N", help="CPU threads (default 1)")
+
+
+def add_train(arguments: argparse.ArgumentParser) -> None:
+    """What learns from what, and where its parameters go."""
+    add_set(arguments)
+    add_network(arguments)
+    arguments.add_argument("--out", type=file, required=True, help="file of the parameters to write (.safetensors)")
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a network on a set, and write its parameters.
+
+    They are those of the network's state_dict, which `safetensors.torch.load_file` reads.
+    """
+    from seqmatch.files.store import provenance
+    from seqmatch.files.tensors import save_tensors
+    from seqmatch.networks import build
+    from seqmatch.seeds import Seed
+
+    distilled, device = prepared(args, opened(args))
+    seed = args.seed or 0
+    fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
+    trained = seqmatch.train(fresh, distilled, seed=seed)
+    about = {"architecture": distilled.architecture.model_dump(mode="json"), "seed": seed}
+    save_tensors(args.out, dict(trained.state_dict()), provenance(about))
+    print(f"wrote {args.out}")
+
+
+def add_evaluate(arguments: argparse.ArgumentParser) -> None:
+    """What is evaluated, and on which test images."""
+    add_set(arguments)
+    add_network(arguments)
+    add_tensors(arguments)
+    add_dataset(arguments, "source of the test images; by default that of the set, split as it was")
+    arguments.add_argument("--networks", type=count, help="how many; by default as many as its makers took")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Train fresh networks on a set, and test them on real images.
+
+    Prints the accuracy of each in percent, and their mean and standard deviation. Without further options networks and
+    test images are those of the set's own makers.
+    """
+    from seqmatch.sets.real import test_images
+
+    is_foreign = args.labels is not None or args.set.suffix in TENSORS
+    distilled, device = prepared(args, foreign(args) if is_foreign else opened(args))
+    images, labels = test_images(distilled, args.dataset, args.data)
+    found = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)
+    print("\n".join(f"network {index}: {value:.2f} %" for index, value in enumerate(found.values)))
+    spread = f" ± {found.std:.2f}" if len(found.values) > 1 else ""
+    print(f"accuracy: {found.mean:.2f}{spread} %, on {len(labels)} test images")
+
+
+def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple["seqmatch.Distilled", "torch.device"]:
+    """The set, to be learned from as it is asked for, and the device."""
+    from seqmatch.runtime import device
+
+    if args.architecture is not None:
+        distilled = replace(distilled, architecture=args.architecture)
+    if args.evaluation is not None:
+        given = args.evaluation.model_dump(exclude_unset=True)
+        distilled = replace(distilled, evaluation=distilled.evaluation.model_copy(update=given))
+    return distilled, device.prepare(args.gpu, args.threads)

@@ -1,0 +1,192 @@
+"""`seqmatch sets`, `show`, `export` and `import`."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from tabulate import tabulate
+
+import seqmatch
+from seqmatch import config
+from seqmatch.command.arguments import file, number, path, rate, words
+from seqmatch.config.catalog import SOURCES
+from seqmatch.errors import SeqmatchError, allowed
+from seqmatch.sets import listed
+from seqmatch.sets.formats import FORMATS
+
+USUAL_STEP_SIZE = 0.01
+"""At which networks learn from images that came with none (DC, DSA, DM)."""
+
+TENSORS = (".pt", ".pth")
+"""Endings of files of other programs."""
+
+
+def add_set(arguments: argparse.ArgumentParser) -> None:
+    """The set that a command is about."""
+    arguments.add_argument(
+        "set", type=path, help="a set of the index by its name, the file of a set, an export, or the folder of a run"
+    )
+
+
+def opened(args: argparse.Namespace) -> "seqmatch.Distilled":
+    """The set that a command is about.
+
+    Raises:
+        SeqmatchError: there is none, or it is damaged.
+    """
+    if not args.set.exists() and str(args.set) not in listed():
+        raise SeqmatchError(
+            f"{args.set}: neither a file or folder, nor a set of the index; {allowed(args.set, listed())}"
+        )
+    return seqmatch.load(args.set)
+
+
+def listing(args: argparse.Namespace) -> None:
+    """List the sets that come with the package.
+
+    Accuracy is of networks that learned from the set alone, mean ± standard deviation over networks.
+    """
+    rows = [
+        {
+            "name": name,
+            "images": entry.images,
+            "K": entry.subsets,
+            "accuracy, %": f"{entry.accuracy.mean:.1f}"
+            + (f" ± {entry.accuracy.std:.1f}" if entry.accuracy.std else ""),
+            "networks": f"{entry.accuracy.networks} {entry.accuracy.architecture}",
+            "licence of the real images": entry.licence,
+        }
+        for name, entry in listed().items()
+    ]
+    print(tabulate(rows, headers="keys", tablefmt="pipe"))
+
+
+def show(args: argparse.Namespace) -> None:
+    """Say what a set is: images, classes, subsets, how it was made, and its accuracy."""
+    print(opened(args))
+
+
+def add_export(arguments: argparse.ArgumentParser) -> None:
+    """The set, and how and where it is written."""
+    add_set(arguments)
+    arguments.add_argument("--out", type=file, required=True, help="folder to write; it must not be there yet")
+    summaries = "; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items())
+    arguments.add_argument("--format", choices=FORMATS, required=True, help=summaries)
+    arguments.add_argument("--name", type=words, help="of the set, for its card")
+    arguments.add_argument(
+        "--real", action="store_true", help="write it also if its images are real ones, as those of `random` are"
+    )
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write a set in the format of others, with a card.
+
+    Into a new folder: a README.md that tells how the set was made, its accuracy, how to train on it, and whose the real
+    images are; files of the format; and set.safetensors, the set itself, so that seqmatch reads the folder too.
+    """
+    seqmatch.export(opened(args), args.out, args.format, name=args.name, real=args.real)
+    print(f"wrote {args.out}: {size(args.out)}")
+
+
+def add_tensors(arguments: argparse.ArgumentParser) -> None:
+    """Tensors that another program distilled, in place of a set."""
+    arguments.add_argument(
+        "--labels", type=path, metavar="FILE", help="of images that another program distilled; or they lie beside it"
+    )
+    arguments.add_argument(
+        "--step-size",
+        type=rate,
+        metavar="RATE",
+        help=f"learning rate of networks that learn from these; by default that beside them, else {USUAL_STEP_SIZE}",
+    )
+    arguments.add_argument(
+        "--experiment", type=number, default=0, metavar="N", help="which one, in a file of several (default 0)"
+    )
+    arguments.add_argument(
+        "--space",
+        choices=["normalized", "pixels"],
+        default="normalized",
+        help="what the numbers of these images are: as networks saw them (default), or pixels in 0 to 1",
+    )
+    arguments.add_argument(
+        "--normalization",
+        choices=get_args(config.Dataset.model_fields["normalization"].annotation),
+        default="standardize",
+        help="how these images were normalised; fitted on the training images of --dataset (default %(default)s)",
+    )
+
+
+def add_dataset(arguments: argparse.ArgumentParser, help: str) -> None:
+    """A source of real images, and where it lies."""
+    known = ["imagefolder", *SOURCES]
+    arguments.add_argument("--dataset", choices=known, metavar="SOURCE", help=f"{help}; one of {', '.join(known)}")
+    arguments.add_argument(
+        "--data",
+        type=path,
+        metavar="DIR",
+        help="folder of its files; what is published and not there is fetched (default data/SOURCE)",
+    )
+
+
+def add_take_in(arguments: argparse.ArgumentParser) -> None:
+    """Tensors, of which data set they are, and where the set goes."""
+    arguments.add_argument("set", type=path, metavar="images", help="file of the images (.pt), or the folder of all")
+    add_tensors(arguments)
+    add_dataset(arguments, "source of the real images")
+    arguments.add_argument("--out", type=file, required=True, help="file of the set to write (.safetensors)")
+
+
+def take_in(args: argparse.Namespace) -> None:
+    """Make a set of images that another program distilled (.pt), in one file.
+
+    Files of MTT, FTD, TESLA, DATM, DC, DSA, DM and DD-Ranking are known. They are read as tensors alone: a file that
+    would run code is refused. The normalisation is fitted on the training images of --dataset.
+    """
+    distilled = foreign(args)
+    seqmatch.save(distilled, args.out)
+    print(distilled)
+    print(f"wrote {args.out}")
+
+
+def foreign(args: argparse.Namespace) -> "seqmatch.Distilled":
+    """The set that tensors of another program make.
+
+    Raises:
+        SeqmatchError: they cannot be read, do not fit the data set, or it is not named.
+    """
+    from seqmatch.sets.real import dataset
+    from seqmatch.synthetic.foreign import read
+
+    if args.dataset is None:
+        raise SeqmatchError("--dataset is missing: the source whose images these were made from")
+    found = read(args.set, args.labels, args.step_size, args.experiment)
+    if found.step_size is None:
+        print(
+            f"note: no step size is given, nor beside the images; networks learn at {USUAL_STEP_SIZE}", file=sys.stderr
+        )
+    settings, real = dataset(args.dataset, tuple(found.images.shape[1:]), args.normalization, args.data)
+    distilled = seqmatch.from_tensors(
+        found.images,
+        found.labels,
+        found.step_size or USUAL_STEP_SIZE,
+        space=args.space,
+        normalization=real.normalization,
+        class_names=real.class_names,
+        augmentation=real.augmentation,
+        name=args.set.name,
+    )
+    told = settings.model_dump(mode="json", exclude={"path"})
+    return replace(distilled, about=distilled.about | {"prepared": {"dataset": args.dataset, "preparation": told}})
+
+
+def percent(mean: float, std: float | None) -> str:
+    """An accuracy, with its spread where there is one."""
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def size(place: Path) -> str:
+    """Files and bytes of a folder, in words."""
+    sizes = [found.stat().st_size for found in place.rglob("*") if found.is_file()]
+    return f"{len(sizes)} files, {sum(sizes) / 1e3:,.0f} kB"

@@ -1,0 +1,111 @@
+"""Synthetic sets of other programs, as the tensors that these publish; see `seqmatch.synthetic.foreign` for layouts."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from seqmatch import config
+from seqmatch.data.normalization import Normalization, Standardization, identity
+from seqmatch.errors import SeqmatchError
+from seqmatch.sets.distilled import Distilled
+from seqmatch.synthetic import foreign
+from seqmatch.synthetic.subset import Subset, pixels_of
+
+Space = Literal["pixels", "normalized"]
+"""What the numbers of images are: `pixels` lie in [0, 1] (uint8: 0 to 255), `normalized` ones are what networks see."""
+
+DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
+"""The operations that such sets are usually trained with."""
+
+
+def load(
+    images: str | Path,
+    labels: str | Path | None = None,
+    step_size: str | Path | float | None = None,
+    experiment: int = 0,
+    **about: Any,
+) -> Distilled:
+    """The set in files of another program.
+
+    Args:
+        images, labels, step_size, experiment: as of `seqmatch.synthetic.foreign.read`.
+        about: as of `from_tensors`; `space` is needed.
+
+    Raises:
+        SeqmatchError: as both.
+    """
+    found = foreign.read(images, labels, step_size, experiment)
+    if found.step_size is None:
+        raise SeqmatchError(f"{images}: its step size is not known: give `step_size`, the learning rate of networks")
+    return from_tensors(found.images, found.labels, found.step_size, **{"name": Path(images).name} | about)
+
+
+def from_tensors(
+    images: Any,
+    labels: Any,
+    step_size: float,
+    space: Space,
+    normalization: Normalization | tuple[Sequence[float], Sequence[float]] | None = None,
+    class_names: Sequence[str] | None = None,
+    evaluation: config.Evaluation | None = None,
+    augmentation: Sequence[str] = DSA,
+    architecture: config.Architecture | None = None,
+    name: str = "from tensors",
+) -> Distilled:
+    """A set of one subset from the tensors of another program.
+
+    Args:
+        images: (n, C, H, W).
+        labels: classes (n,), from 0; or (n, classes), shares of classes, or logits of which the softmax is meant.
+        step_size: learning rate of networks at the start.
+        space: whether `images` are pixels, or normalised as networks shall see them.
+        normalization: what takes pixels to what networks see, as a pair (means, standard deviations) of channels, or as
+            `seqmatch.data.normalization.fit_whitening(training_images, 0.1)` gives it for the usual whitening. Without,
+            networks see pixels as they are; of normalised images it is then unknown, and no raw image can be tested.
+        class_names: by default numbers.
+        evaluation: how networks are trained on it; by default as the usual protocol: SGD with momentum 0.9, weight
+            decay 5e-4, 1000 epochs, a tenth of the step size from the half on.
+        augmentation: DSA operations, one for each batch; leave out `flip` for digits, give () for none.
+        architecture: of networks that `evaluate` makes where it is given none; by default a ConvNet of three blocks.
+        name: shown with it.
+
+    Raises:
+        SeqmatchError: something has not the type, shape or range that it needs.
+    """
+    found = foreign.tensors(images, labels, step_size)
+    if space not in ("pixels", "normalized"):
+        raise SeqmatchError(f"space = {space!r}: expected pixels or normalized")
+    if doubt := foreign.doubt(found.images, space):
+        warnings.warn(doubt, stacklevel=2)
+    channels, soft = found.images.shape[1], found.labels.is_floating_point()
+    classes = found.labels.shape[1] if soft else int(found.labels.max()) + 1
+    names = tuple(map(str, range(classes))) if class_names is None else tuple(class_names)
+    if len(names) < classes or (soft and len(names) != classes):
+        raise SeqmatchError(f"class_names: expected {classes}, as labels tell, found {len(names)}")
+    if isinstance(normalization, tuple):
+        normalization = _standardization(*normalization, channels)
+    if normalization is None and space == "pixels":
+        normalization = identity(channels)
+    seen = found.images if space == "normalized" else normalization.apply(found.images)
+    hard = found.labels.argmax(1) if soft else found.labels
+    subset = Subset(seen, hard, float(step_size), soft_labels=found.labels if soft else None)
+    return Distilled(
+        subsets=(subset,),
+        normalization=normalization,
+        class_names=names,
+        evaluation=evaluation or config.Evaluation(),
+        augmentation=tuple(augmentation),
+        architecture=architecture or config.Architecture(family="convnet"),
+        about={"name": name},
+        pictures=(pixels_of(subset, normalization),) if normalization else (),
+    )
+
+
+def _standardization(mean: Sequence[float], std: Sequence[float], channels: int) -> Standardization:
+    pair = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+    if any(values.shape != (channels,) for values in pair) or not (pair[1] > 0).all():
+        raise SeqmatchError(f"normalization: expected {channels} means and {channels} standard deviations above 0")
+    return Standardization(*pair)

@@ -1,0 +1,113 @@
+"""The real images of a set: those that it is tested on, and those that tell how it is normalised."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from torch import Tensor
+
+from seqmatch import config
+from seqmatch.config.catalog import NEED_PATH, SOURCES
+from seqmatch.config.sections import DOWNLOADED
+from seqmatch.data import download, prepare, sources
+from seqmatch.data.dataset import Dataset
+from seqmatch.data.images import RawImages
+from seqmatch.errors import SeqmatchError
+from seqmatch.seeds import Seed
+from seqmatch.sets.distilled import Distilled
+
+NEVER_MIRRORED = ("digits", "mnist", "svhn")
+"""Sources of numerals."""
+
+
+def test_images(
+    distilled: Distilled, source: str | None = None, folder: str | Path | None = None
+) -> tuple[Tensor, Tensor]:
+    """Real test images, of the size of those of the set, and their labels: what `evaluate` takes.
+
+    Where the source has no test split of its own, a part of its images: the one that was held out when the set was
+    made, if the set tells of the same source.
+
+    Args:
+        source: by default that of the set.
+        folder: where its files lie; what is published and not there is fetched. By default data/SOURCE.
+
+    Returns:
+        uint8 (N, C, H, W), int64 (N,).
+
+    Raises:
+        SeqmatchError: the source is not known, its files cannot be had, or its images do not fit the set.
+    """
+    name, settings = _settings(distilled, source)
+    raw = read(settings, folder)
+    _check(raw, distilled, settings.source)
+    index = prepare.split(raw, settings, Seed("prepare", name, settings.split_seed))["test"]
+    return raw.images[index], raw.labels[index]
+
+
+def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImages:
+    """All images of a source; what is published and not there is fetched.
+
+    Args:
+        folder: where its files lie; by default data/SOURCE.
+
+    Raises:
+        SeqmatchError: its files cannot be had or read.
+    """
+    place = Path(folder or f"data/{settings.source}")
+    if settings.source in NEED_PATH:
+        settings = settings.model_copy(update={"path": str(place)})
+    if settings.source in DOWNLOADED:
+        download.fetch(sources.published_files(settings.source), place)
+    return sources.read(settings, place)
+
+
+def dataset(
+    source: str, shape: tuple[int, int, int], normalization: str, folder: str | Path | None = None
+) -> tuple[config.Dataset, Dataset]:
+    """How a source is usually prepared for images of others, and the source so prepared.
+
+    Args:
+        shape: (C, H, W) of the images.
+        normalization: as of `datasets.*.normalization`.
+        folder: as of `read`.
+
+    Raises:
+        SeqmatchError: as `read`; or it has images of other channels.
+    """
+    settings = _of_source(source, shape).model_copy(update={"normalization": normalization})
+    if source in NEVER_MIRRORED:
+        kept = [operation for operation in settings.augmentation if operation != "flip"]
+        settings = settings.model_copy(update={"augmentation": kept})
+    raw = read(settings, folder)
+    if raw.images.shape[1:] != shape:
+        found, expected = ("×".join(map(str, size)) for size in (raw.images.shape[1:], shape))
+        raise SeqmatchError(f"{source}: its images are of {found}, those of the set of {expected}")
+    return settings, prepare.prepare(raw, settings, Seed("prepare", source, settings.split_seed))
+
+
+def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
+    """None are held out to choose by: all that is not test data trains."""
+    own = {} if source in SOURCES else {"channels": shape[0]}
+    return config.Dataset(source=source, image_size=shape[1], validation_fraction=0.0, **own)
+
+
+def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset]:
+    """The name of the data set, and how it is read and split."""
+    prepared = distilled.about.get("prepared", {})
+    try:
+        own = config.Dataset(**prepared.get("preparation", {}))
+    except ValidationError:  # the set does not tell, or as another version had it
+        own = None
+    if own is not None and source in (None, own.source):
+        return prepared["dataset"], own
+    if source is None:
+        raise SeqmatchError("the set does not tell which real images it was made from; name the source (--dataset)")
+    return source, _of_source(source, distilled.shape)
+
+
+def _check(raw: RawImages, distilled: Distilled, source: str) -> None:
+    if tuple(raw.images.shape[1:]) != distilled.shape:
+        found, expected = ("×".join(map(str, shape)) for shape in (raw.images.shape[1:], distilled.shape))
+        raise SeqmatchError(f"{source}: its images are of {found}, those of the set of {expected}")
+    if len(raw.class_names) != len(distilled.class_names):
+        raise SeqmatchError(f"{source}: has {len(raw.class_names)} classes, the set {len(distilled.class_names)}")

@@ -1,0 +1,120 @@
+"""The command `seqmatch`, called in this process."""
+
+import subprocess
+import sys
+
+import pytest
+from helpers.tiny import ROOT
+from PIL import Image
+
+import seqmatch
+from seqmatch.command import main as command
+from seqmatch.files.tensors import load_tensors
+
+NAME = "digits-seqmatch-mtt-ipc2"
+
+
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """What a call prints, and the status that it ends with."""
+
+    def call(*words, status=0):
+        monkeypatch.setattr(sys, "argv", ["seqmatch", *map(str, words)])
+        try:
+            command.main()
+        except SystemExit as end:
+            assert end.code == status
+        else:
+            assert status == 0
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return said.err if status else said.out
+
+    return call
+
+
+def options(name):
+    return command.parser()._subparsers._group_actions[0].choices[name]._actions
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_every_command_explains_itself(called, name):
+    text = called(name, "--help")
+    assert text.startswith(f"usage: seqmatch {name}") and len(text.splitlines()) > 5
+    assert all(action.help for action in options(name) if action.dest != "help")
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_no_option_takes_what_is_not_checked(name):
+    unchecked = {int, float, str, None}
+    found = [action.dest for action in options(name) if action.nargs != 0 and action.type in unchecked]
+    assert [dest for dest in found if dest not in ("format", "dataset", "space", "normalization", "snakemake")] == []
+
+
+def test_help_and_the_index_load_no_torch():
+    code = "import sys, seqmatch.command.main, seqmatch.sets; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_index_and_one_set_are_shown(called):
+    assert f"| {NAME}" in called("sets") and "CC BY 4.0" in called("sets")
+    assert called("show", NAME).strip() == repr(seqmatch.load(NAME))
+    assert called("--version") == f"seqmatch {seqmatch.__version__}\n"
+
+
+def test_what_is_not_there_is_told(called):
+    assert "did you mean digits-mtt-ipc2?" in called("show", "digits-mtt-ipc3", status=1)
+    assert "invalid choice" in called("shew", status=2)
+    assert "the following arguments are required" in called("export", NAME, status=2)
+    odd = called("evaluate", NAME, "--architecture", '{"family": "convnet", "widht": 4}', status=2)
+    assert "--architecture: widht: " in odd
+
+
+def test_a_set_is_exported_shown_again_and_not_written_over(called, tmp_path):
+    place = tmp_path / "e"
+    assert f"wrote {place}: " in called("export", NAME, "--format", "npz", "--out", place)
+    assert called("show", place) == called("show", NAME)
+    assert "is there already" in called("export", NAME, "--format", "npz", "--out", place, status=1)
+
+
+def test_a_network_is_trained_and_written(called, tmp_path):
+    out = tmp_path / "network.safetensors"
+    called("train", NAME, "--architecture", '{"family": "convnet", "width": 4, "depth": 1}', "--out", out)
+    tensors, header = load_tensors(out)
+    assert header["parameters"]["architecture"]["width"] == 4 and all(
+        tensor.isfinite().all() for tensor in tensors.values()
+    )
+
+
+def test_networks_of_another_architecture_are_evaluated(called):
+    words = ("--networks", 1, "--architecture", '{"family": "convnet", "width": 8, "depth": 1}')
+    text = called("evaluate", NAME, *words)
+    assert text.startswith("network 0: ") and "on 450 test images" in text
+
+
+def test_test_images_that_do_not_fit_are_refused(called, tmp_path):
+    for split in ("train", "test"):
+        for name in "0123456789":
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("L", (9, 9)).save(tmp_path / split / name / "a.png")
+    words = ("--dataset", "imagefolder", "--data", tmp_path)
+    one = ("--networks", 1, "--architecture", '{"family": "convnet", "width": 4, "depth": 1}')
+    assert "on 10 test images" in called("evaluate", NAME, *words, *one)
+    (tmp_path / "train/9/a.png").rename(tmp_path / "train/8/b.png")
+    (tmp_path / "test/9/a.png").rename(tmp_path / "test/8/b.png")
+    for split in ("train", "test"):
+        (tmp_path / split / "9").rmdir()
+    assert "has 9 classes, the set 10" in called("evaluate", NAME, *words, status=1)
+
+
+def test_tensors_of_another_program_are_evaluated_and_taken_in(called, tmp_path):
+    """What trajectory matching publishes: here the images of our own set, so their accuracy is known."""
+    called("export", "digits-mtt-ipc2", "--format", "pt", "--out", tmp_path / "e")
+    tensors = (tmp_path / "e/images.pt", "--labels", tmp_path / "e/labels.pt", "--dataset", "digits")
+    few = ("--networks", 1, "--evaluation", '{"epochs": 60}')
+    small = ("--architecture", '{"family": "convnet", "width": 16, "depth": 2}')
+    text = called("evaluate", *tensors, *few, *small)
+    assert float(text.split()[2]) > 75 and "on 450 test images" in text
+    assert "from elsewhere" not in called("import", *tensors, "--out", tmp_path / "mine.safetensors")
+    assert called("evaluate", tmp_path / "mine.safetensors", *few, *small) == text
+    assert "--dataset is missing" in called("evaluate", *tensors[:3], status=1)

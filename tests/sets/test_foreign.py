@@ -1,0 +1,173 @@
+"""Synthetic sets of other programs."""
+
+import pickle
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.tiny import labelled, normal
+
+import seqmatch
+from seqmatch import config
+from seqmatch.data.normalization import fit_whitening
+from seqmatch.errors import SeqmatchError
+from seqmatch.networks import build
+from seqmatch.seeds import Seed
+from seqmatch.sets import foreign
+
+IMAGES, LABELS = labelled(per_class=2)
+PAIR = ([0.5], [0.25])
+LOGITS = 5 * normal(6, 3)
+
+
+class Code:
+    """What a file would run when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ("run",)
+
+
+def saved(folder, **files):
+    for name, value in files.items():
+        torch.save(value, folder / f"{name}.pt")
+    return folder
+
+
+def accuracies():
+    """As DC keeps them beside its tensors."""
+    return {"ConvNet": [np.float64(0.5), np.float32(0.25), 0.125]}
+
+
+LAYOUTS = {
+    "MTT, FTD": (dict(images_best=IMAGES, labels_best=LABELS, images_500=IMAGES * 2), 0.03, LABELS, 0.03),
+    "DATM, TESLA": (
+        dict(images_best=IMAGES, labels_best=LOGITS, lr_best=torch.tensor(0.02)),
+        None,
+        LOGITS.softmax(1),
+        0.02,
+    ),
+    "DD-Ranking": (dict(images=IMAGES.requires_grad_(False), labels=LABELS, lr=0.02), None, LABELS, 0.02),
+    "of one iteration": (dict(images_500=IMAGES, labels_500=LABELS, syn_lr_500=torch.tensor([0.1])), None, LABELS, 0.1),
+    "DC, DSA, DM": (
+        {"res_DC_CIFAR10": {"data": [[IMAGES, LABELS], [-IMAGES, LABELS]], "accs_all_exps": accuracies()}},
+        0.01,
+        LABELS,
+        0.01,
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_others_publish_is_read(tmp_path, layout):
+    files, given, labels, step_size = LAYOUTS[layout]
+    found = foreign.load(saved(tmp_path, **files), step_size=given, space="normalized", normalization=PAIR)
+    assert torch.equal(found.stages[0].images, IMAGES) and found.stages[0].step_size == pytest.approx(step_size)
+    torch.testing.assert_close(found.stages[0].labels, labels)
+    assert tmp_path.name in repr(found) and "6 of 1×8×8 in 3 classes (0, 1, 2)" in repr(found)
+
+
+def test_files_may_be_named_one_by_one(tmp_path):
+    saved(tmp_path, mine=IMAGES, theirs=LABELS, rate=0.05, both={"data": [[IMAGES, LABELS], [-IMAGES, LABELS]]})
+    found = foreign.load(tmp_path / "mine.pt", tmp_path / "theirs.pt", tmp_path / "rate.pt", space="normalized")
+    assert found.stages[0].step_size == 0.05
+    second = foreign.load(tmp_path / "both.pt", step_size=0.1, experiment=1, space="normalized")
+    assert torch.equal(second.stages[0].images, -IMAGES)
+
+
+def test_a_foreign_set_is_learned_from_and_kept_like_others(tmp_path):
+    evaluation = config.Evaluation(networks=1, epochs=2)
+    raw = (IMAGES * 25 + 100).clamp(0, 255).to(torch.uint8)
+    found = seqmatch.from_tensors(
+        raw.numpy(), LABELS.tolist(), 0.01, "pixels", PAIR, ["a", "b", "c"], evaluation, architecture=small()
+    )
+    assert torch.equal(found.pixels(), raw) and found.class_names == ("a", "b", "c")
+    assert torch.equal(found.normalize(raw), found.stages[0].images)
+    first = seqmatch.evaluate(found, raw, LABELS).values
+    seqmatch.save(found, tmp_path / "set.safetensors")
+    assert seqmatch.evaluate(seqmatch.load(tmp_path / "set.safetensors"), raw, LABELS).values == first
+
+
+def test_normalised_images_of_unknown_statistics_train_but_test_nothing(tmp_path):
+    found = seqmatch.from_tensors(IMAGES, LABELS, 0.01, "normalized", evaluation=config.Evaluation(epochs=1))
+    seqmatch.train(build(small(), (1, 8, 8), 3, Seed("n")), found)
+    raw = (IMAGES * 25 + 100).clamp(0, 255).to(torch.uint8)
+    for use in (lambda: found.normalize(raw), lambda: found.pixels()):
+        with pytest.raises(SeqmatchError, match=r"not at hand|not known"):
+            use()
+    seqmatch.save(found, tmp_path / "set.safetensors")
+    assert seqmatch.load(tmp_path / "set.safetensors").normalization is None
+    whitening = fit_whitening(raw.repeat(20, 1, 1, 1), 0.1)
+    assert torch.equal(replace(found, normalization=whitening).normalize(raw), whitening.apply(raw))
+
+
+def small():
+    return config.Architecture(family="convnet", width=4, depth=1)
+
+
+def test_a_file_with_code_is_not_opened(tmp_path, capsys):
+    saved(tmp_path, images=Code(), labels=LABELS)
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Code(), protocol=2))
+    for name in ("images.pt", "plain.pt"):
+        with pytest.raises(SeqmatchError, match=rf"{name}: not opened: it holds more than tensors.*run code"):
+            foreign.load(tmp_path / name, step_size=0.1, space="pixels")
+    assert "run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"expected images_best\.pt or images\.pt, or one .*; found 0 of"),
+        ({"images_1": IMAGES, "images_2": IMAGES}, r"found 2 of the last: images_1\.pt, images_2\.pt; name the file"),
+        ({"images": IMAGES}, r"images\.pt: there are no labels with it"),
+        ({"images": IMAGES, "labels": LABELS[:3]}, r"labels\.pt: expected \(6,\) or \(6, classes\).*found \(3,\)"),
+        ({"images": IMAGES, "labels": LABELS - 0.5}, r"labels\.pt: expected classes, whole numbers from 0"),
+        ({"images": IMAGES[0], "labels": LABELS}, r"images\.pt: expected images \(n, 1 or 3, .*found \(1, 8, 8\)"),
+        ({"images": IMAGES / 0, "labels": LABELS}, r"images\.pt: expected finite numbers"),
+        ({"images": {"x": 1}, "labels": LABELS}, r"images\.pt: a dictionary with x; expected `data`"),
+        ({"images": "text", "labels": LABELS}, r"images\.pt: expected a tensor, found str"),
+        ({"images": IMAGES, "labels": LABELS, "lr": torch.ones(3)}, r"lr\.pt: expected one number"),
+        ({"images": IMAGES, "labels": LABELS, "lr": -1.0}, r"step size -1\.0: expected a number above 0"),
+        ({"images": IMAGES, "labels": LABELS}, "its step size is not known: give `step_size`"),
+    ],
+)
+def test_files_that_are_no_set_are_refused_by_name(tmp_path, files, message):
+    with pytest.raises(SeqmatchError, match=message):
+        foreign.load(saved(tmp_path, **files), space="normalized")
+
+
+def test_files_that_torch_did_not_write_are_refused(tmp_path):
+    (tmp_path / "images.pt").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(SeqmatchError, match=r"images\.pt: not (opened|a file that torch\.save wrote)"):
+        foreign.load(tmp_path / "images.pt", space="pixels")
+    with pytest.raises(SeqmatchError, match=r"gone\.pt: there is no such file"):
+        foreign.load(tmp_path / "gone.pt", space="pixels")
+
+
+@pytest.mark.parametrize(
+    ("images", "space", "message"),
+    [
+        (IMAGES, "pixels", "are these normalised"),
+        (IMAGES.sigmoid() * 255, "pixels", "are these in 0 to 255"),
+        (IMAGES.sigmoid(), "normalized", "are these pixels"),
+    ],
+)
+def test_images_that_look_like_another_space_are_warned_of(images, space, message):
+    with pytest.warns(UserWarning, match=message):
+        seqmatch.from_tensors(images, LABELS, 0.1, space, PAIR)
+
+
+def test_what_contradicts_itself_is_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seqmatch.from_tensors(IMAGES, LABELS, 0.1, "normalized", PAIR)
+    for arguments, message in (
+        ((IMAGES, LABELS, 0.1, "zca"), "space = 'zca': expected pixels or normalized"),
+        ((IMAGES.byte(), LABELS, 0.1, "normalized"), "uint8 images are pixels"),
+        ((IMAGES, LABELS, 0.0, "normalized"), r"step size 0\.0: expected"),
+        ((IMAGES, LABELS, 0.1, "normalized", ([0.5] * 3, [0.2] * 3)), "expected 1 means and 1 standard deviations"),
+        ((IMAGES, LABELS, 0.1, "normalized", PAIR, ["a"]), "class_names: expected 3, as labels tell, found 1"),
+    ):
+        with pytest.raises(SeqmatchError, match=message):
+            seqmatch.from_tensors(*arguments)

@@ -1,0 +1,167 @@
+"""Networks of anyone's that learn from a distilled set."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import evaluate as evaluate_script
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from helpers.tiny import labelled
+from shared import compute
+from torch import nn
+
+import seqmatch
+from seqmatch import config
+from seqmatch.analysis.evaluation import evaluate as evaluate_curricula
+from seqmatch.data.dataset import Dataset
+from seqmatch.data.normalization import Standardization
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.checkpoint import NoCheckpoint
+from seqmatch.seeds import Seed
+from seqmatch.sets.distilled import Distilled
+from seqmatch.synthetic.subset import Subset
+
+RAW = (labelled(per_class=8)[0] * 25 + 100).clamp(0, 255).to(torch.uint8)
+LABELS = labelled(per_class=8)[1]
+STATISTICS = Standardization(torch.tensor([0.4]), torch.tensor([0.1]))
+SMALL = config.Architecture(family="convnet", width=4, depth=1)
+
+
+@pytest.fixture(autouse=True)
+def own_draws(global_generators_stay_untouched):
+    """Networks of these tests draw as PyTorch's do."""
+    with torch.random.fork_rng():
+        yield
+
+
+def distilled(shape=(1, 8, 8), **evaluation):
+    images, labels = labelled(per_class=2, shape=shape)
+    channels = shape[0]
+    return Distilled(
+        subsets=(Subset(images[::2], labels[::2], 0.05), Subset(images[1::2], labels[1::2], 0.05)),
+        normalization=Standardization(STATISTICS.mean.repeat(channels), STATISTICS.std.repeat(channels)),
+        class_names=("a", "b", "c"),
+        evaluation=config.Evaluation(**{"networks": 2, "epochs": 2, "batch_size": 4, **evaluation}),
+        augmentation=("crop",),
+        architecture=SMALL,
+    )
+
+
+def linear(inputs=64, outputs=3):
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs))
+
+
+def test_a_network_learns_the_same_for_a_seed_and_other_things_for_another():
+    def trained(seed):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 3))
+        torch.manual_seed(7 + seed)  # of which nothing depends
+        return seqmatch.train(network, distilled(), seed)[2].weight
+
+    assert torch.equal(trained(0), trained(0)) and not torch.equal(trained(0), trained(1))
+
+
+def test_the_numbers_are_those_of_the_workflow():
+    """As scripts/evaluate.py makes them, on test images of the data set."""
+    found = distilled(networks=3, epochs=4)
+    about = {
+        "distilled": {"dataset": "d", "method": "mtt", "ipc": 2, "seed": 5},
+        "parameters": {"architecture_name": "small"},
+    }
+    splits = {"train": torch.arange(6), "validation": torch.arange(0), "test": torch.arange(6, 24)}
+    data = Dataset(RAW, LABELS, splits, found.class_names, STATISTICS, found.augmentation)
+    job = SimpleNamespace(dataset=data, device=torch.device("cpu"), checkpoint=NoCheckpoint())
+    args = SimpleNamespace(architecture=SMALL, evaluation=found.evaluation, compile="auto")
+    seed = Seed("evaluate", "d", 2, 5, "small")  # as the script names it
+    table = evaluate_curricula({"last": found.stages}, data.split("test"), compute.learner(args, job), seed)
+    ours = seqmatch.evaluate(replace(found, about=about), RAW[6:], LABELS[6:])
+    assert ours.values == tuple(table["accuracy"]) and len(set(ours.values)) > 1
+    assert (ours.mean, ours.std) == (table["accuracy"].mean(), table["accuracy"].std(ddof=1))
+    assert seqmatch.evaluate(found, RAW[6:], LABELS[6:], seed=3).values != ours.values
+    named = 'Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)'
+    assert named in Path(evaluate_script.__file__).read_text()
+
+
+@pytest.mark.parametrize("kind", [torch.as_tensor, np.asarray], ids=["torch", "numpy"])
+@pytest.mark.parametrize("scale", [1, 255], ids=["uint8", "unit"])
+def test_test_images_may_be_of_any_usual_form(kind, scale):
+    images = RAW.numpy() if scale == 1 else RAW.numpy() / np.float32(scale)
+    found = seqmatch.evaluate(distilled(), kind(images), kind(LABELS.numpy()), networks=1)
+    assert found.values == seqmatch.evaluate(distilled(), RAW, LABELS, networks=1).values
+    assert len(found.values) == 1 and np.isnan(found.std)
+
+
+def test_a_torchvision_network_with_batch_norm_learns_from_it():
+    network = torchvision.models.resnet18(num_classes=3)
+    before = network.bn1.running_mean.clone()
+    assert seqmatch.train(network, distilled((3, 32, 32), epochs=1)) is network and not network.training
+    assert not torch.equal(network.bn1.running_mean, before)
+
+
+def test_a_network_sees_images_as_a_transform_makes_them():
+    sizes = set()
+
+    def larger(images):
+        sizes.add(tuple(images.shape[1:]))
+        return F.interpolate(images, (12, 12))
+
+    assert seqmatch.evaluate(distilled(), RAW, LABELS, partial(linear, 144), transform=larger).mean > 0
+    seqmatch.train(linear(144), distilled(), transform=larger)
+    assert sizes == {(1, 8, 8)}
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (linear(outputs=5), r"gives \(5,\) numbers for an image, but the set has 3 classes: give it 3 outputs"),
+        (linear(inputs=192), r"does not take the images of this set, 1×8×8 .*: mat1 and mat2 .*; give a network"),
+        (nn.Conv2d(3, 4, 3), r"does not take the images of this set, 1×8×8 .* to have 3 channels"),
+        (nn.Flatten(), "has no parameters"),
+        (linear().double(), "parameter 1.weight: expected float32 numbers to train, found torch.float64"),
+        (linear().requires_grad_(False), r"parameter 1.weight: .* frozen"),
+        (nn.GRU(8, 3), r"does not take|not a tensor"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused_with_the_reason(network, message):
+    with pytest.raises(SeqmatchError, match=message):
+        seqmatch.train(network, distilled())
+
+
+def test_a_network_that_leaves_a_parameter_out_is_refused():
+    network = linear()
+    network[1].idle = nn.Parameter(torch.zeros(1))
+    with pytest.raises(SeqmatchError, match=r"parameter 1\.idle of the network has no part in its logits"):
+        seqmatch.train(network, distilled())
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS[:3], r"labels: expected 24 whole numbers, found torch.int64 \(3,\)"),
+        (LABELS + 1, "labels: expected 0 to 2, the classes of the set, found 1 to 3"),
+        (LABELS.float(), "labels: expected 24 whole numbers, found torch.float32"),
+        (F.one_hot(LABELS), r"expected 24 whole numbers, found torch.int64 \(24, 3\)"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, message):
+    with pytest.raises(SeqmatchError, match=message):
+        seqmatch.evaluate(distilled(), RAW, labels)
+
+
+def test_code_that_a_set_names_is_not_run():
+    """A set may come from anyone: only its user says which code makes networks."""
+    found = replace(distilled(), architecture=config.Architecture(family="antigravity:Net"))
+    with pytest.raises(SeqmatchError, match=r"antigravity:Net, whose code is not run for it; give `new_network`"):
+        seqmatch.evaluate(found, RAW, LABELS)
+    assert seqmatch.evaluate(found, RAW, LABELS, linear, networks=1).mean >= 0
+
+
+def test_a_network_that_diverges_is_told_of(capsys):
+    found = distilled(learning_rate=1e9, epochs=20)
+    seqmatch.train(linear(), found)
+    assert "the network failed: its training diverged" in capsys.readouterr().err
