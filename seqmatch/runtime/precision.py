@@ -7,6 +7,9 @@ import torch
 
 from seqmatch.config import Precision
 
+BY_NAME = hasattr(torch.backends.cudnn, "conv")
+"""Whether PyTorch calls precisions by their names; before 2.9 it is only told whether TF32 may be used."""
+
 
 def set_full_precision() -> None:
     """Single precision in full on GPUs too: PyTorch's own default rounds the inputs of convolutions to TF32 there."""
@@ -25,7 +28,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             yield
     elif precision == "tf32":
-        before = tuple(setting.fp32_precision for setting in _settings())
+        before = _get()
         _set(("tf32", "tf32"))
         try:
             yield
@@ -37,9 +40,18 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 
 def _settings() -> tuple:
     """Of a GPU's matrix products and convolutions; the compiler writes them too, so that a more general one is lost."""
-    return torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    return torch.backends.cuda.matmul, torch.backends.cudnn.conv if BY_NAME else torch.backends.cudnn
 
 
-def _set(precisions: tuple[str, str]) -> None:
+def _get() -> tuple[str, ...]:
+    if BY_NAME:
+        return tuple(setting.fp32_precision for setting in _settings())
+    return tuple("tf32" if setting.allow_tf32 else "ieee" for setting in _settings())
+
+
+def _set(precisions: tuple[str, ...]) -> None:
     for setting, precision in zip(_settings(), precisions, strict=True):
-        setting.fp32_precision = precision
+        if BY_NAME:
+            setting.fp32_precision = precision
+        else:
+            setting.allow_tf32 = precision == "tf32"
