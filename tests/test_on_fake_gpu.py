@@ -125,13 +125,24 @@ STUDENT = classifier(NETWORK)
 
 def student(device, soft=False, steps=4):
     """A trajectory to match."""
+    return asked(*ends_and_images(device, soft), device, steps)
+
+
+def ends_and_images(device, soft=False):
+    """A start, a target, images and labels."""
     start, target = (flat_parameters(build(TINY, (1, 8, 8), 3, Seed(name), device)) for name in ("start", "target"))
-    data, batches = stage(device, soft), []
+    data = stage(device, soft)
+    return start, target, data.images, data.labels
+
+
+def asked(start, target, images, labels, device, steps=4):
+    """What a way to match is given of them."""
+    batches = []
     for index in range(steps):
         draw = dsa.draw(EVERY, 5, Seed("d", index).generator())
         part = torch.randperm(12, generator=Seed("c", index).generator())[:5].to(device)
         batches.append((partial(lambda draw, part, x: dsa.apply(draw, x[part]), draw, part), part))
-    return start, distance(start, target), data.images, data.labels, batches, Descent(0.1)
+    return start, distance(start, target), images, labels, batches, Descent(0.1)
 
 
 def by_one_graph(*problem):
@@ -419,19 +430,15 @@ def test_a_draw_that_is_not_moved_is_noticed(operation, monkeypatch):
 @pytest.mark.parametrize("rest", ["start", "target", "images", "labels", "weights"])
 def test_a_tensor_that_matching_leaves_on_the_cpu_is_noticed(match, rest, monkeypatch):
     if rest == "weights":
-        for module in ("trajectory", "derivatives"):
+        for module in ("unrolled", "derivatives"):
             monkeypatch.setattr(
                 f"seqmatch.matching.{module}.even_weights", lambda labels, like: torch.ones(len(labels))
             )
     with FakeGpu():
-        start, target, images, batches, step_size = student(CUDA)
-        start, target, images = (
-            tensor.cpu() if rest == name else tensor
-            for tensor, name in ((start, "start"), (target, "target"), (images, "images"))
-        )
-        batches = [(view, labels.cpu() if rest == "labels" else labels) for view, labels in batches]
+        given = dict(zip(("start", "target", "images", "labels"), ends_and_images(CUDA), strict=True))
+        given = {name: tensor.cpu() if rest == name else tensor for name, tensor in given.items()}
         with pytest.raises(WrongDevice):
-            match(start, target, images, batches, step_size)
+            match(*asked(**given, device=CUDA))
 
 
 @pytest.mark.parametrize("objective", MATCHING)

@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
 from shared import command
-from shared.experiment import merged
 
 from seqmatch import config, networks
+from seqmatch.command.experiment import merged
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.csv_text import from_csv
 from seqmatch.files.kinds import ReproducedCell

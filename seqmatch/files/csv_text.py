@@ -30,7 +30,7 @@ def text_columns(table: "pd.DataFrame") -> list[str]:
 
 def to_csv(table: "pd.DataFrame") -> str:
     """The table as CSV in Unicode; what has no Unicode, as undecodable names of files, is written with backslashes."""
-    marked = table.assign(**{name: _each(table[name], FORMULA, "'") for name in text_columns(table)})
+    marked = table.assign(**{name: _each(table[name].astype(object), FORMULA, "'") for name in text_columns(table)})
     text = marked.to_csv(index=False, lineterminator="\n")
     if "\r" in text:  # which alone would end a row
         text = marked.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -51,4 +51,5 @@ def from_csv(content: bytes, text: Iterable[str]) -> "pd.DataFrame":
 
 
 def _each(column: "pd.Series", pattern: re.Pattern[str], replacement: str) -> "pd.Series":
-    return column.map(lambda cell: pattern.sub(replacement, cell) if isinstance(cell, str) else cell)
+    changed = [pattern.sub(replacement, cell) if isinstance(cell, str) else cell for cell in column]
+    return type(column)(changed, index=column.index, dtype=column.dtype)

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import torch
-from estimate import costs_table
 from helpers.tiny import ROOT
 
 from seqmatch import config
+from seqmatch.command.estimate import costs_table
 from seqmatch.config import Matching
 from seqmatch.config.methods import METHODS, OBJECTIVES, Method, Objective, Passes
 from seqmatch.files.store import load_table

@@ -40,4 +40,5 @@ def test_plain_tables_are_as_pandas_writes_them():
 
 
 def test_undecodable_names_are_written_with_backslashes():
-    assert from_csv(to_csv(pd.DataFrame({"name": ["caf\udce9"]})).encode(), ["name"])["name"].tolist() == ["caf\\udce9"]
+    names = pd.Series(["caf\udce9"], dtype=object)  # strings by pyarrow, which pandas takes where it is, refuse them
+    assert from_csv(to_csv(pd.DataFrame({"name": names})).encode(), ["name"])["name"].tolist() == ["caf\\udce9"]

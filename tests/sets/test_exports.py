@@ -240,6 +240,6 @@ def test_a_card_says_unknown_rather_than_guess(tmp_path):
 
 
 def test_the_citation_is_that_of_the_repository():
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["preferred-citation"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"][0]
     assert cited["title"] in PAPER and cited["collection-title"] in PAPER and str(cited["year"]) in PAPER
     assert all(author["family-names"] in PAPER for author in cited["authors"])
