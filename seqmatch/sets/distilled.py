@@ -29,7 +29,7 @@ from seqmatch.files import kinds
 from seqmatch.files.store import load_header, load_table, open_tensors
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.seeds import Seed
-from seqmatch.sets.index import listed, path_of
+from seqmatch.sets.index import path_of
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.subset import Subset, subset_of
 from seqmatch.training.loop import Stage
@@ -269,7 +269,7 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
         SeqmatchError: there is none, or a file of it is missing or damaged.
     """
     path = Path(path)
-    if not path.exists() and str(path) in listed():
+    if not path.exists() and path.name == str(path) and not path.suffix:
         path = path_of(str(path))
     folder = _of_seed(path, seed) if path.is_dir() else None
     subsets = _subset_files(folder) if folder else []

@@ -68,7 +68,7 @@ def path_of(name: str) -> Path:
     """
     entries = listed()
     if name not in entries:
-        raise SeqmatchError(f"{name}: no set of the index; {allowed(name, entries)}")
+        raise SeqmatchError(f"{name}: there is no such file, and no set of the index; {allowed(name, entries)}")
     path = INDEX.with_name(entries[name].file)
     found = digest(path)
     if found != entries[name].sha256:

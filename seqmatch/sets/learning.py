@@ -123,7 +123,7 @@ def _new_networks(
 
     def given(seed: Seed) -> nn.Module:
         with _drawing(seed, device):
-            return new_network()
+            return _one_of(new_network)
 
     if new_network is None and distilled.architecture.own:
         raise SeqmatchError(
@@ -132,6 +132,20 @@ def _new_networks(
         )
     make = given if new_network else own
     return lambda seed: _Through(make(seed), transform)
+
+
+def _one_of(new_network: Callable[[], nn.Module]) -> nn.Module:
+    """What a function without arguments makes."""
+    try:
+        made = None if isinstance(new_network, nn.Module) else new_network()
+    except TypeError as error:
+        raise SeqmatchError(f"new_network: called without arguments, it fails: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise SeqmatchError(
+            f"new_network: expected a function without arguments that makes a new network each time, found "
+            f"{'a network' if made is None else 'one that makes ' + type(made).__name__}; write lambda: …"
+        )
+    return made
 
 
 def _gradients_for(network: nn.Module, distilled: Distilled, device: torch.device) -> GradientsFor:

@@ -4,7 +4,8 @@ Known layouts, each of files that `torch.save` wrote:
 
 - a folder with `images_best.pt`, `labels_best.pt` (trajectory matching: MTT, FTD, TESLA, DATM), with `lr_best.pt` where
   the step size is learned; or `images.pt`, `labels.pt`, `lr.pt` (DD-Ranking), or the same with a number of iterations;
-- one file `res_….pt` with a dictionary, whose `data` has images and labels of each experiment (DC, DSA, DM).
+- one file `res_….pt` with a dictionary, whose `data` has images and labels of each experiment (DC, DSA, DM);
+- one file with a dictionary of `images` and `labels`.
 
 They are read by PyTorch's loader for tensors alone: a file that would run code is refused.
 """
@@ -269,12 +270,14 @@ def _beside(images: Path) -> dict[str, Path]:
 
 
 def _of_experiment(path: Path, found: dict[str, Any], experiment: int) -> tuple[Any, Any]:
-    """Images and labels of one experiment in a file of DC, DSA or DM."""
+    """Images and labels in a dictionary: its own, or those of one experiment of DC, DSA or DM."""
+    if {"images", "labels"} <= found.keys():
+        return found["images"], found["labels"]
     data = found.get("data")
     if not isinstance(data, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in data):
         raise SeqmatchError(
-            f"{path}: a dictionary with {', '.join(map(str, list(found)[:9])) or 'nothing'}; expected `data` with "
-            "images and labels of each experiment; save its tensors in files of their own"
+            f"{path}: a dictionary with {', '.join(map(str, list(found)[:9])) or 'nothing'}; expected `images` "
+            "and `labels`, or `data` with both of each experiment; save its tensors in files of their own"
         )
     if not 0 <= experiment < len(data):
         raise SeqmatchError(f"{path}: has {len(data)} experiments, from 0; there is no experiment {experiment}")

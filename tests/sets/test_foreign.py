@@ -56,6 +56,7 @@ LAYOUTS = {
         LABELS,
         0.01,
     ),
+    "one file": ({"images_best": {"images": IMAGES, "labels": LABELS, "more": 1}}, 0.01, LABELS, 0.01),
 }
 
 
@@ -125,7 +126,10 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
         ({"images": IMAGES, "labels": LABELS - 0.5}, r"labels\.pt: expected classes, whole numbers from 0"),
         ({"images": IMAGES[0], "labels": LABELS}, r"images\.pt: expected images \(n, 1 or 3, .*found \(1, 8, 8\)"),
         ({"images": IMAGES / 0, "labels": LABELS}, r"images\.pt: expected finite numbers"),
-        ({"images": {"x": 1}, "labels": LABELS}, r"images\.pt: a dictionary with x; expected `data`"),
+        (
+            {"images": {"x": 1}, "labels": LABELS},
+            r"images\.pt: a dictionary with x; expected `images` and `labels`, or `data`",
+        ),
         ({"images": "text", "labels": LABELS}, r"images\.pt: expected a tensor, found str"),
         ({"images": IMAGES, "labels": LABELS, "lr": torch.ones(3)}, r"lr\.pt: expected one number"),
         ({"images": IMAGES, "labels": LABELS, "lr": -1.0}, r"step size -1\.0: expected a number above 0"),

@@ -49,7 +49,10 @@ def test_its_accuracy_comes_again():
 
 
 def test_a_set_that_is_not_in_the_index_is_told_with_its_neighbours():
-    with pytest.raises(SeqmatchError, match=r"digits-mtt-ipc3: no set of the index; did you mean digits-mtt-ipc2\?"):
+    with pytest.raises(
+        SeqmatchError,
+        match=r"digits-mtt-ipc3: there is no such file, and no set of the index; did you mean digits-mtt-ipc2\?",
+    ):
         path_of("digits-mtt-ipc3")
 
 

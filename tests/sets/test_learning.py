@@ -132,6 +132,19 @@ def test_a_network_that_does_not_fit_is_refused_with_the_reason(network, message
         seqmatch.train(network, distilled())
 
 
+@pytest.mark.parametrize(
+    "new_network, message",
+    [
+        (linear(), "found a network; write lambda"),
+        (lambda seed: linear(), "called without arguments, it fails: .* missing 1 required positional argument"),
+        (lambda: linear, "one that makes function"),
+    ],
+)
+def test_what_makes_no_networks_is_refused_with_the_reason(new_network, message):
+    with pytest.raises(SeqmatchError, match=f"new_network: .*{message}"):
+        seqmatch.evaluate(distilled(), RAW, LABELS, new_network)
+
+
 def test_a_network_that_leaves_a_parameter_out_is_refused():
     network = linear()
     network[1].idle = nn.Parameter(torch.zeros(1))
