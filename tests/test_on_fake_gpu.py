@@ -26,6 +26,7 @@ from seqmatch.distillation.gradient import gradient_step
 from seqmatch.distillation.loop import Restarts, distill
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.trajectory import picks, trajectory_step
+from seqmatch.distillation.unrolled import unrolled_step
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.store import load_table
 from seqmatch.files.tensors import load_tensors
@@ -58,9 +59,12 @@ MATCHING = {
     "condensation": config.CondensationMatching(
         real_batch=4, synthetic_batch=4, updates_per_network=2, network_images=10, **BRIEF
     ),
+    "unrolled": config.UnrolledMatching(
+        real_batch=4, synthetic_steps=3, student_momentum=0.5, step_sizes="each", clip=1.0, **BRIEF
+    ),
 }
 """Settings by objective."""
-WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation"]
+WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled"]
 MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.formation}
 
 
@@ -210,6 +214,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
             "distribution": lambda: distribution_step(real, fresh, labels, *about),
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
+            "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)

@@ -23,5 +23,6 @@ from seqmatch.config.sections import (
     Section,
     Training,
     TrajectoryMatching,
+    UnrolledMatching,
     WholeData,
 )

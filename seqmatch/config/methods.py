@@ -20,6 +20,7 @@ from seqmatch.config.sections import (
     Matching,
     Section,
     TrajectoryMatching,
+    UnrolledMatching,
     WholeData,
 )
 from seqmatch.errors import SeqmatchError, allowed
@@ -146,6 +147,12 @@ def _condensation_cost(matching: CondensationMatching, images: Images) -> Passes
     return Passes(forward=3 * images.classes * matching.real_batch + 9 * shown, training=learned)
 
 
+def _unrolled_cost(matching: UnrolledMatching, images: Images) -> Passes:
+    each = matching.synthetic_batch or images.new // images.classes
+    batch = min(each * images.classes, images.union)
+    return Passes(training=images.classes * matching.real_batch, matching=matching.synthetic_steps * batch)
+
+
 OBJECTIVES = {
     "trajectory": Objective(
         section=TrajectoryMatching,
@@ -153,6 +160,12 @@ OBJECTIVES = {
         cost=_trajectory_cost,
         needs="trajectories",
         epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+    ),
+    "unrolled": Objective(
+        section=UnrolledMatching,
+        step="seqmatch.distillation.unrolled:make_step",
+        cost=_unrolled_cost,
+        needs="starts",
     ),
     "gradient": Objective(
         section=GradientMatching,
@@ -214,6 +227,42 @@ METHODS = {
         source="Sener & Savarese 2018",
         subsets="any",
         fixed={"initial": "k-center"},
+    ),
+    "dd": Method(
+        title="the loss of a network that learned from them, by gradients through all its steps",
+        page="dd",
+        source="Wang et al. 2018",
+        objective="unrolled",
+        usual={
+            "initial": "noise",
+            "optimizer": "adam",
+            "beta1": 0.5,
+            "lr_images": 0.01,
+            "lr_step_size": 0.001,
+            "initial_step_size": 0.02,
+            "synthetic_batch": 1,
+            "order": "fixed",
+            "step_sizes": "each",
+            "real_batch": 100,
+        },
+        fixed={"augment_matching": False},
+    ),
+    "rtp": Method(
+        title="the same with a student that has momentum",
+        page="dd",
+        source="Deng & Russakovsky 2022",
+        objective="unrolled",
+        usual={
+            "initial": "noise",
+            "momentum": 0.5,
+            "lr_images": 0.1,
+            "lr_step_size": 0.0,
+            "synthetic_steps": 150,
+            "synthetic_batch": 10,
+            "student_momentum": 0.9,
+            "clip": 2.0,
+        },
+        evaluation={"epochs": 300, "weight_decay": 0.0, "decay_at": []},
     ),
     "dc": Method(
         title="each class's gradient in networks that learn along the way",

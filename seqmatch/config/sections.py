@@ -358,6 +358,11 @@ class Matching(Started):
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
     momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
+    beta1: Fraction = Field(0.9, description="decay of `adam`'s mean of gradients; `sgd` ignores it")
+    clip: Positive | None = Field(
+        None,
+        description="largest norm of the gradient of a subset's images, longer ones are shortened; by default none",
+    )
     ema: Fraction = Field(
         0.0,
         description="decay of the exponential moving average of the images, which is what is kept; 0: the images "
@@ -386,6 +391,27 @@ class ClassMatching(Matching):
 
     real_batch: Count = Field(256, description="real images of each class per iteration")
     augment_matching: bool = Field(True, strict=True, description="whether what is matched is augmented (`dc`: not)")
+
+
+class UnrolledMatching(ClassMatching):
+    """A student's steps shall end where real images are classified best (DD, Wang et al. 2018; RTP, Deng & Russakovsky
+    2022)."""
+
+    real_batch: Count = Field(64, description="real images of each class that judge the student, per iteration")
+    synthetic_steps: Count = Field(30, description="SGD steps of the student per iteration")
+    synthetic_batch: Count | None = Field(
+        None, description="images of each class per student step, by default as many as the subset being distilled has"
+    )
+    order: Literal["random", "fixed"] = Field(
+        "random",
+        description="which images a student's step takes: `random`, in a new order in each pass; `fixed`, groups in "
+        "turn, again and again",
+    )
+    student_momentum: Fraction = Field(0.0, description="momentum of the student")
+    step_sizes: Literal["one", "each"] = Field(
+        "one", description="whether all of the student's steps share a learned step size, or each has its own"
+    )
+    lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
 
 
 class DistributionMatching(ClassMatching):

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch import config
+from seqmatch.distillation.starts import teacher_start
 from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import Measure, absolute, match_gradient, squared
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
-from seqmatch.training.experts import Trajectories
 from seqmatch.training.loop import Labelled, NewNetwork, Phase, Position, Stage, train
 from seqmatch.transforms import dsa
 
@@ -27,16 +27,6 @@ def make_step(problem: Problem) -> Step:
     return condensation_step(
         problem.real(), new_network, problem.labels, problem.matching, problem.augmentation, problem.seed, together
     )
-
-
-def teacher_start(teachers: Trajectories, fresh: NewNetwork) -> NewNetwork:
-    """One of the networks that were trained through the earlier subsets, as a new network."""
-
-    def new_network(seed: Seed) -> nn.Module:
-        number = int(torch.randint(len(teachers), (), generator=(seed / "teacher").generator()))
-        return teachers.load(fresh(seed), number, 0)
-
-    return new_network
 
 
 def condensation_step(

@@ -60,20 +60,20 @@ def distill(
                 state.images.copy_(restarts.clamp(state.images))
             stored = state.images.detach().requires_grad_()
             images = initial.parameterisation.decode(stored)
-            match = step(torch.cat([*frozen, images.detach()]), float(state.step_size), state.done)
+            match = step(torch.cat([*frozen, images.detach()]), state.step_size.tolist(), state.done)
             if not is_finite(match):
                 raise SeqmatchError(
                     f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, step size "
-                    f"{float(state.step_size):.6g}; lower lr_images, lr_step_size or initial_step_size"
+                    f"{state.mean_step_size:.6g}; lower lr_images, lr_step_size or initial_step_size"
                 )
             image_gradient = pull_back(images, match.image_gradient[-len(images) :], stored)
             state.update(replace(match, image_gradient=image_gradient))
             if not state.images.isfinite().all():
                 raise SeqmatchError(
                     f"the images are not finite after the update of iteration {state.done - 1}, at matching loss "
-                    f"{match.loss:.6g} and step size {float(state.step_size):.6g}; lower lr_images"
+                    f"{match.loss:.6g} and step size {state.mean_step_size:.6g}; lower lr_images"
                 )
-            bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{float(state.step_size):.5g}", refresh=False)
+            bar.set_postfix(loss=f"{match.loss:.4f}", step_size=f"{state.mean_step_size:.5g}", refresh=False)
             bar.update()
             if state.done % restarts.every == 0:
                 checkpoint.reached(state.copy)
@@ -105,11 +105,12 @@ class _State:
         self.initial = initial
         self.images = initial.images.to(device, copy=True)
         self.average = self.images.clone()
-        self.step_size = torch.tensor(initial.step_size, dtype=torch.float64)
+        steps = (matching.synthetic_steps,) if getattr(matching, "step_sizes", "one") == "each" else ()
+        self.step_size = torch.full(steps, initial.step_size, dtype=torch.float64)
         step, start = OPTIMIZERS[matching.optimizer]
         self._step = step
         self.optimizer = {"images": start(self.images), "step_size": start(self.step_size)}
-        self.kept: list[tuple[int, Tensor, float]] = []
+        self.kept: list[tuple[int, Tensor, Tensor]] = []
         self.course: list[tuple[float, float]] = []
         self._keep()
 
@@ -117,6 +118,11 @@ class _State:
     def done(self) -> int:
         """Updates done."""
         return len(self.course)
+
+    @property
+    def mean_step_size(self) -> float:
+        """The step size, or the mean of those of all steps."""
+        return float(self.step_size.mean())
 
     @classmethod
     def resume(
@@ -135,12 +141,15 @@ class _State:
         Args:
             match: its gradient is that of the stored images alone.
         """
-        previous = float(self.step_size)
-        self.course.append((match.loss, previous))
-        self._step(self.images, match.image_gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
+        previous = self.step_size.clone()
+        self.course.append((match.loss, self.mean_step_size))
+        gradient = clipped(match.image_gradient, self.matching.clip)
+        self._step(self.images, gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
         if hasattr(self.matching, "lr_step_size"):
-            gradient = torch.tensor(match.step_size_gradient, dtype=torch.float64)
-            self._step(self.step_size, gradient, self.optimizer["step_size"], self.matching.lr_step_size, self.matching)
+            by_step_size = torch.tensor(match.step_size_gradient, dtype=torch.float64)
+            self._step(
+                self.step_size, by_step_size, self.optimizer["step_size"], self.matching.lr_step_size, self.matching
+            )
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
         self.average.lerp_(self.images, 1 - self.matching.ema)
         self._keep()
@@ -158,16 +167,18 @@ class _State:
 
     def snapshots(self) -> Snapshots:
         iterations, images, step_sizes = zip(*self.kept, strict=True)
+        rates = torch.stack(step_sizes)
         losses, step_size_course = torch.tensor(self.course, dtype=torch.float64).view(-1, 2).unbind(1)
         return Snapshots(
             iterations=torch.tensor(iterations),
             images=torch.stack(images),
-            step_sizes=torch.tensor(step_sizes, dtype=torch.float64),
+            step_sizes=rates if rates.dim() == 1 else rates.mean(1),
             labels=self.initial.labels,
             matching_losses=losses.clone(),
             step_size_course=step_size_course.clone(),
             parameterisation=self.initial.parameterisation,
             soft_labels=self.initial.soft_labels,
+            rates=None if rates.dim() == 1 else rates,
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -188,9 +199,17 @@ class _State:
         for name, tensor in self._live().items():
             tensor.copy_(saved.pop(name))
         kept = Snapshots.from_tensors(saved, self.initial.parameterisation.name)
-        self.kept = list(zip(kept.iterations.tolist(), kept.images, kept.step_sizes.tolist(), strict=True))
+        step_sizes = kept.step_sizes if kept.rates is None else kept.rates
+        self.kept = list(zip(kept.iterations.tolist(), kept.images, step_sizes, strict=True))
         self.course = torch.stack([kept.matching_losses, kept.step_size_course], 1).tolist()
 
     def _keep(self) -> None:
         if self.done in snapshot_iterations(self.matching):
-            self.kept.append((self.done, self.average.detach().cpu().clone(), float(self.step_size)))
+            self.kept.append((self.done, self.average.detach().cpu().clone(), self.step_size.clone()))
+
+
+def clipped(gradient: Tensor, largest: float | None) -> Tensor:
+    """A gradient whose norm is at most `largest`."""
+    if largest is None:
+        return gradient
+    return gradient * (largest / gradient.norm()).clamp(max=1)

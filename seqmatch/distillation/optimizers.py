@@ -33,7 +33,7 @@ def sgd_step(
 def adam_step(
     tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, matching: config.Matching
 ) -> None:
-    """PyTorch's Adam with its default coefficients, in its functional form."""
+    """PyTorch's Adam, in its functional form."""
     adam(
         [tensor],
         [gradient],
@@ -42,7 +42,7 @@ def adam_step(
         [],
         [state["steps"]],
         amsgrad=False,
-        beta1=0.9,
+        beta1=matching.beta1,
         beta2=0.999,
         lr=rate,
         weight_decay=0,

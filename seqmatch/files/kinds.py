@@ -269,6 +269,7 @@ _STORED = {
 _SUBSET = {
     "images": Array("float32", "n C height width"),
     "step_size": Array("float64", positive=True),
+    "rates": Array("float64", "T", positive=True, optional=True),
     "pixels": Array("uint8", "n C height width"),
     "initial_pixels": Array("uint8", "n C height width", optional=True),
     **_STORED,
@@ -315,6 +316,7 @@ def part(arrays: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
 _COURSE = {
     "iterations": Array("int64", "S", low=0),
     "step_sizes": Array("float64", "S", positive=True),
+    "rates": Array("float64", "S T", positive=True, optional=True),
     "matching_losses": Array("float64", "iterations", empty=True),
     "step_size_course": Array("float64", "iterations", positive=True, empty=True),
 }

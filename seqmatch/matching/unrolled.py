@@ -66,6 +66,22 @@ def distance(start: Tensor, target: Tensor) -> Terminal:
     return terminal
 
 
+def mean_loss(student: Student, images: Tensor, labels: Tensor, chunk: int) -> Terminal:
+    """The student's mean loss on images (R, C, H, W), such as real ones, `chunk` of them at a time."""
+
+    def terminal(theta: Tensor, shapes: Sequence[torch.Size]) -> tuple[Tensor, Tensor]:
+        leaf, total = theta.detach().requires_grad_(), theta.new_zeros(())
+        parts = zip(*(each.split(chunk) for each in (images, labels, even_weights(labels, theta))), strict=True)
+        gradient = torch.zeros_like(theta)
+        for part in parts:
+            loss = student.loss(shaped(leaf, student.shapes), *part)
+            gradient += torch.autograd.grad(loss, leaf)[0]
+            total = total + loss.detach()
+        return total, gradient
+
+    return terminal
+
+
 def one_graph(
     student: Student,
     start: Tensor,

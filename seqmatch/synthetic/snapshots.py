@@ -35,11 +35,14 @@ class Snapshots:
     """As that of a subset."""
     soft_labels: Tensor | None = None
     """As those of a subset."""
+    rates: Tensor | None = None
+    """float64 (S, T): of each of the student's steps, where each has a learned one; `step_sizes` are their means."""
 
     def subset(self, index: int) -> Subset:
         """The copy at `index` as a subset."""
         step_size = float(self.step_sizes[index])
-        return Subset(self.images[index], self.labels, step_size, self.parameterisation, self.soft_labels)
+        rates = None if self.rates is None else self.rates[index]
+        return Subset(self.images[index], self.labels, step_size, self.parameterisation, self.soft_labels, rates)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that are tensors, by name, and the size of the formation."""

@@ -28,6 +28,8 @@ class Subset:
     """How the images are stored."""
     soft_labels: Tensor | None = None
     """Shares of classes (classes · ipc_k · held, classes) that networks learn instead of labels, float32."""
+    rates: Tensor | None = None
+    """float64 (T,): learned step sizes of each of T steps, where there are such; `step_size` is their mean."""
 
     def decoded(self) -> tuple[Tensor, Tensor]:
         """What networks learn from: all images at full size, and their labels, soft ones where there are any."""
@@ -47,7 +49,8 @@ class Subset:
             "labels": self.labels,
             "step_size": torch.tensor(self.step_size, dtype=torch.float64),
             "formation": torch.tensor(self.parameterisation.formation),
-        } | ({} if self.soft_labels is None else {"soft_labels": self.soft_labels})
+            **{name: tensor for name in ("soft_labels", "rates") if (tensor := getattr(self, name)) is not None},
+        }
 
     def __getitem__(self, kept: Tensor) -> "Subset":
         """Some of its stored images, at indices or under a mask of them."""
@@ -105,4 +108,4 @@ def subset_of(tensors: Mapping[str, Tensor], parameterisation: str) -> Subset:
     """The subset with the tensors of a file of `SUBSET`, and the name of its parameterisation."""
     stored = Parameterisation(parameterisation, int(tensors["formation"]))
     step_size, soft_labels = float(tensors["step_size"]), tensors.get("soft_labels")
-    return Subset(tensors["images"], tensors["labels"], step_size, stored, soft_labels)
+    return Subset(tensors["images"], tensors["labels"], step_size, stored, soft_labels, tensors.get("rates"))

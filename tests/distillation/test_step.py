@@ -10,10 +10,12 @@ from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
-from seqmatch.distillation import condensation, distribution, gradient, trajectory
+from seqmatch.distillation import condensation, distribution, gradient, trajectory, unrolled
 from seqmatch.distillation.step import Problem, some
+from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
 from seqmatch.networks import activations, build, structure
+from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories, save_shard
 
@@ -26,6 +28,7 @@ MAKERS = {
     "gradient": gradient.make_step,
     "distribution": distribution.make_step,
     "condensation": condensation.make_step,
+    "unrolled": unrolled.make_step,
 }
 BRIEF = {"iterations": 4, "initial_step_size": 0.05}
 SECTIONS = {
@@ -33,6 +36,7 @@ SECTIONS = {
     "gradient": config.GradientMatching(real_batch=4, network_epochs=2, **BRIEF),
     "distribution": config.DistributionMatching(real_batch=4, **BRIEF),
     "condensation": config.CondensationMatching(real_batch=4, synthetic_batch=2, network_images=24, **BRIEF),
+    "unrolled": config.UnrolledMatching(real_batch=4, synthetic_steps=3, **BRIEF),
 }
 
 
@@ -102,6 +106,21 @@ def test_condensation_of_a_later_subset_starts_from_teachers(experts, earlier):
     network = condensation.teacher_start(experts, FRESH) if earlier else FRESH
     expected = condensation.condensation_step(problem.real(), network, problem.labels, section, ("crop", "color"), SEED)
     assert bits(declared_step("condensation", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+@pytest.mark.parametrize("batch", [None, 1])
+def test_unrolled_students_see_as_many_images_of_a_class_as_the_subset_has_unless_set(experts, earlier, batch):
+    section = SECTIONS["unrolled"].model_copy(update={"synthetic_batch": batch})
+    problem = make_problem(section, experts if earlier else None, earlier)
+    network = structure(TINY, SHAPE, CLASSES)
+    unroll = best_unroll(network, "never", activations(TINY, SHAPE, CLASSES), 3 * (batch or 2), 3, 4, CPU)
+    start = unrolled.teacher_start(experts, FRESH) if earlier else FRESH
+    student, chunk = classifier(network), chunk_size(12, activations(TINY, SHAPE, CLASSES), CPU)
+    expected = unrolled.unrolled_step(
+        problem.real(), start, unroll, student, problem.labels, batch or 2, section, ("crop", "color"), SEED, chunk
+    )
+    assert bits(declared_step("unrolled", problem), problem.labels) == bits(expected, problem.labels)
 
 
 def test_a_teacher_is_one_of_all_at_its_start_by_the_seed(experts):
