@@ -40,7 +40,7 @@ ORDER = {
         "methods/README",
         *(
             f"methods/{name}"
-            for name in ("seqmatch", "mtt", "ftd", "dc", "dm", "idc", "coresets", "external", "differences")
+            for name in ("seqmatch", "mtt", "ftd", "dd", "dc", "dm", "idc", "coresets", "external", "differences")
         ),
     ],
     "Results": ["results/README", "results/*", "performance", "scaling"],
