@@ -71,6 +71,7 @@ CONDITIONS = (
     Condition(Training, "decay_factor", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
     Condition(Training, "augmentation_form", lambda t: t.augmentation != [], "training with `augmentation`"),
     Condition(Matching, "momentum", lambda m: m.optimizer == "sgd", "`optimizer: sgd`"),
+    Condition(Matching, "beta1", lambda m: m.optimizer == "adam", "`optimizer: adam`"),
     Condition(
         Stored, "formation", lambda s: s.parameterisation in WITH_FORMATION, "`parameterisation: multi-formation`"
     ),

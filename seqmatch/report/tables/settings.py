@@ -18,9 +18,10 @@ UNSET = {
     "labels": "with the images",
     "mean": "the data's",
     "std": "the data's",
+    "clip": "none",
 }
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
-set's augmentation; labels in the file of the images; the statistics of the data set."""
+set's augmentation; labels in the file of the images; the statistics of the data set; no bound."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -50,8 +51,8 @@ def _relevant(run: Run, k: int) -> dict[str, str]:
     ignored = set() if run.asks_experts(k) or run.matches_experts(k) or run.uses_teachers(k) else {"experts"}
     if not stage.iterations:
         ignored |= set(type(stage).model_fields) - set(run.declaration.unmoved.model_fields)
-    elif stage.optimizer == "adam":
-        ignored.add("momentum")
+    else:
+        ignored.add("momentum" if stage.optimizer == "adam" else "beta1")
     own = {name: text for name, text in _texts(stage) if name not in ignored}
     return objective | own | ({} if stage.iterations else {"iterations": "0"})
 
