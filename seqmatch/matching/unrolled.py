@@ -48,6 +48,7 @@ class Descent:
     """w ≥ 0."""
 
     def rates(self, steps: int) -> Sequence[float]:
+        """The step size of each of so many steps."""
         return [self.step_size] * steps if isinstance(self.step_size, float) else self.step_size
 
 
@@ -67,7 +68,13 @@ def distance(start: Tensor, target: Tensor) -> Terminal:
 
 
 def mean_loss(student: Student, images: Tensor, labels: Tensor, chunk: int) -> Terminal:
-    """The student's mean loss on images (R, C, H, W), such as real ones, `chunk` of them at a time."""
+    """The student's mean loss on other images, such as real ones: what DD (Wang et al. 2018) asks of θ_N.
+
+    Args:
+        images: as the student sees them, (R, C, H, W).
+        labels: int64 (R,), or shares of classes (R, classes).
+        chunk: images at a time, from 1; memory is that of a chunk.
+    """
 
     def terminal(theta: Tensor, shapes: Sequence[torch.Size]) -> tuple[Tensor, Tensor]:
         leaf, total = theta.detach().requires_grad_(), theta.new_zeros(())

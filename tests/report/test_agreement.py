@@ -1,11 +1,18 @@
 """Published numbers beside runs that are meant to reproduce them."""
 
+from types import SimpleNamespace
+
+import corner
 import pandas as pd
 import pytest
+from helpers.tiny import ROOT
 
+from seqmatch import config
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_table, save_table
 from seqmatch.report.agreement import agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
+from seqmatch.report.published import read_published
 
 PUBLISHED = pd.DataFrame(
     {
@@ -75,3 +82,44 @@ def test_each_cell_with_a_published_number_is_a_point():
     panel = agreement_figure(found).axes[0]
     points = [tuple(map(float, container.lines[0].get_xydata()[0])) for container in panel.containers]
     assert points == [(14.4, 15.0), (28.8, 28.5)]
+
+
+def asked(folder):
+    """What tools/corner.py is called with, writing beside `folder`'s results."""
+    page = folder / "corner.md"
+    page.write_text(f"before\n{corner.MARK}\nold\n{corner.MARK}\nafter\n")
+    resources = ROOT / "resources"
+    return SimpleNamespace(
+        folder=folder, configfile=[ROOT / "config/corner.yaml"], cells=resources / "corner.csv",
+        published=resources / "published_results.csv", csv=folder / "corner.csv", figure=folder / "f.png", page=page,
+    )  # fmt: skip
+
+
+def test_the_tool_takes_what_is_finished(tmp_path, capsys):
+    args = asked(tmp_path)
+    with pytest.raises(SeqmatchError, match="no accuracy of this experiment is there yet"):
+        corner.main(args)
+    path = tmp_path / "results/cifar10/random/ipc1/seed1/accuracy/convnet.csv"
+    about = {"dataset": "cifar10", "method": "random", "K": 1, "ipc": "1", "matched_on": "convnet", "seed": 1,
+             "architecture": "convnet", "selection": "last", "seconds": 1.0, "selected_on": 0, "undistilled": 0}  # fmt: skip
+    path.parent.mkdir(parents=True)
+    save_table(
+        path, pd.DataFrame({**about, "network": [0, 1], "accuracy": [15.0, 16.0]}), {"device": "cpu", "versions": {}}
+    )
+    corner.main(args)
+    assert capsys.readouterr().out == "1 of 1 cells lie within the bound\n"
+    (row,) = load_table(args.csv).to_dict("records")
+    assert (row["published_mean"], row["accuracy_mean"], row["seeds"], row["within"]) == (14.4, 15.5, 1, "yes")
+    text = args.page.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "| random" in text and "old" not in text
+    assert args.figure.stat().st_size > 1000
+
+
+def test_every_cell_of_the_list_is_one_of_the_experiment_and_names_a_number_that_is_there():
+    listed = pd.read_csv(ROOT / "resources/corner.csv", dtype=str, keep_default_na=False)
+    runs = config.load(config.read(ROOT / "config/corner.yaml")).runs
+    assert set(zip(listed["dataset"], listed["method"], listed["ipc"], strict=True)) == set(runs)
+    means = pd.DataFrame({**listed[["dataset", "ipc", "method"]], "accuracy_mean": 50.0, "accuracy_std": 1.0,
+                          "std_between_seeds": 1.0, "test_selected_mean": None, "networks": 1, "seeds": 1})  # fmt: skip
+    found = agreement(means, listed, read_published(ROOT / "resources/published_results.csv"))
+    assert (found["published_mean"].notna() == (listed["published_method"] != "")).all()
