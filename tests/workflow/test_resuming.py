@@ -11,12 +11,14 @@ import runpy
 import shutil
 import signal
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from helpers.tiny import ROOT
+
+from seqmatch.files.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -56,16 +58,38 @@ STAGES = {
 """What makes a file, in the order in which each needs those before it."""
 
 
-def run_script(folder, script, arguments):
-    """In a process of its own, whose output goes to a file."""
+def run_script(folder, script, arguments, saves=None, delay=0.0, ending=signal.SIGKILL):
+    """In a process of its own, whose output goes to a file.
+
+    Args:
+        saves, delay, ending: kill it with this signal, so many seconds after it saved its state so many times; never
+            if None. What it saved before is kept, so that however often this happens, the work comes to its end.
+    """
     os.chdir(folder)
-    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    output = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if saves is not None:
+        end_after(saves, threading.Timer(delay, os.kill, (os.getpid(), ending)))
     path = ROOT / "scripts" / f"{script}.py"
     sys.path.insert(0, str(path.parent))
     sys.argv = [str(path), *arguments]
     runpy.run_path(str(path), run_name="__main__")
+
+
+def end_after(saves, timer):
+    """Start the timer when the state was saved so many times; at once for 0."""
+    save, left = Checkpoint._save, iter(range(saves - 1, -1, -1))
+
+    def counted(checkpoint):
+        save(checkpoint)
+        if next(left, None) == 0:
+            timer.start()
+
+    timer.daemon = True
+    Checkpoint._save = counted
+    if saves == 0:
+        timer.start()
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +107,8 @@ def start():
         ]
     )
 
-    def call(folder, script, *arguments):
-        process = context.Process(target=run_script, args=(folder, script, arguments))
+    def call(folder, script, *arguments, **kill):
+        process = context.Process(target=run_script, args=(folder, script, arguments), kwargs=kill)
         process.start()
         return process
 
@@ -92,19 +116,21 @@ def start():
 
 
 @pytest.fixture(scope="module")
-def finished(start, tmp_path_factory):
-    """A folder in which every stage ran without interruption, and the seconds that each took."""
+def whole(start, tmp_path_factory):
+    """A folder in which every stage ran without interruption."""
     folder = tmp_path_factory.mktemp("whole")
-    seconds = {}
     prepare = f"prepare_dataset --dataset digits --preparation {compact(source='digits')}"
     for out, stage in {"data.st": prepare, **STAGES}.items():
-        began = time.monotonic()
         process = start(folder, *stage.split(), "--out", out)
         process.join()
-        assert process.exitcode == 0, (folder / "log").read_text()
-        seconds[out] = time.monotonic() - began
+        assert process.exitcode == 0, log(folder)
     assert not states(folder)
-    return folder, seconds
+    return folder
+
+
+def log(folder):
+    """What the scripts printed."""
+    return (folder / "log").read_text()
 
 
 def states(folder):
@@ -113,27 +139,27 @@ def states(folder):
 
 
 @pytest.mark.parametrize("out", STAGES)
-def test_a_stage_that_is_killed_again_and_again_ends_with_the_same_bytes(start, finished, tmp_path, out):
-    whole, seconds = finished
+def test_a_stage_that_is_killed_again_and_again_ends_with_the_same_bytes(start, whole, tmp_path, out):
     for path in whole.glob("*.*"):
         if path.stem != Path(out).stem:
             shutil.copy(path, tmp_path)
     draw, kills = random.Random(out), 0
     while not (tmp_path / out).exists():
         # At first saved at every point; later rarely, so that much is computed twice.
-        every = "0" if kills < 8 else "0.3"
-        process = start(tmp_path, *STAGES[out].split(), "--save-every", every, "--out", out)
-        process.join(draw.uniform(0.1, 0.6) * seconds[out] + 0.2)
-        if process.is_alive():
-            os.kill(process.pid, draw.choice([signal.SIGTERM, signal.SIGKILL]))
-            process.join()
-            kills += process.exitcode != 0
-        # On a busy machine the signal may come before the script has begun to listen.
-        ended = (0, 128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL)
-        assert process.exitcode in ended, (tmp_path / "log").read_text()
-        assert kills < 100, (tmp_path / "log").read_text()[-3000:]
-    log = (tmp_path / "log").read_text()
-    assert kills >= 1 and "resumed from" in log, log
+        every, saves = ("0", draw.randint(1, 8)) if kills < 8 else ("0.2", 1)
+        kill = {"saves": saves, "delay": draw.uniform(0, 0.3), "ending": draw.choice([signal.SIGTERM, signal.SIGKILL])}
+        if kills == 0:  # surely, with work left
+            kill = {"saves": 1}
+        elif kills in (3, 6):  # before anything is saved
+            kill["saves"] = 0
+        elif kills == 12:
+            kill = {}
+        process = start(tmp_path, *STAGES[out].split(), "--save-every", every, "--out", out, **kill)
+        process.join()
+        # The signal may come before the script has begun to listen, or after its work is done.
+        assert process.exitcode in (0, 128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL), log(tmp_path)
+        kills += process.exitcode != 0
+    assert kills >= 1 and "resumed from" in log(tmp_path), log(tmp_path)
     assert not states(tmp_path)
     if out == "accuracy.csv":
         tables = [pd.read_csv(folder / out).drop(columns="seconds") for folder in (whole, tmp_path)]
