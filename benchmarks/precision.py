@@ -52,7 +52,8 @@ def main() -> None:
         for index in range(EXPERTS)
     ]
     experts = record_trajectories(members, data.augmentation)
-    subset = initial_subset((real, labels), Part(2, 1, 1), STEP_SIZE, random_order(Seed("precision", "images")))
+    stage, order = config.Coreset(initial_step_size=STEP_SIZE), random_order(Seed("precision", "images"))
+    subset = initial_subset((real, labels), Part([2], 1), stage, order, Seed("precision"))
     student = classifier(networks.structure(NETWORK, data.shape, data.classes))
 
     def matches(stored: Callable[[Tensor, Tensor], Tensor]) -> list[Match]:

@@ -14,19 +14,18 @@ from shared import command, compute
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
-from seqmatch.config.sections import CHOSEN_BY_EXPERTS
+from seqmatch.config.sections import CHOSEN_BY_EXPERTS, LEARNED
+from seqmatch.config.storage import check_stored, needs_real, started_per_class, subset_sizes
 from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
-from seqmatch.distillation.initial import Part, initial_subset, noise
+from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.loop import Restarts, distill, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.division import subset_sizes
-from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
 from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.experts import Trajectories
@@ -54,7 +53,7 @@ def main(args):
         if args.matching.iterations == 0:
             snapshots = undistilled(initial)
         else:
-            restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, job.dataset))
+            restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, args.matching, job.dataset))
             with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
                 step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
                 snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
@@ -79,24 +78,21 @@ def check(args):
 
 def make_initial(args, job, choosers):
     """What this subset starts from."""
-    matching = args.matching
-    real = job.dataset.split("train")
-    parameterisation = Parameterisation(matching.parameterisation, matching.formation)
-    check_classes(job.dataset, int(args.ipc) * parameterisation.held)
-    seed = Seed("initial images", args.dataset, args.seed)
+    matching, size = args.matching, (job.dataset.classes, job.dataset.shape)
+    ipcs = subset_sizes(int(args.ipc), args.subset_count)
+    check_stored([matching], ipcs[args.subset - 1], *size, "--matching")
+    started = [started_per_class(matching, ipc, *size) for ipc in ipcs]
+    check_classes(job.dataset, sum(started) if needs_real(matching) else 0)
+    real, seed = job.dataset.split("train"), Seed("initial images", args.dataset, args.seed)
     if matching.initial in CHOSEN_BY_EXPERTS:
         one = finished_expert(args, job, choosers, args.seed % len(choosers))
-        count = int(args.ipc) * parameterisation.held
-        order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), count)
+        order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), sum(started))
     else:
         order = random_order(seed)
-    part = Part(int(args.ipc), args.subset_count, args.subset)
     try:
-        initial = initial_subset(real, part, matching.initial_step_size, order, parameterisation)
+        initial = initial_subset(real, Part(started, args.subset), matching, order, seed)
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
-    if matching.initial == "noise":
-        initial = replace(initial, images=noise(initial.images.shape, seed / "noise" / args.subset))
     if not getattr(matching, "soft_labels", False):
         return initial
     ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))
@@ -135,9 +131,10 @@ def make_step(objective: Objective):
     return getattr(import_module(module), name)
 
 
-def clamp(objective: Objective, dataset):
-    """What keeps images where real ones lie, as published; whitened ones have no such bounds."""
-    bounded = objective.bounded and isinstance(dataset.normalization, Standardization)
+def clamp(objective: Objective, matching, dataset):
+    """What keeps images where real ones lie, as published; whitened ones have no such bounds, nor have coefficients."""
+    images = matching.parameterisation not in LEARNED
+    bounded = objective.bounded and images and isinstance(dataset.normalization, Standardization)
     return dataset.normalization.clamp if bounded else None
 
 

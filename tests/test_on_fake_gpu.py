@@ -36,7 +36,7 @@ from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode, encode
-from seqmatch.synthetic.parameterisations import Parameterisation
+from seqmatch.synthetic.parameterisations import parameterisation_of
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member
@@ -202,7 +202,7 @@ def members(device, spec=TINY):
 
 def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step: step, clamp=None):
     """All of S_2's distillation, with S_1 frozen."""
-    parameterisation = Parameterisation(matching.parameterisation, matching.formation)
+    parameterisation = parameterisation_of(matching)
     start, prefix = (Subset(*labelled(per_class=2, name=name), 0.05, parameterisation) for name in ("start", "earlier"))
     labels = torch.cat([prefix.decoded()[1], start.decoded()[1]]).to(device)
     real = tuple(tensor.to(device) for tensor in labelled(per_class=20, name="real"))

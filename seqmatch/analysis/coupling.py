@@ -23,7 +23,6 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import Loss, Parameters, classification_loss, eager
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
-from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.classes import by_class
 from seqmatch.training.learner import Learner
@@ -108,17 +107,22 @@ def _stored_amplification(network: nn.Module, subset: Subset, chunk: int, seeds:
     """`squared_amplification` of the stored images of a subset, over a direction per seed."""
     theta = list(network.parameters())
     directions = (random_direction(theta, seed) for seed in seeds)
-    loss = stored_loss(classification_loss(network), subset.parameterisation)
+    loss = stored_loss(classification_loss(network), subset)
     stored_chunk = max(chunk // subset.parameterisation.held, 1)
     return squared_amplification(loss, theta, subset.images, stored_labels(subset), directions, stored_chunk)
 
 
-def stored_loss(loss: Loss, parameterisation: Parameterisation) -> Loss:
+def stored_loss(loss: Loss, subset: Subset) -> Loss:
     """The loss of stored images: that of one is the sum over the images that it holds; labels as `stored_labels`."""
-    held = parameterisation.held
+    parameterisation, held = subset.parameterisation, subset.parameterisation.held
 
     def of_stored(parameters: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        return loss(parameters, parameterisation.decode(images), labels.flatten(0, 1), weights.repeat_interleave(held))
+        return loss(
+            parameters,
+            parameterisation.decode(images, subset.decoder),
+            labels.flatten(0, 1),
+            weights.repeat_interleave(held),
+        )
 
     return of_stored
 

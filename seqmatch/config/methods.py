@@ -17,6 +17,7 @@ from seqmatch.config.sections import (
     Evaluation,
     External,
     GradientMatching,
+    HallucinationMatching,
     Matching,
     Section,
     TrajectoryMatching,
@@ -132,6 +133,13 @@ def _trajectory_cost(matching: TrajectoryMatching, images: Images) -> Passes:
     return Passes(matching=matching.experts_per_step * matching.synthetic_steps * batch)
 
 
+def _hallucination_cost(matching: HallucinationMatching, images: Images) -> Passes:
+    stored, union = images.new // matching.hallucinators, images.union // matching.hallucinators
+    batch = min(matching.synthetic_batch or stored, union)
+    adversary = 2 * 2 * batch if matching.lr_adversary else 0
+    return Passes(training=adversary, matching=matching.experts_per_step * matching.synthetic_steps * batch)
+
+
 def _gradient_cost(matching: GradientMatching, images: Images) -> Passes:
     learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
     return Passes(forward=3 * images.classes * matching.real_batch + 9 * images.union, training=learned)
@@ -160,6 +168,14 @@ OBJECTIVES = {
         cost=_trajectory_cost,
         needs="trajectories",
         epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+    ),
+    "hallucination": Objective(
+        section=HallucinationMatching,
+        step="seqmatch.distillation.hallucination:make_step",
+        cost=_hallucination_cost,
+        needs="trajectories",
+        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+        resumes_every=lambda matching: matching.updates_per_network if matching.lr_adversary else 1,
     ),
     "unrolled": Objective(
         section=UnrolledMatching,
@@ -297,6 +313,14 @@ METHODS = {
         objective="trajectory",
         usual={"ema": 0.999},  # published: CIFAR at ipc 10 0.9995, CIFAR-10 at ipc 1 0.9999
         flat=True,
+    ),
+    "haba": Method(
+        title="parts of expert trajectories, by what small networks make of each image",
+        page="haba",
+        source="Liu et al. 2022",
+        objective="hallucination",
+        usual={"momentum": 0.95},
+        fixed={"parameterisation": "hallucinators"},
     ),
     "idc": Method(
         title="each class's gradient in networks that learn from real images; stored images are grids of smaller ones",

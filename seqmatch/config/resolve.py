@@ -19,7 +19,8 @@ from seqmatch.config.faults import explain
 from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
 from seqmatch.config.sections import (
     CHOSEN_BY_EXPERTS,
-    WITH_FORMATION,
+    LEARNED,
+    SIZES,
     Coreset,
     Dataset,
     Evaluation,
@@ -28,6 +29,7 @@ from seqmatch.config.sections import (
     Section,
     SelectedBy,
 )
+from seqmatch.config.storage import check_stored, needs_real, started_per_class, subset_sizes
 from seqmatch.config.unread import refuse_unread, warnings
 from seqmatch.errors import SeqmatchError, allowed
 
@@ -291,26 +293,26 @@ def _stages(
             refuse_unread(place, stage, own.keys() - {"formation"})
         if "learner" in own:
             refuse_unread(f"{place}.learner", stage.learner, own["learner"])
-        changes = {"experts": _recipe(config, stage.experts, place), "formation": _formation(stage, own, place)}
+        changes = {"experts": _recipe(config, stage.experts, place)} | _sizes(stage, own, place)
         stages.append(stage.model_copy(update=changes))
     return tuple(stages)
 
 
-def _formation(stage: Matching | Coreset | External, own: dict[str, Any], place: str) -> int:
-    """That of a stage: 1 where its parameterisation reads none, whatever a general section sets for other methods."""
+def _sizes(stage: Matching | Coreset | External, own: dict[str, Any], place: str) -> dict[str, int]:
+    """Those of a stage's parameterisation that it does not read, as if nothing had set them.
+
+    A general section may set them for other methods.
+    """
     name = stage.parameterisation
-    if name in WITH_FORMATION:
-        if stage.formation == 1:
-            raise SeqmatchError(
-                f"{place}.formation = 1: {name} stores several images in one; set 2 or more, or `pixels`"
-            )
-        return stage.formation
-    if own.get("formation", 1) != 1:
+    if name == "multi-formation" and stage.formation == 1:
+        raise SeqmatchError(f"{place}.formation = 1: {name} stores several images in one; set 2 or more, or `pixels`")
+    if name != "multi-formation" and own.get("formation", 1) != 1:
         raise SeqmatchError(
             f"{place}.formation = {own['formation']}: images stored as {name} do not read it; set "
-            f"`parameterisation: {WITH_FORMATION[0]}`, or leave it out"
+            "`parameterisation: multi-formation`, or leave it out"
         )
-    return 1
+    read = SIZES.get(name, ())
+    return {key: type(stage).model_fields[key].default for keys in SIZES.values() for key in keys if key not in read}
 
 
 def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy, ...]:
@@ -322,12 +324,17 @@ def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy
 
 def _check_stages(config: Config, run: Run, key: str) -> None:
     """What stages may not contradict: each other, and the experts that they name."""
-    for name in ("soft_labels", "parameterisation", "formation"):
+    for name in ("soft_labels", "parameterisation", "formation", "memories", "memory_scale", "hallucinators"):
         if len({getattr(stage, name, None) for stage in run.stages}) > 1:
             raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
     for k, stage in enumerate(run.stages, start=1):
         if stage.initial == "noise" and getattr(stage, "soft_labels", False):
             raise SeqmatchError(f"{key}.stages: soft_labels need images that experts know; noise has labels of its own")
+        if stage.parameterisation in LEARNED and not run.declaration.objective:
+            raise SeqmatchError(
+                f"{key}.stages: parameterisation {stage.parameterisation}: {run.backbone} moves nothing, and "
+                f"{stage.parameterisation} say something only once they are distilled"
+            )
         recipe = config.experts[stage.experts]
         if recipe.architecture != run.architecture:
             raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")
@@ -368,13 +375,23 @@ def _check_size(config: Config, run: Run, key: str) -> None:
     source = SOURCES.get(dataset.source)
     if source is None or not run.stages:
         return
-    held = run.stages[0].formation ** 2
+    channels, *sides = source.shape
+    size = source.classes, (channels, *(dataset.image_size or side for side in sides))
     most = smallest_class(source, splits_of(source, dataset.test_fraction, dataset.validation_fraction))
-    if run.ipc * held > most:
-        each = f", and each stored image starts from {held}" if held > 1 else ""
+    check_stored(run.stages, run.ipc, *size, key)
+    sizes = zip(run.stages, subset_sizes(run.ipc, run.subsets), strict=True)
+    needed = sum(started_per_class(stage, ipc, *size) for stage, ipc in sizes if needs_real(stage))
+    if needed > most:
+        first = run.stages[0]
+        if first.parameterisation == "memories":
+            raise SeqmatchError(
+                f"{key}: the sums of memories start from {needed} real images of each class, but the smallest class of "
+                f"{run.dataset} has {most} training images; set `initial: noise`, or use more memories"
+            )
+        each = f", and each stored image starts from {first.formation**2}" if first.formation > 1 else ""
         raise SeqmatchError(
             f"{key}: ipc = {run.ipc}: the smallest class of {run.dataset} has {most} training images{each}; use "
-            f"at most ipc {most // held}"
+            f"at most ipc {most * run.ipc // needed}"
         )
 
 

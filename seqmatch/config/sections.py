@@ -61,9 +61,15 @@ Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 SelectedBy = Literal["validation", "last", "test"]
 CompileMode = Literal["auto", "always", "never"]
 Precision = Literal["float32", "tf32", "bfloat16"]
-Parameterisation = Literal["pixels", "multi-formation"]
-WITH_FORMATION = ("multi-formation",)
-"""Parameterisations that read `formation`."""
+Parameterisation = Literal["pixels", "multi-formation", "memories", "hallucinators"]
+SIZES = {
+    "multi-formation": ("formation",),
+    "memories": ("memories", "memory_scale"),
+    "hallucinators": ("hallucinators",),
+}
+"""The keys that each parameterisation reads; images stored as they are read none."""
+LEARNED = ("memories", "hallucinators")
+"""Parameterisations whose decoder is distilled with the images, and stored with them."""
 
 
 FAMILIES = {
@@ -282,13 +288,33 @@ class Stored(WholeData):
 
     parameterisation: Parameterisation = Field(
         "pixels",
-        description="how images are stored: `pixels`, as they are; `multi-formation`, several in one (`idc`'s)",
+        description="how images are stored: `pixels`, as they are; `multi-formation`, several in one (`idc`'s); "
+        "`memories`, as sums of images that all share (`rtp`'s); `hallucinators`, as images that several small "
+        "networks turn into more (`haba`'s)",
     )
     formation: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(
         1,
         description="with `multi-formation`: images that each stored one holds along a side, shrunk; networks see each "
         "of them at full size",
     )
+    memories: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
+        16,
+        description="with `memories`: how many images those of a subset are sums of; so many sums are stored that all "
+        "numbers together are at most those of the `ipc` of the subset",
+    )
+    memory_scale: Annotated[int, Field(strict=True, ge=1, le=8)] = Field(
+        2, description="with `memories`: how much shorter their sides are than those of an image"
+    )
+    hallucinators: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        5,
+        description="with `hallucinators`: how many a subset has; networks see of each stored image what every one "
+        "makes of it. Their own numbers are stored on top of `ipc`",
+    )
+
+    @property
+    def held(self) -> int:
+        """Images that networks see of each stored one."""
+        return {"multi-formation": self.formation**2, "hallucinators": self.hallucinators}.get(self.parameterisation, 1)
 
 
 class External(Stored):
@@ -361,7 +387,8 @@ class Matching(Started):
     beta1: Fraction = Field(0.9, description="decay of `adam`'s mean of gradients; `sgd` ignores it")
     clip: Positive | None = Field(
         None,
-        description="largest norm of the gradient of a subset's images, longer ones are shortened; by default none",
+        description="largest norm of the gradient of a subset's images, with what is stored beside them; longer ones "
+        "are shortened; by default none",
     )
     ema: Fraction = Field(
         0.0,
@@ -369,6 +396,10 @@ class Matching(Started):
         "themselves",
     )
     lr_images: Positive = Field(100.0, description="learning rate of the synthetic images")
+    lr_decoder: Positive | None = Field(
+        None,
+        description="with `memories` and `hallucinators`: learning rate of these themselves; by default as `lr_images`",
+    )
 
 
 class TrajectoryMatching(SoftLabels, Matching):
@@ -384,6 +415,29 @@ class TrajectoryMatching(SoftLabels, Matching):
         None, description="images per student step, by default as many as the subset being distilled has"
     )
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
+
+
+class HallucinationMatching(TrajectoryMatching):
+    """Parts of expert trajectories are matched by what hallucinators make of images (HaBa, Liu et al. 2022)."""
+
+    synthetic_batch: Count | None = Field(
+        None,
+        description="stored images per student step, each seen through the same hallucinator, by default as many as "
+        "the subset being distilled has",
+    )
+    hallucinators: Annotated[int, Field(strict=True, ge=2, le=64)] = Field(
+        5, description="how many a subset has; a pair of them is kept apart"
+    )
+    likeness: NotNegative = Field(
+        0.1,
+        description="weight of how alike what two hallucinators make of an image is in the features of an adversary",
+    )
+    lr_adversary: NotNegative = Field(
+        0.001, description="learning rate of the adversary, which learns to find them alike; 0: there is none"
+    )
+    updates_per_network: Count = Field(
+        500, description="iterations with one adversary, before another one; states are saved between them alone"
+    )
 
 
 class ClassMatching(Matching):

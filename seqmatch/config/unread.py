@@ -8,7 +8,8 @@ from typing import Any
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.config.experiment import AnyMatching, Config
 from seqmatch.config.sections import (
-    WITH_FORMATION,
+    LEARNED,
+    SIZES,
     WITHOUT_DEPTH,
     Architecture,
     CondensationMatching,
@@ -72,8 +73,18 @@ CONDITIONS = (
     Condition(Training, "augmentation_form", lambda t: t.augmentation != [], "training with `augmentation`"),
     Condition(Matching, "momentum", lambda m: m.optimizer == "sgd", "`optimizer: sgd`"),
     Condition(Matching, "beta1", lambda m: m.optimizer == "adam", "`optimizer: adam`"),
+    *(
+        Condition(
+            Stored, key, lambda s, key=key: key in SIZES.get(s.parameterisation, ()), f"`parameterisation: {name}`"
+        )
+        for name, keys in SIZES.items()
+        for key in keys
+    ),
     Condition(
-        Stored, "formation", lambda s: s.parameterisation in WITH_FORMATION, "`parameterisation: multi-formation`"
+        Matching,
+        "lr_decoder",
+        lambda m: m.parameterisation in LEARNED,
+        " and ".join(f"`parameterisation: {name}`" for name in LEARNED),
     ),
     *(
         Condition(section, key, lambda m: m.updates_per_network > 1, "a stage with `updates_per_network` above 1")

@@ -94,5 +94,5 @@ def check_classes(dataset: Dataset, needed: int) -> None:
     if counts[smallest] < needed:
         raise SeqmatchError(
             f"class {dataset.class_names[smallest]} has {counts[smallest]} training images, but a synthetic set of "
-            f"`cells` starts from {needed} of each class (ipc × formation²); lower `ipc`, or hold out fewer images"
+            f"`cells` starts from {needed} of each class; lower `ipc`, or hold out fewer images"
         )

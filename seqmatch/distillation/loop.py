@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,11 +12,11 @@ from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
-from seqmatch.files.kinds import distillation_state
+from seqmatch.files.kinds import DECODER, distillation_state
 from seqmatch.matching.match import Match, is_finite, pull_back
 from seqmatch.runtime.progress import Progress
 from seqmatch.synthetic.snapshots import Snapshots, snapshot_iterations
-from seqmatch.synthetic.subset import Subset
+from seqmatch.synthetic.subset import Subset, decoder_of
 
 LARGEST_STEP_SIZE_CUT = 0.5
 """An update may at most halve the step size, so that it never reaches zero."""
@@ -57,18 +57,18 @@ def distill(
     with checkpoint, Progress(total=matching.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < matching.iterations:
             if restarts.clamp is not None and state.done % restarts.every == 0:
-                state.images.copy_(restarts.clamp(state.images))
-            stored = state.images.detach().requires_grad_()
-            images = initial.parameterisation.decode(stored)
+                state.stored["images"].copy_(restarts.clamp(state.stored["images"]))
+            stored = {name: tensor.detach().requires_grad_() for name, tensor in state.stored.items()}
+            images = initial.parameterisation.decode(stored["images"], decoder_of(stored))
             match = step(torch.cat([*frozen, images.detach()]), state.step_size.tolist(), state.done)
             if not is_finite(match):
                 raise SeqmatchError(
                     f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, step size "
                     f"{state.mean_step_size:.6g}; lower lr_images, lr_step_size or initial_step_size"
                 )
-            image_gradient = pull_back(images, match.image_gradient[-len(images) :], stored)
-            state.update(replace(match, image_gradient=image_gradient))
-            if not state.images.isfinite().all():
+            gradients = pull_back(images, match.image_gradient[-len(images) :], *stored.values())
+            state.update(match, dict(zip(stored, gradients, strict=True)))
+            if not all(tensor.isfinite().all() for tensor in state.stored.values()):
                 raise SeqmatchError(
                     f"the images are not finite after the update of iteration {state.done - 1}, at matching loss "
                     f"{match.loss:.6g} and step size {state.mean_step_size:.6g}; lower lr_images"
@@ -90,12 +90,14 @@ def undistilled(initial: Subset) -> Snapshots:
         matching_losses=torch.empty(0, dtype=torch.float64),
         step_size_course=torch.empty(0, dtype=torch.float64),
         parameterisation=initial.parameterisation,
+        decoder={name: tensor[None] for name, tensor in initial.decoder.items()},
         soft_labels=initial.soft_labels,
     )
 
 
 class _State:
-    """What changes along the way: images and their moving average, step size, optimiser, and the record of it all.
+    """What changes along the way: what is stored and its moving average, step size, optimiser, and the record of it
+    all.
 
     Snapshots keep the average (Du et al. 2022, FTD); without decay it is the images themselves.
     """
@@ -103,14 +105,15 @@ class _State:
     def __init__(self, initial: Subset, matching: config.Matching, device: torch.device):
         self.matching = matching
         self.initial = initial
-        self.images = initial.images.to(device, copy=True)
-        self.average = self.images.clone()
+        stored = {"images": initial.images, **{DECODER + name: tensor for name, tensor in initial.decoder.items()}}
+        self.stored = {name: tensor.to(device, copy=True) for name, tensor in stored.items()}
+        self.average = {name: tensor.clone() for name, tensor in self.stored.items()}
         steps = (matching.synthetic_steps,) if getattr(matching, "step_sizes", "one") == "each" else ()
         self.step_size = torch.full(steps, initial.step_size, dtype=torch.float64)
         step, start = OPTIMIZERS[matching.optimizer]
         self._step = step
-        self.optimizer = {"images": start(self.images), "step_size": start(self.step_size)}
-        self.kept: list[tuple[int, Tensor, Tensor]] = []
+        self.optimizer = {name: start(tensor) for name, tensor in (*self.stored.items(), ("step_size", self.step_size))}
+        self.kept: list[tuple[int, dict[str, Tensor], Tensor]] = []
         self.course: list[tuple[float, float]] = []
         self._keep()
 
@@ -129,54 +132,55 @@ class _State:
         cls, initial: Subset, matching: config.Matching, checkpoint: Checkpoint, device: torch.device
     ) -> "_State":
         state = cls(initial, matching, device)
-        formation = initial.parameterisation.formation
-        saved = checkpoint.load(lambda: distillation_state(state._live(), initial.images.shape, formation))
+        sizes = initial.parameterisation.sizes()
+        saved = checkpoint.load(lambda: distillation_state(state._live(), state.stored, sizes))
         if saved is not None:
             state._restore(saved)
         return state
 
-    def update(self, match: Match) -> None:
+    def update(self, match: Match, gradients: dict[str, Tensor]) -> None:
         """One step of the optimiser on S_k, and on its step size where that is learned.
 
         Args:
-            match: its gradient is that of the stored images alone.
+            gradients: of what is stored, by name.
         """
         previous = self.step_size.clone()
         self.course.append((match.loss, self.mean_step_size))
-        gradient = clipped(match.image_gradient, self.matching.clip)
-        self._step(self.images, gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
+        for name, gradient in clipped(gradients, self.matching.clip).items():
+            rate = self.matching.lr_images if name == "images" else self.matching.lr_decoder or self.matching.lr_images
+            self._step(self.stored[name], gradient, self.optimizer[name], rate, self.matching)
         if hasattr(self.matching, "lr_step_size"):
             by_step_size = torch.tensor(match.step_size_gradient, dtype=torch.float64)
             self._step(
                 self.step_size, by_step_size, self.optimizer["step_size"], self.matching.lr_step_size, self.matching
             )
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
-        self.average.lerp_(self.images, 1 - self.matching.ema)
+        for name, tensor in self.stored.items():
+            self.average[name].lerp_(tensor, 1 - self.matching.ema)
         self._keep()
 
     def copy(self) -> "_State":
         """This moment, safe from further updates."""
         twin = copy.copy(self)
-        twin.images, twin.average, twin.step_size = self.images.clone(), self.average.clone(), self.step_size.clone()
-        twin.optimizer = {
-            parameter: {name: tensor.clone() for name, tensor in tensors.items()}
-            for parameter, tensors in self.optimizer.items()
-        }
+        twin.stored, twin.average, twin.step_size = _cloned(self.stored), _cloned(self.average), self.step_size.clone()
+        twin.optimizer = {parameter: _cloned(tensors) for parameter, tensors in self.optimizer.items()}
         twin.kept, twin.course = list(self.kept), list(self.course)
         return twin
 
     def snapshots(self) -> Snapshots:
-        iterations, images, step_sizes = zip(*self.kept, strict=True)
+        iterations, copies, step_sizes = zip(*self.kept, strict=True)
+        stored = {name: torch.stack([one[name] for one in copies]) for name in self.stored}
         rates = torch.stack(step_sizes)
         losses, step_size_course = torch.tensor(self.course, dtype=torch.float64).view(-1, 2).unbind(1)
         return Snapshots(
             iterations=torch.tensor(iterations),
-            images=torch.stack(images),
+            images=stored["images"],
             step_sizes=rates if rates.dim() == 1 else rates.mean(1),
             labels=self.initial.labels,
             matching_losses=losses.clone(),
             step_size_course=step_size_course.clone(),
             parameterisation=self.initial.parameterisation,
+            decoder=decoder_of(stored),
             soft_labels=self.initial.soft_labels,
             rates=None if rates.dim() == 1 else rates,
         )
@@ -192,24 +196,33 @@ class _State:
             for parameter, tensors in self.optimizer.items()
             for name, tensor in tensors.items()
         }
-        live = {"live.images": self.images, "live.average": self.average, "live.step_size": self.step_size}
-        return live | optimizer
+        stored = {f"live.{name}": tensor for name, tensor in self.stored.items()}
+        average = {f"live.average.{name}": tensor for name, tensor in self.average.items()}
+        return stored | average | {"live.step_size": self.step_size} | optimizer
 
     def _restore(self, saved: dict[str, Tensor]) -> None:
         for name, tensor in self._live().items():
             tensor.copy_(saved.pop(name))
         kept = Snapshots.from_tensors(saved, self.initial.parameterisation.name)
         step_sizes = kept.step_sizes if kept.rates is None else kept.rates
-        self.kept = list(zip(kept.iterations.tolist(), kept.images, step_sizes, strict=True))
+        stored = {"images": kept.images, **{DECODER + name: tensor for name, tensor in kept.decoder.items()}}
+        copies = [{name: tensor[index] for name, tensor in stored.items()} for index in range(len(kept.iterations))]
+        self.kept = list(zip(kept.iterations.tolist(), copies, step_sizes, strict=True))
         self.course = torch.stack([kept.matching_losses, kept.step_size_course], 1).tolist()
 
     def _keep(self) -> None:
         if self.done in snapshot_iterations(self.matching):
-            self.kept.append((self.done, self.average.detach().cpu().clone(), self.step_size.clone()))
+            kept = {name: tensor.detach().cpu().clone() for name, tensor in self.average.items()}
+            self.kept.append((self.done, kept, self.step_size.clone()))
 
 
-def clipped(gradient: Tensor, largest: float | None) -> Tensor:
-    """A gradient whose norm is at most `largest`."""
+def _cloned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def clipped(gradients: dict[str, Tensor], largest: float | None) -> dict[str, Tensor]:
+    """Gradients whose norm, of all of them together, is at most `largest`."""
     if largest is None:
-        return gradient
-    return gradient * (largest / gradient.norm()).clamp(max=1)
+        return gradients
+    norm = torch.stack([gradient.norm() for gradient in gradients.values()]).norm()
+    return {name: gradient * (largest / norm).clamp(max=1) for name, gradient in gradients.items()}

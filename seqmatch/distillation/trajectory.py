@@ -1,6 +1,6 @@
 """Trajectory matching (MTT, Cazenavette et al. 2022), one iteration after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,10 +26,27 @@ class Pick:
     batches: list[Minibatch]
 
 
-def make_step(problem: Problem) -> Step:
-    """Match by the way that suits the size of the problem; a student's batch is as large as S_k unless set."""
+Draw = Callable[[int, int, int, torch.Generator], list[Tensor]]
+"""Minibatches for a student: indices of images, from how many there are, the size of a batch, steps and a generator."""
+
+
+def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+    """`steps` index tensors that pass over 0 … total − 1 again and again, in a new order each time."""
+    batches: list[Tensor] = []
+    while len(batches) < steps:
+        batches += torch.randperm(total, generator=generator).split(batch_size)
+    return batches[:steps]
+
+
+def make_step(problem: Problem, batch: int | None = None, draw: Draw = minibatches) -> Step:
+    """Match by the way that suits the size of the problem.
+
+    Args:
+        batch: images per student step; by default as many as S_k has, unless set.
+        draw: its minibatches.
+    """
     matching = problem.matching
-    batch = matching.synthetic_batch or problem.new
+    batch = batch or matching.synthetic_batch or problem.new
     unroll = best_unroll(
         problem.structure(),
         problem.compile,
@@ -47,6 +64,7 @@ def make_step(problem: Problem) -> Step:
         matching,
         problem.augmentation,
         problem.seed,
+        draw,
     )
 
 
@@ -58,6 +76,7 @@ def trajectory_step(
     matching: config.TrajectoryMatching,
     augmentation: Sequence[str],
     seed: Seed,
+    draw: Draw = minibatches,
 ) -> Step:
     """Match parts of expert trajectories (MTT, Cazenavette et al. 2022), `matching.experts_per_step` per iteration.
 
@@ -65,6 +84,7 @@ def trajectory_step(
         unroll: how to match.
         labels: of all synthetic images, on their device.
         batch_size: images per student step.
+        draw: its minibatches.
 
     Raises:
         SeqmatchError: the experts are too short.
@@ -73,7 +93,7 @@ def trajectory_step(
 
     def step(images: Tensor, step_size: float, iteration: int) -> Match:
         matches = []
-        for pick in picks(seed / iteration, len(trajectories), matching, labels, batch_size, augmentation):
+        for pick in picks(seed / iteration, len(trajectories), matching, labels, batch_size, augmentation, draw):
             start, target = (
                 trajectories.parameters(pick.expert, epoch).to(images.device)
                 for epoch in (pick.start_epoch, pick.start_epoch + matching.expert_epochs)
@@ -84,14 +104,6 @@ def trajectory_step(
     return step
 
 
-def minibatches(total: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
-    """`steps` index tensors that pass over 0 … total − 1 again and again, in a new order each time."""
-    batches: list[Tensor] = []
-    while len(batches) < steps:
-        batches += torch.randperm(total, generator=generator).split(batch_size)
-    return batches[:steps]
-
-
 def picks(
     seed: Seed,
     experts: int,
@@ -99,11 +111,12 @@ def picks(
     labels: Tensor,
     batch_size: int,
     augmentation: Sequence[str],
+    draw: Draw = minibatches,
 ) -> Iterator[Pick]:
     """What one iteration matches: `matching.experts_per_step` picks, all from one generator."""
     generator = seed.generator()
     for _ in range(matching.experts_per_step):
-        yield _pick(generator, experts, matching, labels, batch_size, augmentation)
+        yield _pick(generator, experts, matching, labels, batch_size, augmentation, draw)
 
 
 def _pick(
@@ -113,11 +126,12 @@ def _pick(
     labels: Tensor,
     batch_size: int,
     augmentation: Sequence[str],
+    draw: Draw,
 ) -> Pick:
     expert = int(torch.randint(experts, (), generator=generator))
     start_epoch = int(torch.randint(matching.max_start_epoch, (), generator=generator))
     batches = []
-    for index in minibatches(len(labels), batch_size, matching.synthetic_steps, generator):
+    for index in draw(len(labels), batch_size, matching.synthetic_steps, generator):
         drawn = dsa.draw(augmentation, len(index), generator)
         index = index.to(labels.device, non_blocking=True)
         batches.append((_view(index, drawn), index))

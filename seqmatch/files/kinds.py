@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, StringConstraints, ValidationError
 
 from seqmatch.config.sections import (
+    SIZES,
     Architecture,
     Count,
     Evaluation,
@@ -185,24 +186,69 @@ class TableHeader(Header):
     versions: dict[str, str] = Field({})
 
 
-def _of_stored(arrays: Mapping[str, np.ndarray], header: StoredHeader) -> str:
-    """How the images are stored, within the bounds of the configuration."""
-    settings = {"parameterisation": header.parameterisation, "formation": arrays["formation"].item()}
+def _of_stored(arrays: Mapping[str, np.ndarray], header: StoredHeader, copies: int = 0) -> str:
+    """How the images are stored, within the bounds of the configuration.
+
+    Args:
+        copies: 1 where there are several of everything that is distilled.
+    """
+    name = header.parameterisation
+    missing = [key for key in SIZES.get(name, ()) if key in _SIZES and key not in arrays]
+    settings = {"parameterisation": name, **{key: arrays[key].item() for key in _SIZES if key in arrays}}
+    if missing:
+        return f"images stored as {name}, but no {missing[0]}"
     try:
-        Stored.model_validate(settings)
+        stored = Stored.model_validate(settings)
     except ValidationError as error:
         return in_words(error, settings, Stored)
-    channels, *sides = arrays["images"].shape[-3:]
+    count, images = len(arrays["labels"]), arrays["images"].shape[copies:]
+    decoder = {
+        key.removeprefix(DECODER): array.shape[copies:] for key, array in arrays.items() if key.startswith(DECODER)
+    }
+    if set(decoder) != set(_DECODERS.get(name, ())):
+        return f"images stored as {name} have {', '.join(_DECODERS.get(name, ())) or 'no decoder'} with them"
+    shape = (images[1], *decoder["memories"][1:]) if name == "memories" and len(images) == 2 else images
+    if images[0] != count or len(shape) != 4:
+        return f"images: expected {count} stored as {name}, found {images}"
+    channels, *sides = shape[1:]
     if channels not in (1, 3):
         return f"images of {channels} channels: expected 1 (grey) or 3 (colour)"
-    formation, side = settings["formation"], min(sides)
-    if formation > (1 if header.parameterisation == "pixels" else side):
-        return f"formation = {formation}: images of {side} pixels stored as {header.parameterisation} hold no such grid"
-    return ""
+    if stored.formation > (min(sides) if name == "multi-formation" else 1):
+        return f"formation = {stored.formation}: images of {min(sides)} pixels stored as {name} hold no such grid"
+    if name == "memories" and decoder["memories"][0] != images[1]:
+        return f"decoder.memories: expected {images[1]}, one for each coefficient, found {decoder['memories'][0]}"
+    if name == "hallucinators" and not _can_hallucinate(decoder, stored.hallucinators, channels, sides):
+        return f"decoder: no {stored.hallucinators} hallucinators of images of {channels}×{sides[0]}×{sides[1]}"
+    if name == "memories":
+        sides = [stored.memory_scale * side for side in sides]
+    looks = [arrays[key].shape[1:] for key in ("pixels", "initial_pixels") if key in arrays]
+    if any(look != (channels, *sides) for look in looks):
+        return f"pixels: expected images of {channels}×{sides[0]}×{sides[1]}, found {looks}"
+    seen = count * stored.held
+    shown = count if name == "multi-formation" else seen
+    counts = {"soft_labels": seen, "pixels": shown, "initial_pixels": shown}
+    wrong = [key for key, number in counts.items() if key in arrays and len(arrays[key]) != number]
+    return f"{wrong[0]}: expected {counts[wrong[0]]}, found {len(arrays[wrong[0]])}" if wrong else ""
+
+
+def _can_hallucinate(decoder: Mapping[str, Sequence[int]], count: int, channels: int, sides: Sequence[int]) -> bool:
+    """Whether the shapes of hallucinators fit the images."""
+    if len(decoder["encoder"]) != 5:
+        return False
+    middle, kernel = decoder["encoder"][1], decoder["encoder"][-1]
+    maps = (count, middle, *(side - kernel + 1 for side in sides))
+    return decoder == {
+        "encoder": (count, middle, channels, kernel, kernel),
+        "encoder_bias": (count, middle),
+        "scale": maps,
+        "shift": maps,
+        "decoder": (count, middle, channels, kernel, kernel),
+        "decoder_bias": (count, channels),
+    }
 
 
 def _of_snapshots(arrays: Mapping[str, np.ndarray], header: StoredHeader) -> str:
-    return _of_course(arrays, header) or _of_stored(arrays, header)
+    return _of_course(arrays, header) or _of_stored(arrays, header, copies=1)
 
 
 def _of_course(arrays: Mapping[str, np.ndarray], header: Any) -> str:
@@ -260,18 +306,32 @@ DATASET = Kind(
     _of_splits,
 )
 
+DECODER = "decoder."
+"""Before the names of what is stored once for all images of a subset."""
+
+_DECODERS = {
+    "memories": ("memories",),
+    "hallucinators": ("encoder", "encoder_bias", "scale", "shift", "decoder", "decoder_bias"),
+}
+_SIZES = ("formation", "memory_scale", "hallucinators")
+"""Of parameterisations, as files tell them."""
+
 _STORED = {
     "formation": Array("int64"),
+    "memory_scale": Array("int64", optional=True),
+    "hallucinators": Array("int64", optional=True),
     "labels": Array("int64", "n", low=0, below="classes"),
-    "soft_labels": Array("float32", "n*formation*formation classes", low=0, high=1.001, optional=True),
+    "soft_labels": Array("float32", "seen classes", low=0, high=1.001, optional=True),
+    **{DECODER + name: Array("float32", "...", optional=True) for names in _DECODERS.values() for name in names},
 }
+"""The numbers of images and the shapes of decoders are for `_of_stored` to compare."""
 
 _SUBSET = {
-    "images": Array("float32", "n C height width"),
+    "images": Array("float32", "n ..."),
     "step_size": Array("float64", positive=True),
     "rates": Array("float64", "T", positive=True, optional=True),
-    "pixels": Array("uint8", "n C height width"),
-    "initial_pixels": Array("uint8", "n C height width", optional=True),
+    "pixels": Array("uint8", "shown C height width"),
+    "initial_pixels": Array("uint8", "shown C height width", optional=True),
     **_STORED,
 }
 
@@ -291,14 +351,16 @@ def distilled_set(count: int, normalized: str) -> Kind:
     numbers = range(1, count + 1)
 
     def fault(arrays: Mapping[str, np.ndarray], header: SetHeader) -> str:
-        if len({arrays[f"subset{k}.images"].shape[1:] for k in numbers}) > 1:
+        if len({arrays[f"subset{k}.pixels"].shape[1:] for k in numbers if f"subset{k}.pixels" in arrays}) > 1:
             return "subsets of images of different sizes"
         return next(filter(None, (_of_stored(part(arrays, k), header.subsets[k - 1]) for k in numbers)), "")
 
     arrays = {
         f"subset{k}.{name}": replace(
             array,
-            shape=array.shape.replace("n", f"n{k}", 1).replace("formation", f"subset{k}.formation"),
+            shape=" ".join(
+                f"{symbol}{k}" if symbol in ("n", "seen", "shown") else symbol for symbol in array.shape.split()
+            ),
             optional=array.optional or name == "pixels",
         )
         for k in numbers
@@ -323,7 +385,7 @@ _COURSE = {
 
 SNAPSHOTS = Kind(
     "snapshots of a subset",
-    {"images": Array("float32", "S n C height width"), **_STORED, **_COURSE},
+    {"images": Array("float32", "S n ..."), **_STORED, **_COURSE},
     StoredHeader,
     fault=_of_snapshots,
 )
@@ -354,13 +416,18 @@ ANYTHING = Kind("a tensor file")
 """Nothing is checked but that it is whole."""
 
 
-def distillation_state(live: Mapping[str, Any], images: Sequence[int], formation: int) -> Kind:
-    """A moment of the distillation of a subset, of images of this shape, with tensors in use like those in `live`."""
-    kept = {
-        "images": Array("float32", " ".join(map(str, ("S", *images)))),
-        "formation": Array("int64", low=formation, high=formation),
-    }
-    return Kind("a state of this distillation", {**_STORED, **kept, **_COURSE, **_like(live)}, fault=_of_course)
+def distillation_state(live: Mapping[str, Any], kept: Mapping[str, Any], sizes: Mapping[str, int]) -> Kind:
+    """A moment of the distillation of a subset, with tensors in use like those in `live`.
+
+    Args:
+        kept: the tensors whose copies it keeps, at its start.
+        sizes: of the parameterisation.
+    """
+    copies = {name: Array("float32", " ".join(map(str, ("S", *tensor.shape)))) for name, tensor in kept.items()}
+    fixed = {name: Array("int64", low=size, high=size) for name, size in sizes.items()}
+    return Kind(
+        "a state of this distillation", {**_STORED, **copies, **fixed, **_COURSE, **_like(live)}, fault=_of_course
+    )
 
 
 def training_state(live: Mapping[str, Any], epochs: Sequence[Sequence[int]]) -> Kind:

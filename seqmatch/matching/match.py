@@ -31,11 +31,10 @@ def is_finite(match: Match) -> bool:
     )
 
 
-def pull_back(output: Tensor, cotangent: Tensor, input: Tensor) -> Tensor:
-    """The gradient of ⟨output, cotangent⟩ for `input`, from which `output` was computed.
+def pull_back(output: Tensor, cotangent: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """The gradients of ⟨output, cotangent⟩ for `inputs`, from which `output` was computed.
 
     As the gradient of a scalar: for gradients of tensors PyTorch imports sympy, and for `torch.func.vjp` its compiler,
     seconds per process.
     """
-    (gradient,) = torch.autograd.grad((output * cotangent).sum(), input)
-    return gradient
+    return torch.autograd.grad((output * cotangent).sum(), inputs)

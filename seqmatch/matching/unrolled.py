@@ -170,7 +170,7 @@ def adjoint(
             # κ / α, so that without momentum what is added up is scaled, and nothing before.
             direction = cotangent if carried is None else cotangent.add(carried, alpha=descent.momentum / rate)
             slope, by_theta, by_batch, by_labels = derivatives.slope(theta, batch.detach(), labels[index], direction)
-            image_gradient.sub_(pull_back(batch, by_batch, pixels), alpha=rate)
+            image_gradient.sub_(*pull_back(batch, by_batch, pixels), alpha=rate)
             if label_gradient is not None:
                 label_gradient.index_add_(0, index, by_labels, alpha=-rate)
             by_rates.append(_by_rate(slope, cotangent, theta, after, rate, descent))

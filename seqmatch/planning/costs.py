@@ -13,8 +13,8 @@ from seqmatch import config
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import splits_of
 from seqmatch.config.methods import Images
+from seqmatch.config.storage import stored_numbers, stored_per_class, subset_sizes
 from seqmatch.planning.sizes import pixels_of, size_of
-from seqmatch.synthetic.division import subset_sizes
 
 NUMBER = 4
 """Bytes of a float32."""
@@ -85,7 +85,7 @@ class Scale:
         if not run.subsets:
             return [data.train]
         sizes = [
-            size * stage.formation**2
+            stage.held * stored_per_class(stage, size, data.classes, data.shape)
             for size, stage in zip(subset_sizes(run.ipc, run.subsets), run.stages, strict=True)
         ]
         return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
@@ -138,18 +138,18 @@ def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
         passes = run.objective.cost(stage, Images(data.classes, data.train, new, union))
         one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
         operations = stage.iterations * one
-    return Cost(operations, snapshots(stage) * _stored(stage, data, new))
+    return Cost(operations, snapshots(stage) * _stored(scale, run, k))
 
 
 def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
-    stage, data, seen = run.stages[k - 1], scale.data(run.dataset), scale.seen(run)
+    stage, seen = run.stages[k - 1], scale.seen(run)
     scored = "validation" in run.selections or "test" in run.selections
     trained = run.evaluation.epochs * (sum(seen[: k - 1]) + snapshots(stage) * seen[k - 1]) * scored
     operations = (
         scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.architecture).training
     )
-    return Cost(operations, _stored(stage, data, _new_and_union(scale, run, k)[0]))
+    return Cost(operations, _stored(scale, run, k))
 
 
 def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
@@ -194,9 +194,10 @@ def snapshots(stage: config.Matching | config.Coreset) -> int:
     return 1 + min(stage.snapshots, stage.iterations)
 
 
-def _stored(stage: config.Matching | config.Coreset, data: Data, images: int) -> float:
-    """Bytes of a subset that holds so many images."""
-    return NUMBER * images / stage.formation**2 * data.pixels
+def _stored(scale: Scale, run: Run, k: int) -> float:
+    """Bytes of S_k."""
+    data, size = scale.data(run.dataset), subset_sizes(run.ipc, run.subsets)[k - 1]
+    return NUMBER * stored_numbers(run.stages[k - 1], size, data.classes, data.shape)
 
 
 def _trajectories(scale: Scale, dataset: str, recipe: str, epochs: int, through: int = 0) -> Cost:

@@ -31,6 +31,7 @@ from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.seeds import Seed
 from seqmatch.sets.index import path_of
 from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.parameterisations import PIXELS
 from seqmatch.synthetic.subset import Subset, subset_of
 from seqmatch.training.loop import Stage
 
@@ -84,8 +85,12 @@ class Distilled:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image as networks see it."""
-        first = self.subsets[0]
-        return tuple(first.parameterisation.decode(first.images[:1]).shape[1:])
+        return self.subsets[0].shape
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that are stored of it, class labels and step sizes aside."""
+        return sum(subset.numbers for subset in self.subsets)
 
     @property
     def real(self) -> bool:
@@ -108,9 +113,7 @@ class Distilled:
         """
         if not self.pictures:
             raise SeqmatchError("the pixels of this set are not known: it was given without its normalisation")
-        looks = [
-            replace(subset, images=pixels / 255) for subset, pixels in zip(self.subsets, self.pictures, strict=True)
-        ]
+        looks = [_look(subset, pixels / 255) for subset, pixels in zip(self.subsets, self.pictures, strict=True)]
         seen = make_curriculum(looks, self.evaluation)[stage].images
         return (seen.clamp(0, 1) * 255).round().to(torch.uint8)
 
@@ -168,6 +171,14 @@ class Distilled:
 
     def __repr__(self) -> str:
         return "\n  ".join(map(printable, _description(self)))
+
+
+def _look(subset: Subset, pictures: Tensor) -> Subset:
+    """The subset with its pictures instead of its images."""
+    if subset.parameterisation.name == "multi-formation":
+        return replace(subset, images=pictures)
+    labels = subset.labels.repeat_interleave(subset.parameterisation.held)
+    return replace(subset, images=pictures, labels=labels, parameterisation=PIXELS, decoder={})
 
 
 def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None = None) -> Tensor:
@@ -228,7 +239,7 @@ def _description(distilled: Distilled) -> list[str]:
     sizes, steps = zip(*((len(subset.decoded()[0]), subset.step_size) for subset in distilled.subsets), strict=True)
     soft = ", soft labels" if distilled.subsets[0].soft_labels is not None else ""
     stored = distilled.subsets[0].parameterisation
-    held = f", stored as {stored.name} of {stored.held}" if stored.held > 1 else ""
+    held = "" if stored.name == "pixels" else f", stored as {stored.name} ({distilled.numbers} numbers)"
     lines = [
         f"Distilled set: {', '.join(map(str, named)) or 'from elsewhere'}",
         f"images      {sum(sizes)} of {'×'.join(map(str, distilled.shape))} in {len(classes)} classes ({shown})"

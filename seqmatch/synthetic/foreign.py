@@ -24,7 +24,7 @@ from seqmatch import config
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import Standardization
 from seqmatch.errors import SeqmatchError
-from seqmatch.synthetic.parameterisations import Parameterisation
+from seqmatch.synthetic.parameterisations import Parameterisation, parameterisation_of
 from seqmatch.synthetic.subset import Subset
 
 BESIDE = {"labels": ("labels{}.pt",), "step_size": ("lr{}.pt", "syn_lr{}.pt", "synlr{}.pt")}
@@ -121,9 +121,9 @@ def take(files: Sequence[Path], matching: config.External, dataset: Dataset, siz
     labels = further.pop(0) if matching.labels else None
     step_size = further.pop(0) if isinstance(matching.step_size, str) else matching.step_size
     found = read_files(path, labels, step_size, matching.experiment)
-    stored = Parameterisation(matching.parameterisation, matching.formation)
+    stored = parameterisation_of(matching)
     subset = _subset(path, found, matching, dataset, stored)
-    stored.check(path, subset.images[:1], dataset.dimensions)
+    stored.check(path, subset.images, {}, dataset.dimensions)
     counts = subset.labels.bincount(minlength=dataset.classes)
     even = found.labels.is_floating_point() or bool((counts == size).all())
     if len(subset.labels) != size * dataset.classes or not even:
@@ -154,7 +154,7 @@ def _subset(
         images = dataset.normalization.apply(images)
     order = labels.argsort(stable=True)
     shares = found.labels[order] if soft else None
-    return Subset(images[order], labels[order], found.step_size, stored, shares)
+    return Subset(images[order], labels[order], found.step_size, stored, soft_labels=shares)
 
 
 def tensors(

@@ -1,21 +1,46 @@
-"""How the images of a subset are stored: a pair of pure functions, from real images to stored ones and back."""
+"""How the images of a subset are stored, and what networks see of them.
 
-from collections.abc import Mapping
+What is stored of each image, which may be an image or coefficients, is its own; a learned decoder is stored once for
+all images of a subset, and distilled with them.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from seqmatch.config.sections import WITH_FORMATION
+from seqmatch.config.sections import Stored
 from seqmatch.errors import SeqmatchError, allowed
-from seqmatch.synthetic import formation
+from seqmatch.synthetic import formation, hallucinators, memories
 
-PARAMETERISATIONS = {
-    "pixels": (lambda images, size: images, lambda stored, size: stored),
-    "multi-formation": (formation.encode, formation.decode),
+Decoder = Mapping[str, Tensor]
+"""Tensors that are stored once for all images of a subset; none where nothing of the parameterisation is learned."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a parameterisation does, given its size; `Parameterisation.size` says what that is."""
+
+    decode: Callable[[Tensor, Decoder, int], Tensor]
+    """From what is stored to the images that networks see; differentiable."""
+    arrange: Callable[[Tensor, int], Tensor] = lambda images, size: images
+    """From images that networks see to those that a person is shown."""
+    size: str | None = None
+    """Its name in files, if there is any."""
+
+
+FORMS = {
+    "pixels": Form(lambda stored, decoder, size: stored),
+    "multi-formation": Form(
+        lambda stored, decoder, size: formation.decode(stored, size), formation.encode, "formation"
+    ),
+    "memories": Form(
+        lambda stored, decoder, size: memories.decode(stored, decoder["memories"], size), size="memory_scale"
+    ),
+    "hallucinators": Form(lambda stored, decoder, size: hallucinators.decode(stored, decoder), size="hallucinators"),
 }
-"""By the name that `matching.parameterisation` gives: from real images to stored ones, and from stored ones to those
-that networks see, given the size of the formation. The second is differentiable."""
+"""By the name that `matching.parameterisation` gives."""
 
 
 @dataclass(frozen=True)
@@ -23,36 +48,46 @@ class Parameterisation:
     """A parameterisation and its size.
 
     Raises:
-        SeqmatchError: there is none of that name, or images stored as they are shall hold others.
+        SeqmatchError: there is none of that name, or images stored as they are shall have a size.
     """
 
     name: str = "pixels"
-    formation: int = 1
-    """Images that a stored one holds along a side."""
+    size: int = 1
+    """Images that a stored one holds along a side; how much smaller memories are than images; how many hallucinators
+    there are."""
 
     def __post_init__(self):
-        if self.name not in PARAMETERISATIONS:
-            raise SeqmatchError(f"unknown parameterisation {self.name}; {allowed(self.name, PARAMETERISATIONS)}")
-        if self.name not in WITH_FORMATION and self.formation != 1:
+        if self.name not in FORMS:
+            raise SeqmatchError(f"unknown parameterisation {self.name}; {allowed(self.name, FORMS)}")
+        if FORMS[self.name].size is None and self.size != 1:
             raise SeqmatchError(
-                f"formation {self.formation}: images stored as {self.name} do not read it; set the parameterisation to "
-                f"{WITH_FORMATION[0]}, or leave it out"
+                f"formation {self.size}: images stored as {self.name} do not read it; set the parameterisation to "
+                "multi-formation, or leave it out"
             )
 
     @property
     def held(self) -> int:
         """Images that networks see of each stored one."""
-        return self.formation**2
+        return {"multi-formation": self.size**2, "hallucinators": self.size}.get(self.name, 1)
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Images (n · held, C, H, W) to stored ones (n, C, H, W)."""
-        return PARAMETERISATIONS[self.name][0](images, self.formation)
+    def decode(self, stored: Tensor, decoder: Decoder) -> Tensor:
+        """What is stored of n images to those that networks see, (n · held, C, H, W), those of one after the other."""
+        return FORMS[self.name].decode(stored, decoder, self.size)
 
-    def decode(self, stored: Tensor) -> Tensor:
-        """Stored images (n, C, H, W) to those that networks see, (n · held, C, H, W), those of one after the other."""
-        return PARAMETERISATIONS[self.name][1](stored, self.formation)
+    def arrange(self, images: Tensor) -> Tensor:
+        """Images (n · held, C, H, W) as a person is shown them: those of a formation in a grid, (n, C, H, W)."""
+        return FORMS[self.name].arrange(images, self.size)
 
-    def check(self, path: Path, stored: Tensor, known: Mapping[str, int] | None) -> None:
+    def sizes(self) -> dict[str, int]:
+        """Its size by name; that of formations always, as files have it."""
+        return {"formation": 1} | ({name: self.size} if (name := FORMS[self.name].size) else {})
+
+    @classmethod
+    def of(cls, name: str, sizes: Mapping[str, int]) -> "Parameterisation":
+        """The one of that name, with the size that it has in a file."""
+        return cls(name, int(sizes[FORMS[name].size or "formation"]) if name in FORMS else 1)
+
+    def check(self, path: Path, stored: Tensor, decoder: Decoder, known: Mapping[str, int] | None) -> None:
         """Compare the images that networks would see with those of the data set that they are used with.
 
         Args:
@@ -62,10 +97,16 @@ class Parameterisation:
         Raises:
             SeqmatchError: they are others.
         """
-        found = tuple(self.decode(stored).shape[1:])
+        found = tuple(self.decode(stored[:1], decoder).shape[1:])
         if known and found != (expected := (known["C"], known["H"], known["W"])):
             raise SeqmatchError(f"{path}: images: expected {expected}, found {found}; is it of another data set?")
 
 
 PIXELS = Parameterisation()
 """Images as they are."""
+
+
+def parameterisation_of(stage: Stored) -> Parameterisation:
+    """That of a section, with the size that it sets."""
+    name = FORMS[stage.parameterisation].size
+    return Parameterisation(stage.parameterisation, getattr(stage, name) if name else 1)

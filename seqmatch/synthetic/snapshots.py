@@ -1,6 +1,6 @@
 """Copies of a subset along its distillation."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
-from seqmatch.files.kinds import SNAPSHOTS
+from seqmatch.files.kinds import DECODER, SNAPSHOTS
 from seqmatch.files.schema import Dimensions
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
-from seqmatch.synthetic.subset import Subset
+from seqmatch.synthetic.parameterisations import PIXELS, Decoder, Parameterisation
+from seqmatch.synthetic.subset import Subset, decoder_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Snapshots:
     iterations: Tensor
     """int64 (S,): updates done before each copy."""
     images: Tensor
-    """Normalised, float32 (S, n, C, H, W)."""
+    """Normalised, float32 (S, n, C, H, W), or as those of a subset are stored."""
     step_sizes: Tensor
     """float64 (S,)."""
     labels: Tensor
@@ -37,24 +37,32 @@ class Snapshots:
     """As those of a subset."""
     rates: Tensor | None = None
     """float64 (S, T): of each of the student's steps, where each has a learned one; `step_sizes` are their means."""
+    decoder: Decoder = field(default_factory=dict)
+    """As that of a subset, each tensor of S copies."""
 
     def subset(self, index: int) -> Subset:
         """The copy at `index` as a subset."""
         step_size = float(self.step_sizes[index])
         rates = None if self.rates is None else self.rates[index]
-        return Subset(self.images[index], self.labels, step_size, self.parameterisation, self.soft_labels, rates)
+        decoder = {name: tensor[index] for name, tensor in self.decoder.items()}
+        images, soft_labels = self.images[index], self.soft_labels
+        return Subset(images, self.labels, step_size, self.parameterisation, soft_labels, rates, decoder)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that are tensors, by name, and the size of the formation."""
+        """All that are tensors, by name, and the size of the parameterisation."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        return tensors | {"formation": torch.tensor(self.parameterisation.formation)}
+        return {
+            **{name: value for name, value in values.items() if isinstance(value, Tensor)},
+            **{name: torch.tensor(size) for name, size in self.parameterisation.sizes().items()},
+            **{DECODER + name: tensor for name, tensor in self.decoder.items()},
+        }
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], parameterisation: str) -> "Snapshots":
         """What `tensors` gave, with the name of the parameterisation."""
-        others = {name: tensor for name, tensor in tensors.items() if name != "formation"}
-        return cls(**others, parameterisation=Parameterisation(parameterisation, int(tensors["formation"])))
+        kept = {field.name: tensors[field.name] for field in fields(cls) if field.name in tensors}
+        stored = Parameterisation.of(parameterisation, tensors)
+        return cls(**kept, parameterisation=stored, decoder=decoder_of(tensors))
 
 
 def save_snapshots(path: Path, snapshots: Snapshots, header: dict[str, Any]) -> None:
@@ -73,7 +81,8 @@ def load_snapshots(path: Path, known: Dimensions | None = None) -> Snapshots:
     """
     tensors, header = load_tensors(path, SNAPSHOTS, known)
     snapshots = Snapshots.from_tensors(tensors, header["parameterisation"])
-    snapshots.parameterisation.check(path, snapshots.images[0, :1], known)
+    first = snapshots.subset(0)
+    first.parameterisation.check(path, first.images, first.decoder, known)
     return snapshots
 
 

@@ -1,7 +1,7 @@
 """The near-equal subsets S_1 … S_K of a synthetic set, each distilled with those before it frozen (Du et al. 2023)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from seqmatch.data.normalization import Normalization, Whitening
-from seqmatch.files.kinds import SUBSET
+from seqmatch.files.kinds import DECODER, SUBSET
 from seqmatch.files.schema import Dimensions
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.synthetic.parameterisations import PIXELS, Parameterisation
+from seqmatch.synthetic.parameterisations import PIXELS, Decoder, Parameterisation
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Subset:
     """One distilled subset S_k with the step size learned for its stage."""
 
     images: Tensor
-    """Normalised, float32, (classes · ipc_k, C, H, W), class after class."""
+    """Normalised, float32, (classes · ipc_k, C, H, W), class after class; where they are sums of memories, the
+    coefficients of each (n, K)."""
     labels: Tensor
     """int64, (classes · ipc_k,)."""
     step_size: float
@@ -30,17 +31,32 @@ class Subset:
     """Shares of classes (classes · ipc_k · held, classes) that networks learn instead of labels, float32."""
     rates: Tensor | None = None
     """float64 (T,): learned step sizes of each of T steps, where there are such; `step_size` is their mean."""
+    decoder: Decoder = field(default_factory=dict)
+    """What is stored once for all images, float32, where their decoder is learned."""
 
     def decoded(self) -> tuple[Tensor, Tensor]:
         """What networks learn from: all images at full size, and their labels, soft ones where there are any."""
-        images = self.parameterisation.decode(self.images)
+        images = self.parameterisation.decode(self.images, self.decoder)
         if self.soft_labels is not None:
             return images, self.soft_labels
         return images, self.labels.repeat_interleave(self.parameterisation.held)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image as networks see it."""
+        return tuple(self.parameterisation.decode(self.images[:1], self.decoder).shape[1:])
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that are stored of it, class labels and step sizes aside."""
+        kept = [self.images, *self.decoder.values(), *([] if self.soft_labels is None else [self.soft_labels])]
+        return sum(tensor.numel() for tensor in kept)
+
     def to(self, device: torch.device) -> "Subset":
         soft_labels = None if self.soft_labels is None else self.soft_labels.to(device)
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device), soft_labels=soft_labels)
+        decoder = {name: tensor.to(device) for name, tensor in self.decoder.items()}
+        images, labels = self.images.to(device), self.labels.to(device)
+        return replace(self, images=images, labels=labels, decoder=decoder, soft_labels=soft_labels)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it by name, but how the images are stored: `subset_of` takes both."""
@@ -48,7 +64,8 @@ class Subset:
             "images": self.images,
             "labels": self.labels,
             "step_size": torch.tensor(self.step_size, dtype=torch.float64),
-            "formation": torch.tensor(self.parameterisation.formation),
+            **{name: torch.tensor(size) for name, size in self.parameterisation.sizes().items()},
+            **{DECODER + name: tensor for name, tensor in self.decoder.items()},
             **{name: tensor for name in ("soft_labels", "rates") if (tensor := getattr(self, name)) is not None},
         }
 
@@ -67,8 +84,9 @@ def save_subset(
 
     Of a whitening there is what it is known by; its matrix is kept once per data set.
 
-    `pixels` are the images with the normalisation inverted, clipped to uint8; `initial_pixels` those of the real images
-    that `initial` holds, from which it was distilled.
+    `pixels` are the images with the normalisation inverted, clipped to uint8, as networks see them but for those of a
+    formation, which lie in a grid; `initial_pixels` those of the real images that `initial` holds, from which it was
+    distilled.
     """
     tensors = subset.tensors() | {
         "pixels": pixels_of(subset, normalization),
@@ -80,12 +98,12 @@ def save_subset(
 
 
 def pixels_of(subset: Subset, normalization: Normalization) -> Tensor:
-    """Stored images as uint8. Whitening is of whole images, so it is inverted in each that a stored one holds."""
-    if isinstance(normalization, Whitening):
-        stored = subset.parameterisation
-        raw = stored.encode(normalization.invert(stored.decode(subset.images)))
-    else:
+    """The images to look at as uint8. Whitening is of whole images: it is inverted in each that a stored one holds."""
+    stored = subset.parameterisation
+    if stored.name == "multi-formation" and not isinstance(normalization, Whitening):
         raw = normalization.invert(subset.images)
+    else:
+        raw = stored.arrange(normalization.invert(stored.decode(subset.images, subset.decoder)))
     return (raw.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
@@ -100,12 +118,23 @@ def load_subset(path: Path, known: Dimensions | None = None) -> Subset:
     """
     tensors, header = load_tensors(path, SUBSET, known)
     subset = subset_of(tensors, header["parameterisation"])
-    subset.parameterisation.check(path, tensors["images"][:1], known)
+    subset.parameterisation.check(path, subset.images, subset.decoder, known)
     return subset
 
 
 def subset_of(tensors: Mapping[str, Tensor], parameterisation: str) -> Subset:
     """The subset with the tensors of a file of `SUBSET`, and the name of its parameterisation."""
-    stored = Parameterisation(parameterisation, int(tensors["formation"]))
-    step_size, soft_labels = float(tensors["step_size"]), tensors.get("soft_labels")
-    return Subset(tensors["images"], tensors["labels"], step_size, stored, soft_labels, tensors.get("rates"))
+    return Subset(
+        tensors["images"],
+        tensors["labels"],
+        float(tensors["step_size"]),
+        Parameterisation.of(parameterisation, tensors),
+        tensors.get("soft_labels"),
+        tensors.get("rates"),
+        decoder_of(tensors),
+    )
+
+
+def decoder_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the decoder among those of a file."""
+    return {name.removeprefix(DECODER): tensor for name, tensor in tensors.items() if name.startswith(DECODER)}

@@ -82,7 +82,7 @@ def test_a_stored_image_amplifies_as_the_images_that_it_holds(case, soft):
     subset = Subset(images, labels, 0.1, FOUR, shares)
     theta = list(network.parameters())
     direction = random_direction(theta, Seed("v"))
-    loss = stored_loss(classification_loss(network), FOUR)
+    loss = stored_loss(classification_loss(network), subset)
     estimates = squared_amplification(loss, theta, subset.images, stored_labels(subset), [direction], 4)
     for index in range(6):
         stored = images[[index]].clone().requires_grad_()

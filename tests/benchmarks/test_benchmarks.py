@@ -78,7 +78,7 @@ def test_the_plain_condensation_is_the_same():
     members = torch.arange(24).view(3, 8)
     ours = match_gradient(network, real, decoded, members, lambda x: x, MEASURES["squared"])
     assert ours.loss == pytest.approx(loss, rel=1e-9)
-    by_stored = pull_back(decoded, ours.image_gradient, leaf)
+    (by_stored,) = pull_back(decoded, ours.image_gradient, leaf)
     assert torch.allclose(by_stored, gradient.flatten(0, 1), rtol=1e-8, atol=1e-12)
 
 

@@ -3,16 +3,21 @@ import torch
 import torch.nn.functional as F
 from helpers.tiny import FOUR, labelled
 
+from seqmatch.config import Coreset
+from seqmatch.config.storage import subset_sizes
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.initial import Part, initial_subset, noise
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.parameterisations import Parameterisation
 
+GRID = {"parameterisation": "multi-formation", "formation": 2}
 
-def initial_subsets(real, ipc, subsets, **others):
+
+def initial_subsets(real, ipc, subsets, **stage):
     """S_1 … S_K at the start."""
-    order = random_order(Seed("i"))
-    return [initial_subset(real, Part(ipc, subsets, k), 0.1, order, **others) for k in range(1, subsets + 1)]
+    stage, order = Coreset(initial_step_size=0.1, **stage), random_order(Seed("i"))
+    started = [stage.formation**2 * size for size in subset_sizes(ipc, subsets)]
+    return [initial_subset(real, Part(started, k), stage, order, Seed("s")) for k in range(1, subsets + 1)]
 
 
 def test_initial_images_are_real_distinct_and_of_their_class():
@@ -53,7 +58,7 @@ def test_a_subset_starts_as_a_mix_of_distinct_real_images_of_its_class():
     images, labels = labelled(classes=3, per_class=20)
     shrunk = F.interpolate(images, (4, 4), mode="bilinear", antialias=True)
     indices = []
-    for part in initial_subsets((images, labels), 4, 2, parameterisation=FOUR):
+    for part in initial_subsets((images, labels), 4, 2, **GRID):
         assert part.images.shape == (6, 1, 8, 8) and part.labels.tolist() == [0, 0, 1, 1, 2, 2]
         assert part.parameterisation == FOUR
         for stored, label in zip(part.images, part.labels, strict=True):
@@ -65,8 +70,8 @@ def test_a_subset_starts_as_a_mix_of_distinct_real_images_of_its_class():
 
 
 def test_a_class_too_small_for_the_mix_is_refused():
-    with pytest.raises(ValueError, match="class 0 has 9 training images, fewer than ipc 3 × 4 mixed in each"):
-        initial_subsets(labelled(per_class=9), 3, 1, parameterisation=FOUR)
+    with pytest.raises(ValueError, match="class 0 has 9 training images, fewer than the 12 that the set starts from"):
+        initial_subsets(labelled(per_class=9), 3, 1, **GRID)
 
 
 def test_noise_is_normal_and_another_one_for_each_seed():

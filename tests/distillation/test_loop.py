@@ -188,14 +188,14 @@ def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
     assert (snapshots.step_sizes > 0).all()
     state = _State(initial(), settings, CPU)
     for _ in range(5):
-        state.update(Match(1.0, torch.zeros_like(state.images), 1.0))
+        state.update(Match(1.0, torch.empty(0), 1.0), {"images": torch.zeros_like(state.stored["images"])})
     assert 0 < float(state.step_size) < 0.05
 
 
 def test_the_step_size_stays_where_its_objective_does_not_learn_it():
     state = _State(initial(), config.DistributionMatching(**UPDATES), CPU)
     for _ in range(3):
-        state.update(Match(1.0, torch.zeros_like(state.images), 1.0))
+        state.update(Match(1.0, torch.empty(0), 1.0), {"images": torch.zeros_like(state.stored["images"])})
     assert float(state.step_size) == 0.05
 
 

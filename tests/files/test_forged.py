@@ -234,7 +234,7 @@ def test_what_networks_measure_has_no_upper_bound(folder):
 
 def test_another_data_set_or_network_is_told_of(folder):
     with pytest.raises(
-        SeqmatchError, match=r"subset: images: expected float32 \(n = 12, C = 3, .*found float32 \(12, 1, 8, 8"
+        SeqmatchError, match=r"subset: pixels: expected uint8 \(shown = 12, C = 3, .*found uint8 \(12, 1, 8, 8"
     ):
         load_subset(folder / "subset", SIZES | {"C": 3})
     with pytest.raises(SeqmatchError, match=r"subset: classes: expected 2, found 3; is it of another"):
@@ -364,8 +364,8 @@ def states(tmp_path_factory):
     members = [Member(network, [phase, phase])] * 2
     settings = config.DistributionMatching(iterations=2, snapshots=2)
     initial = Subset(*labelled(), 0.1)
-    live = {"live.images": initial.images, "live.average": initial.images, "live.step_size": torch.tensor(0.1).double()}
-    live |= {"live.images.velocity": initial.images, "live.step_size.velocity": torch.tensor(0.0).double()}
+    live = {f"live.{name}": initial.images for name in ("images", "average.images", "images.velocity")}
+    live |= {f"live.step_size{part}": torch.tensor(0.1).double() for part in ("", ".velocity")}
 
     def train(checkpoint):
         train_ensemble(members, lambda network, position: torch.ones(2), [], always_eager, checkpoint, "t")
@@ -376,7 +376,7 @@ def states(tmp_path_factory):
     kinds_of = {
         "training": (partial(ensemble._kind_of_state, members), train),
         "distillation": (
-            lambda: kinds.distillation_state(live, initial.images.shape, 1),
+            lambda: kinds.distillation_state(live, {"images": initial.images}, {"formation": 1}),
             lambda checkpoint: distill(initial, [], step, settings, checkpoint, torch.device("cpu")),
         ),
     }

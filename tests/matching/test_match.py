@@ -27,7 +27,7 @@ def test_pulling_back_is_the_vector_jacobian_product(function):
     output = function(images)
     cotangent = normal(*output.shape, name="c", dtype=torch.float64)
     (product,) = torch.autograd.grad(output, images, cotangent, retain_graph=True)
-    found = pull_back(output, cotangent, images)
+    (found,) = pull_back(output, cotangent, images)
     assert product.norm() > 0 and torch.allclose(found, product, rtol=1e-12, atol=1e-14)
 
 

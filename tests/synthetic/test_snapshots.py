@@ -41,14 +41,14 @@ def test_snapshots_come_back_from_their_file(tmp_path, parameterisation, soft):
     loaded = load_snapshots(tmp_path / "s.safetensors")
     before, after = snapshots.tensors(), loaded.tensors()
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
-    assert loaded.parameterisation == parameterisation and int(after["formation"]) == parameterisation.formation
+    assert loaded.parameterisation == parameterisation and int(after["formation"]) == parameterisation.size
 
 
 @pytest.mark.parametrize(
     ("header", "message"),
     [
         ({}, "parameterisation: missing.*delete it and run again"),
-        ({"parameterisation": "pixel"}, "parameterisation = 'pixel': Input should be 'pixels' or 'multi-formation'"),
+        ({"parameterisation": "pixel"}, "parameterisation = 'pixel': Input should be 'pixels', 'multi-formation'"),
     ],
 )
 def test_a_file_without_a_known_parameterisation_is_refused_by_its_name(tmp_path, header, message):

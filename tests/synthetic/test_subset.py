@@ -50,7 +50,7 @@ def test_a_subset_comes_back_with_its_parameterisation(tmp_path, parameterisatio
     ("header", "message"),
     [
         ({}, "parameterisation: missing.*delete it and run again"),
-        ({"parameterisation": "multi"}, "parameterisation = 'multi': Input should be 'pixels' or 'multi-formation'"),
+        ({"parameterisation": "multi"}, "parameterisation = 'multi': Input should be 'pixels', 'multi-formation'"),
     ],
 )
 def test_a_file_without_a_known_parameterisation_is_refused_by_its_name(tmp_path, header, message):
