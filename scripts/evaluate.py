@@ -4,8 +4,11 @@ Writes one row per network and selection of the last subset's snapshot: the snap
 that --also names. Networks of equal seed and number share their random draws, across selections and methods, so that
 these compare in pairs. Accuracy is in percent, after the last epoch, on test data; a network that failed has none.
 `selected_on` is the number of images that the snapshot was selected on, `undistilled` that of subsets whose snapshot
-is the first, so that they are their initial images although they were distilled.
+is the first, so that they are their initial images although they were distilled; `stored_numbers` are those of the
+set, with its decoder and soft labels.
 """
+
+import math
 
 from shared import command, compute, runs
 
@@ -44,6 +47,7 @@ def main(args):
         place = results.columns.get_loc("seconds")  # which stays the last column
         results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
         results.insert(place + 1, "undistilled", results["selection"].map(undistilled))
+        results.insert(place + 2, "stored_numbers", stored_numbers(args, job.dataset))
         save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "seconds": 3}), job.header)
 
 
@@ -66,6 +70,13 @@ def make_curricula(args, dataset):
         first = index == 0 and len(snapshots.iterations) > 1
         curriculum = make_curriculum([*subsets[:-1], snapshots.subset(index)], args.evaluation)
         yield selection, curriculum, sum(undistilled[:-1]) + first
+
+
+def stored_numbers(args, dataset):
+    """Numbers that the synthetic set stores, or all real training images."""
+    if not args.subsets:
+        return len(dataset.splits["train"]) * math.prod(dataset.shape)
+    return sum(load_subset(path, dataset.dimensions).numbers for path in args.subsets)
 
 
 def is_undistilled(path):

@@ -23,6 +23,8 @@ from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.coresets import embed
 from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
+from seqmatch.distillation.hallucination import hallucination_step, through_one_each
+from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.loop import Restarts, distill
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.trajectory import picks, trajectory_step
@@ -36,8 +38,6 @@ from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode, encode
-from seqmatch.synthetic.parameterisations import parameterisation_of
-from seqmatch.synthetic.subset import Subset
 from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
@@ -54,7 +54,16 @@ MATCHING = {
     "trajectory": config.TrajectoryMatching(
         synthetic_steps=3, expert_epochs=1, max_start_epoch=2, synthetic_batch=4, lr_step_size=0.001, **BRIEF
     ),
-    "distribution": config.DistributionMatching(real_batch=4, **BRIEF),
+    "hallucination": config.HallucinationMatching(
+        parameterisation="hallucinators",
+        hallucinators=2,
+        synthetic_steps=3,
+        expert_epochs=1,
+        max_start_epoch=2,
+        updates_per_network=2,
+        **BRIEF,
+    ),
+    "distribution": config.DistributionMatching(real_batch=4, parameterisation="memories", memories=2, **BRIEF),
     "gradient": config.GradientMatching(real_batch=4, updates_per_network=2, network_epochs=2, **BRIEF),
     "condensation": config.CondensationMatching(
         real_batch=4, synthetic_batch=4, updates_per_network=2, network_images=10, **BRIEF
@@ -65,7 +74,7 @@ MATCHING = {
 }
 """Settings by objective."""
 WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled"]
-MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.formation}
+MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.size}
 
 
 def on_both(work):
@@ -200,10 +209,18 @@ def members(device, spec=TINY):
     ]
 
 
+def in_order(members, label):
+    return members
+
+
 def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step: step, clamp=None):
     """All of S_2's distillation, with S_1 frozen."""
-    parameterisation = parameterisation_of(matching)
-    start, prefix = (Subset(*labelled(per_class=2, name=name), 0.05, parameterisation) for name in ("start", "earlier"))
+    start, prefix = (
+        initial_subset(
+            labelled(per_class=8, name=name), Part([2 * matching.formation**2], 1), matching, in_order, Seed(name)
+        )
+        for name in ("start", "earlier")
+    )
     labels = torch.cat([prefix.decoded()[1], start.decoded()[1]]).to(device)
     real = tuple(tensor.to(device) for tensor in labelled(per_class=20, name="real"))
     fresh, about = partial(build, TINY, (1, 8, 8), 3, device=device), (matching, EVERY, Seed("d"))
@@ -211,6 +228,13 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
     with Trajectories([shard]) as experts:
         step = {
             "trajectory": lambda: trajectory_step(experts, partial(one_graph, STUDENT), labels, 4, *about),
+            "hallucination": lambda: hallucination_step(
+                trajectory_step(experts, partial(one_graph, STUDENT), labels, 4, *about, partial(through_one_each, 2)),
+                fresh,
+                labels,
+                4,
+                *about,
+            ),
             "distribution": lambda: distribution_step(real, fresh, labels, *about),
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),

@@ -37,6 +37,8 @@ Points = Annotated[float, Field(ge=-100, le=100)]
 Measured = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """Of networks that may go astray without failing: it has no upper bound."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Numbers = Annotated[int, Field(strict=True, ge=1)]
+"""How many are stored."""
 
 FINGERPRINT_NUMBERS = 256
 """Of what a whitening is known by."""
@@ -502,6 +504,7 @@ class Accuracy(RunRow):
     seconds: NotNegative
     selected_on: Whole
     undistilled: Whole
+    stored_numbers: Numbers
 
 
 class Convergence(RunRow):
@@ -592,6 +595,7 @@ class MethodRow(Row):
     seeds: Count
     selected_on: Whole
     undistilled: Whole
+    stored_numbers: Numbers
     last_mean: Percent | None
     last_std: Percent | None
     last_failed: Whole
@@ -617,6 +621,7 @@ class ArchitectureRow(Row):
     seeds: Count
     selected_on: Whole
     undistilled: Whole
+    stored_numbers: Numbers
 
 
 class ComparisonRow(Row):

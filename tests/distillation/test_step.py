@@ -10,7 +10,7 @@ from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
-from seqmatch.distillation import condensation, distribution, gradient, trajectory, unrolled
+from seqmatch.distillation import condensation, distribution, gradient, hallucination, trajectory, unrolled
 from seqmatch.distillation.step import Problem, some
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
@@ -25,6 +25,7 @@ FRESH = partial(build, TINY, SHAPE, CLASSES)
 PARAMETERS = sum(parameter.numel() for parameter in FRESH(Seed("n")).parameters())
 MAKERS = {
     "trajectory": trajectory.make_step,
+    "hallucination": hallucination.make_step,
     "gradient": gradient.make_step,
     "distribution": distribution.make_step,
     "condensation": condensation.make_step,
@@ -33,6 +34,9 @@ MAKERS = {
 BRIEF = {"iterations": 4, "initial_step_size": 0.05}
 SECTIONS = {
     "trajectory": config.TrajectoryMatching(synthetic_steps=3, expert_epochs=1, max_start_epoch=2, **BRIEF),
+    "hallucination": config.HallucinationMatching(
+        hallucinators=2, synthetic_steps=3, expert_epochs=1, max_start_epoch=2, **BRIEF
+    ),
     "gradient": config.GradientMatching(real_batch=4, network_epochs=2, **BRIEF),
     "distribution": config.DistributionMatching(real_batch=4, **BRIEF),
     "condensation": config.CondensationMatching(real_batch=4, synthetic_batch=2, network_images=24, **BRIEF),
@@ -79,6 +83,18 @@ def test_a_student_sees_as_many_images_per_step_as_the_subset_has_unless_set(exp
     expected = trajectory.trajectory_step(experts, match, problem.labels, batch or 6, section, ("crop", "color"), SEED)
     labels = problem.labels
     assert bits(declared_step("trajectory", problem), labels) == bits(expected, labels)
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_a_student_sees_as_many_stored_images_through_a_hallucinator_as_the_subset_has_unless_set(experts, batch):
+    """Of the three classes, each has two decoded images of one that is stored."""
+    section = SECTIONS["hallucination"].model_copy(update={"synthetic_batch": batch})
+    problem, size, sizes = make_problem(section, experts, 2), batch or 3, activations(TINY, SHAPE, CLASSES)
+    unroll = best_unroll(structure(TINY, SHAPE, CLASSES), "never", sizes, size, 3, 4, CPU)
+    draw, about = partial(hallucination.through_one_each, 2), (section, ("crop", "color"))
+    matched = trajectory.trajectory_step(experts, unroll, problem.labels, size, *about, SEED, draw)
+    expected = hallucination.hallucination_step(matched, FRESH, problem.labels, size, *about, SEED / "adversary")
+    assert bits(declared_step("hallucination", problem), problem.labels) == bits(expected, problem.labels)
 
 
 @pytest.mark.parametrize("augmented", [True, False])

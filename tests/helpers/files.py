@@ -40,12 +40,14 @@ MEANS = {
     "seeds": [1],
     "selected_on": [0],
     "undistilled": [0],
+    "stored_numbers": [768],
 }
 TABLES = {
     "scores": pd.DataFrame({"network": [0, 0], "snapshot": [0, 1], "iteration": [0, 2], "step_size": [0.1, 0.2],
                             "validation": [50.0, 60.0], "test": [50.0, 60.0]}),
     "accuracies": table(K=[1, 1], matched_on="c", architecture="c", selection="last", network=[0, 1],
-                        accuracy=[50.0, 51.5], seconds=1.0, selected_on=0, undistilled=0),
+                        accuracy=[50.0, 51.5], seconds=1.0, selected_on=0, undistilled=0,
+                        stored_numbers=768),
     "convergence": table(subset=[1, 1], quantity=["matching_loss", "step_size"], iteration=[0.0, 0.0], window=1,
                          value=[0.5, 0.1]),
     "difficulty": table(network=[0, 0], stage=1, epoch=0, difficulty=["easy", "hard"], share=0.5, mean_loss=[0.5, 1.0]),

@@ -101,7 +101,14 @@ def test_the_tool_takes_what_is_finished(tmp_path, capsys):
         corner.main(args)
     path = tmp_path / "results/cifar10/random/ipc1/seed1/accuracy/convnet.csv"
     about = {"dataset": "cifar10", "method": "random", "K": 1, "ipc": "1", "matched_on": "convnet", "seed": 1}
-    about |= {"architecture": "convnet", "selection": "last", "seconds": 1.0, "selected_on": 0, "undistilled": 0}
+    about |= {
+        "architecture": "convnet",
+        "selection": "last",
+        "seconds": 1.0,
+        "selected_on": 0,
+        "undistilled": 0,
+        "stored_numbers": 1280,
+    }
     path.parent.mkdir(parents=True)
     save_table(
         path, pd.DataFrame({**about, "network": [0, 1], "accuracy": [15.0, 16.0]}), {"device": "cpu", "versions": {}}

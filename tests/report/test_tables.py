@@ -28,7 +28,7 @@ PUBLISHED = read_published(ROOT / "resources/published_results.csv")
 def runs_of(method, k, values, seeds=(0, 1), **others):
     """One row per seed and network; each seed's accuracies are higher by one than the last one's."""
     about = {"dataset": "digits", "ipc": "2", "matched_on": "convnet", "architecture": "convnet", "selection": "last"}
-    about |= {"selected_on": 0, "undistilled": 0}
+    about |= {"selected_on": 0, "undistilled": 0, "stored_numbers": 1280}
     return [
         about
         | {"method": method, "K": k, "seed": seed, "network": network, "accuracy": value + seed, "seconds": 1.0}
@@ -201,6 +201,15 @@ def test_a_selection_without_a_basis_is_noted_below_the_table():
     for text in (table1_text(rows), table2_text(rows)):
         assert "digits ipc 2 seqmatch-mtt (K = 2) (images: 18)" in text
         assert "nothing of it is distilled: digits ipc 2 seqmatch-mtt (K = 2) (seeds: 1)" in text
+
+
+def test_a_set_that_stores_other_numbers_is_noted_below_the_table():
+    rows = pd.concat([accuracy(), pd.DataFrame(runs_of("mtt", 1, [70.0, 71.0]))])
+    assert "stores other numbers" not in table1_text(rows)
+    rows.loc[rows["method"] == "mtt", "stored_numbers"] = 4905
+    assert "stored with it: digits ipc 2 mtt (numbers: 4905)." in table1_text(rows)
+    table = methods_table(rows, ORDER)
+    assert table.set_index("method").loc["mtt", "stored_numbers"] == 4905
 
 
 def test_columns_keep_the_order_of_the_cells():

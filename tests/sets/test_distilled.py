@@ -93,7 +93,7 @@ def test_a_run_is_loaded_as_one_set(run):
 
 def test_a_set_tells_what_it_is_with_what_the_workflow_measured(run):
     rows = {"dataset": "d", "method": "seqmatch-mtt", "ipc": "2", "seed": 0, "K": 2, "matched_on": "small"}
-    rows |= {"seconds": 1.0, "selected_on": 9, "undistilled": 0}
+    rows |= {"seconds": 1.0, "selected_on": 9, "undistilled": 0, "stored_numbers": 128}
     for name, selections in (("other", ["validation"]), ("small", ["validation", "test"])):
         table = [
             rows | {"architecture": name, "selection": selection, "network": network, "accuracy": 50.0 + 2 * network}

@@ -47,6 +47,7 @@ def test_tables_are_complete_and_accuracies_above_chance(finished):
         "accuracy",
         "selected_on",
         "undistilled",
+        "stored_numbers",
         "seconds",
     ]
     assert list(accuracy.columns) == columns

@@ -52,10 +52,14 @@ def spread(name: str, rows: pd.DataFrame) -> dict[str, float]:
 
 
 def basis(rows: pd.DataFrame) -> dict[str, int]:
-    """What the snapshots of `rows`, of one method, were selected on: the images, fewest first; and sets that are partly
-    undistilled."""
+    """What the snapshots of `rows`, of one method, were selected on: the images, fewest first; sets that are partly
+    undistilled; and the numbers that a set stores, at most."""
     sets = rows.drop_duplicates("seed")
-    return {"selected_on": int(sets["selected_on"].min()), "undistilled": int((sets["undistilled"] > 0).sum())}
+    return {
+        "selected_on": int(sets["selected_on"].min()),
+        "undistilled": int((sets["undistilled"] > 0).sum()),
+        "stored_numbers": int(sets["stored_numbers"].max()),
+    }
 
 
 def notes(table: pd.DataFrame) -> list[str]:
@@ -63,6 +67,8 @@ def notes(table: pd.DataFrame) -> list[str]:
     failed = int(table["accuracy_failed"].sum())
     few = table[table["selected_on"].between(1, FEW - 1)]
     initial = table[table["undistilled"] > 0]
+    usual = table.groupby(CELL)["stored_numbers"].transform(lambda numbers: numbers.mode().max())
+    other = table[table["stored_numbers"] != usual]
     texts = []
     if failed:
         texts.append(
@@ -77,6 +83,11 @@ def notes(table: pd.DataFrame) -> list[str]:
         texts.append(
             "A subset's selected snapshot is its initial, real images, so that nothing of it is distilled: "
             f"{_listed(initial, 'undistilled', 'seeds')}."
+        )
+    if len(other):
+        texts.append(
+            "A set that stores other numbers than images of its ipc have, because a decoder or soft labels are stored "
+            f"with it: {_listed(other, 'stored_numbers', 'numbers')}."
         )
     return texts
 

@@ -31,9 +31,9 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         main selection's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, `selected_on` (images that chose a snapshot),
-        `undistilled` (seeds with a subset that is its initial images), and mean and std of `last` (the last snapshot)
-        and `test_selected` (chosen on test data: optimistic). `…_failed` counts networks without an accuracy, which are
-        in no mean.
+        `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), and mean and std of
+        `last` (the last snapshot) and `test_selected` (chosen on test data: optimistic). `…_failed` counts networks
+        without an accuracy, which are in no mean.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     rows = []
