@@ -23,6 +23,7 @@ from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.coresets import embed
 from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
+from seqmatch.distillation.kernel import kernel_step
 from seqmatch.distillation.loop import Restarts, distill
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.trajectory import picks, trajectory_step
@@ -32,6 +33,7 @@ from seqmatch.files.store import load_table
 from seqmatch.files.tensors import load_tensors
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.dispatch import best_unroll
+from seqmatch.matching.regression import centred
 from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
@@ -62,9 +64,10 @@ MATCHING = {
     "unrolled": config.UnrolledMatching(
         real_batch=4, synthetic_steps=3, student_momentum=0.5, step_sizes="each", clip=1.0, **BRIEF
     ),
+    "kernel": config.KernelMatching(real_batch=4, kernel_depth=2, **BRIEF),
 }
 """Settings by objective."""
-WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled"]
+WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled", "kernel"]
 MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.formation}
 
 
@@ -215,6 +218,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
+            "kernel": lambda: kernel_step(real, centred(labels, 3), *about),
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)

@@ -18,6 +18,7 @@ from seqmatch.config.sections import (
     Experts,
     External,
     GradientMatching,
+    KernelMatching,
     Matching,
     Precision,
     Section,

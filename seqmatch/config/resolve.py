@@ -92,6 +92,11 @@ class Run:
         return self.declaration.unmoved is External
 
     @property
+    def own_protocol(self) -> str | None:
+        """What says how its images are judged besides as those of all methods, if anything was distilled."""
+        return self.objective.own_protocol if self.objective and self.distilled else None
+
+    @property
     def sequential(self) -> bool:
         return self.subsets >= 2
 
@@ -322,7 +327,7 @@ def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy
 
 def _check_stages(config: Config, run: Run, key: str) -> None:
     """What stages may not contradict: each other, and the experts that they name."""
-    for name in ("soft_labels", "parameterisation", "formation"):
+    for name in ("soft_labels", "parameterisation", "formation", "kernel", "kernel_depth", "ridge"):
         if len({getattr(stage, name, None) for stage in run.stages}) > 1:
             raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
     for k, stage in enumerate(run.stages, start=1):

@@ -418,6 +418,20 @@ class DistributionMatching(ClassMatching):
     """Each class's mean features in random networks are matched (Zhao & Bilen 2023)."""
 
 
+class KernelMatching(ClassMatching):
+    """Kernel ridge regression on the synthetic images shall predict real ones (KIP, Nguyen et al. 2021)."""
+
+    kernel: Literal["fully-connected", "convolutional", "pooled"] = Field(
+        "convolutional",
+        description="the infinitely wide network: `fully-connected`; `convolutional`, without pooling; or `pooled`, "
+        "which costs hundreds of times as much at 32×32",
+    )
+    kernel_depth: Annotated[int, Field(strict=True, ge=1, le=20)] = Field(3, description="its hidden layers")
+    ridge: Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)] = Field(
+        1e-6, description="regularisation, as a share of the kernel's mean diagonal"
+    )
+
+
 class GradientMatching(ClassMatching):
     """Each class's gradient is matched in networks that learn from the synthetic images (Zhao et al. 2021)."""
 

@@ -435,6 +435,7 @@ class Accuracy(RunRow):
     seconds: NotNegative
     selected_on: Whole
     undistilled: Whole
+    own: Percent | None = None
 
 
 class Convergence(RunRow):
@@ -531,6 +532,8 @@ class MethodRow(Row):
     test_selected_mean: Percent | None
     test_selected_std: Percent | None
     test_selected_failed: Whole
+    own_mean: Percent | None = None
+    own_std: Percent | None = None
 
 
 class ArchitectureRow(Row):

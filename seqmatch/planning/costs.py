@@ -132,13 +132,18 @@ def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
     stage, data, work = run.stages[k - 1], scale.data(run.dataset), scale.work(run.dataset, run.architecture)
-    new, union = _new_and_union(scale, run, k)
     operations = 0.0
     if stage.iterations:
-        passes = run.objective.cost(stage, Images(data.classes, data.train, new, union))
+        passes = run.objective.cost(stage, images_of(scale, run, k))
         one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
-        operations = stage.iterations * one
-    return Cost(operations, snapshots(stage) * _stored(stage, data, new))
+        operations = stage.iterations * (one + passes.operations)
+    return Cost(operations, snapshots(stage) * _stored(stage, data, _new_and_union(scale, run, k)[0]))
+
+
+def images_of(scale: Scale, run: Run, k: int) -> Images:
+    """What an iteration of subset k, from 1, deals with."""
+    data = scale.data(run.dataset)
+    return Images(data.classes, data.train, *_new_and_union(scale, run, k), data.shape[1] * data.shape[2])
 
 
 def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:

@@ -131,6 +131,14 @@ FAULTS = [
     ({"cells__1__methods": {"mtt": {"stages": [None]}}}, "stages[0] = None: expected keys with values below it, or {}"),
     ({"matching__iterations": 16**5000}, "matching.iterations = a number of thousands of digits"),
     ({"architectures__convnet": {"family": "a.b:C", "options": {"x": [16**5000]}}}, "a number of thousands of digits"),
+    ({"cells__1__methods": {"kip": {"stages": [{"kernel": "rbf"}]}}}, "stages[0].kernel = 'rbf'", "'pooled'"),
+    ({"cells__1__methods": {"kip": {"stages": [{"kernel_depth": 0}]}}}, "stages[0].kernel_depth = 0", "1"),
+    ({"cells__1__methods": {"kip": {"stages": [{"ridge": 0}]}}}, "stages[0].ridge = 0", "greater than 0"),
+    ({"cells__1__methods": {"kip": {"stages": [{"lr_step_size": 1}]}}}, "lr_step_size: kip does not read it; it reads"),
+    (
+        {"cells__1__methods": {"seqmatch-kip": {"stages": [{}, {"kernel": "pooled"}]}}},
+        "methods.seqmatch-kip.stages: kernel has to be the same in all of them",
+    ),
     ({"cells__1__ipc": 60, "cells__1__methods": {"idc": None}}, "each stored image starts from 4; use at most ipc 29"),
 ]  # fmt: skip
 
