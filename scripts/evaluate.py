@@ -55,7 +55,7 @@ def main(args):
             results.insert(place, "own", [accuracy for each in found for accuracy in each])
         results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
         results.insert(place + 1, "undistilled", results["selection"].map(undistilled))
-        save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "seconds": 3}), job.header)
+        save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "own": 4, "seconds": 3}), job.header)
 
 
 def evaluated_sets(args, dataset):
