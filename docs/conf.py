@@ -44,6 +44,8 @@ ORDER = {
                 "seqmatch",
                 "mtt",
                 "ftd",
+                "datm",
+                "pdd",
                 "dd",
                 "kip",
                 "dc",

@@ -17,10 +17,10 @@ from seqmatch.config.methods import OBJECTIVES, Objective
 from seqmatch.config.sections import CHOSEN_BY_EXPERTS
 from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
-from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
+from seqmatch.distillation.coresets import CHOICES, classified_order, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset, noise
-from seqmatch.distillation.loop import Restarts, distill, undistilled
-from seqmatch.distillation.soft_labels import mean_prediction
+from seqmatch.distillation.loop import Restarts, distill, is_skipped, undistilled
+from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
@@ -30,6 +30,7 @@ from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.snapshots import save_snapshots
 from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.experts import Trajectories
+from seqmatch.training.inference import classified
 
 FOREIGN = "seqmatch.synthetic.foreign"
 """The module that reads what other programs made."""
@@ -59,6 +60,12 @@ def main(args):
                 step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
                 snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
         save_snapshots(args.out, snapshots, job.header)
+    if count := sum(is_skipped(loss, args.matching) for loss in snapshots.matching_losses.tolist()):
+        print(
+            f"note: {args.out}: {count} of {args.matching.iterations} updates were skipped, for a matching loss above "
+            f"skip_above = {args.matching.skip_above:g}",
+            file=sys.stderr,
+        )
 
 
 def check(args):
@@ -84,12 +91,7 @@ def make_initial(args, job, choosers):
     parameterisation = Parameterisation(matching.parameterisation, matching.formation)
     check_classes(job.dataset, int(args.ipc) * parameterisation.held)
     seed = Seed("initial images", args.dataset, args.seed)
-    if matching.initial in CHOSEN_BY_EXPERTS:
-        one = finished_expert(args, job, choosers, args.seed % len(choosers))
-        count = int(args.ipc) * parameterisation.held
-        order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), count)
-    else:
-        order = random_order(seed)
+    order = order_of(args, job, choosers, int(args.ipc) * parameterisation.held, seed)
     part = Part(int(args.ipc), args.subset_count, args.subset)
     try:
         initial = initial_subset(real, part, matching.initial_step_size, order, parameterisation)
@@ -100,7 +102,22 @@ def make_initial(args, job, choosers):
     if not getattr(matching, "soft_labels", False):
         return initial
     ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))
-    return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(job.device)))
+    images, labels = initial.to(job.device).decoded()
+    if hasattr(matching, "lr_labels"):
+        return replace(initial, soft_labels=prediction_of_right_ones(ensemble, images, labels))
+    return replace(initial, soft_labels=mean_prediction(ensemble, images))
+
+
+def order_of(args, job, choosers, count, seed):
+    """The order in which the first `count` real images of each class are taken."""
+    initial = args.matching.initial
+    if initial not in CHOSEN_BY_EXPERTS:
+        return random_order(seed)
+    one = finished_expert(args, job, choosers, args.seed % len(choosers))
+    images, labels = job.dataset.split("train", job.device)
+    if initial == "classified":
+        return classified_order(classified(one, images, labels), seed)
+    return coreset_order(CHOICES[initial], embed(one, images), count)
 
 
 def take_foreign(args, job, choosers):

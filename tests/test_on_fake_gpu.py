@@ -33,7 +33,6 @@ from seqmatch.files.store import load_table
 from seqmatch.files.tensors import load_tensors
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.dispatch import best_unroll
-from seqmatch.matching.regression import centred
 from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
@@ -218,7 +217,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
-            "kernel": lambda: kernel_step(real, centred(labels, 3), *about),
+            "kernel": lambda: kernel_step(real, labels, *about),
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)

@@ -22,7 +22,8 @@ def accuracies(
     Nothing is drawn: it is the same number for each network that would be trained.
     """
     images, labels = (torch.cat(tensors) for tensors in zip(*(subset.decoded() for subset in subsets), strict=True))
-    unseen, wanted = test
-    kernel, targets = Kernel(sections[-1].kernel, sections[-1].kernel_depth), centred(labels, int(labels.max()) + 1)
-    found = predictions(kernel, images.to(unseen), targets.to(unseen.device), unseen, sections[-1].ridge).argmax(1)
+    (unseen, wanted), section = test, sections[-1]
+    classes = labels.shape[1] if labels.is_floating_point() else int(labels.max()) + 1
+    kernel, targets = Kernel(section.kernel, section.kernel_depth), centred(labels, classes).to(unseen.device)
+    found = predictions(kernel, images.to(unseen), targets, unseen, section.ridge).argmax(1)
     return [100 * float((found == wanted).double().mean())] * learner.settings.networks

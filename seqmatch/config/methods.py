@@ -19,6 +19,7 @@ from seqmatch.config.sections import (
     GradientMatching,
     KernelMatching,
     Matching,
+    RangedMatching,
     Section,
     TrajectoryMatching,
     UnrolledMatching,
@@ -196,6 +197,13 @@ OBJECTIVES = {
         needs="trajectories",
         epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
     ),
+    "ranged-trajectory": Objective(
+        section=RangedMatching,
+        step="seqmatch.distillation.trajectory:make_step",
+        cost=_trajectory_cost,
+        needs="trajectories",
+        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+    ),
     "unrolled": Objective(
         section=UnrolledMatching,
         step="seqmatch.distillation.unrolled:make_step",
@@ -346,6 +354,20 @@ METHODS = {
         source="Du et al. 2022",
         objective="trajectory",
         usual={"ema": 0.999},  # published: CIFAR at ipc 10 0.9995, CIFAR-10 at ipc 1 0.9999
+        flat=True,
+    ),
+    "datm": Method(
+        title="parts of flatter expert trajectories, ever later ones; labels are learned too",
+        page="datm",
+        source="Guo et al. 2024",
+        objective="ranged-trajectory",
+        usual={
+            "initial": "classified",
+            "soft_labels": True,
+            "synthetic_steps": 80,
+            "skip_above": 1.0,  # published: CIFAR-10 at ipc 1 1.1
+        },
+        evaluation={"batch_size": 128},
         flat=True,
     ),
     "idc": Method(

@@ -25,6 +25,7 @@ from seqmatch.config.sections import (
     Evaluation,
     External,
     Matching,
+    RangedMatching,
     Section,
     SelectedBy,
 )
@@ -203,8 +204,9 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     evaluation = _evaluation(config, cell, entry, declared)
     refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
-    if "curriculum" in entry.evaluation.model_fields_set and len(entry.stages) == 1:
-        raise SeqmatchError(f"{key}.evaluation.curriculum: with one subset there is nothing to choose; leave it out")
+    for name in {"curriculum", "momentum_restarts"} & entry.evaluation.model_fields_set:
+        if len(entry.stages) == 1:
+            raise SeqmatchError(f"{key}.evaluation.{name}: with one subset there is nothing to choose; leave it out")
     if whole and evaluation.learning_rate is None:
         raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
     general = _read(declared, config.matching, cell.matching)
@@ -333,6 +335,8 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
     for k, stage in enumerate(run.stages, start=1):
         if stage.initial == "noise" and getattr(stage, "soft_labels", False):
             raise SeqmatchError(f"{key}.stages: soft_labels need images that experts know; noise has labels of its own")
+        if isinstance(stage, RangedMatching) and stage.fault:
+            raise SeqmatchError(f"{key}.stages[{k - 1}]: {stage.fault}")
         recipe = config.experts[stage.experts]
         if recipe.architecture != run.architecture:
             raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")

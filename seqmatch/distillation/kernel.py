@@ -22,8 +22,7 @@ from seqmatch.transforms import dsa
 
 def make_step(problem: Problem) -> Step:
     """Match by the kernel that the section names."""
-    labels = centred(problem.labels, problem.dataset.classes)
-    return kernel_step(problem.real(), labels, problem.matching, problem.augmentation, problem.seed)
+    return kernel_step(problem.real(), problem.labels, problem.matching, problem.augmentation, problem.seed)
 
 
 def kernel_step(
@@ -36,17 +35,17 @@ def kernel_step(
 
     Args:
         real: training images and labels, on the device of the synthetic ones.
-        labels: of all synthetic images, as `centred` gives them.
+        labels: of all synthetic images, classes (n,) or shares of classes (n, classes).
     """
     images, real_labels = real
-    kernel = Kernel(matching.kernel, matching.kernel_depth)
     real_index = by_class(real_labels).values()
+    kernel, classes = Kernel(matching.kernel, matching.kernel_depth), len(real_index)
 
-    def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
+    def step(synthetic: Tensor, step_size: float, iteration: int, labels: Tensor = labels) -> Match:
         generator = (seed / iteration).generator()
         batch = torch.cat([some(index, matching.real_batch, generator) for index in real_index])
         seen = dsa.apply(dsa.draw(augmentation, 1, generator), images[batch])
-        targets = centred(real_labels[batch], labels.shape[1])
-        return match_regression(kernel, synthetic, labels, seen, targets, matching.ridge)
+        own, targets = centred(labels, classes), centred(real_labels[batch], classes)
+        return match_regression(kernel, synthetic, own, seen, targets, matching.ridge)
 
     return step

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.distillation.learned_labels import LabelState
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
@@ -52,7 +53,7 @@ def distill(
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
-    frozen = [subset.decoded()[0].to(device) for subset in prefix]
+    frozen, frozen_labels = ([subset.decoded()[part].to(device) for subset in prefix] for part in (0, 1))
     state = _State.resume(initial, matching, checkpoint, device)
     with checkpoint, Progress(total=matching.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < matching.iterations:
@@ -60,7 +61,8 @@ def distill(
                 state.images.copy_(restarts.clamp(state.images))
             stored = state.images.detach().requires_grad_()
             images = initial.parameterisation.decode(stored)
-            match = step(torch.cat([*frozen, images.detach()]), state.step_size.tolist(), state.done)
+            learned = [] if state.labels is None else [torch.cat([*frozen_labels, state.labels.shares])]
+            match = step(torch.cat([*frozen, images.detach()]), state.step_size.tolist(), state.done, *learned)
             if not is_finite(match):
                 raise SeqmatchError(
                     f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, step size "
@@ -78,6 +80,12 @@ def distill(
             if state.done % restarts.every == 0:
                 checkpoint.reached(state.copy)
     return state.snapshots()
+
+
+def is_skipped(loss: float, matching: config.Matching) -> bool:
+    """Whether an iteration with this matching loss updates nothing, where the settings bound it."""
+    largest = getattr(matching, "skip_above", None)
+    return largest is not None and loss > largest
 
 
 def undistilled(initial: Subset) -> Snapshots:
@@ -110,6 +118,7 @@ class _State:
         step, start = OPTIMIZERS[matching.optimizer]
         self._step = step
         self.optimizer = {"images": start(self.images), "step_size": start(self.step_size)}
+        self.labels = LabelState.of(initial, matching, device)
         self.kept: list[tuple[int, Tensor, Tensor]] = []
         self.course: list[tuple[float, float]] = []
         self._keep()
@@ -136,13 +145,18 @@ class _State:
         return state
 
     def update(self, match: Match) -> None:
-        """One step of the optimiser on S_k, and on its step size where that is learned.
+        """One step of the optimiser on S_k, on its step size and its labels where these are learned; or none.
 
         Args:
             match: its gradient is that of the stored images alone.
         """
-        previous = self.step_size.clone()
         self.course.append((match.loss, self.mean_step_size))
+        if not is_skipped(match.loss, self.matching):
+            self._move(match)
+        self._keep()
+
+    def _move(self, match: Match) -> None:
+        previous = self.step_size.clone()
         gradient = clipped(match.image_gradient, self.matching.clip)
         self._step(self.images, gradient, self.optimizer["images"], self.matching.lr_images, self.matching)
         if hasattr(self.matching, "lr_step_size"):
@@ -152,7 +166,8 @@ class _State:
             )
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
         self.average.lerp_(self.images, 1 - self.matching.ema)
-        self._keep()
+        if self.labels is not None:
+            self.labels.update(match.label_gradient, self.matching)
 
     def copy(self) -> "_State":
         """This moment, safe from further updates."""
@@ -163,6 +178,7 @@ class _State:
             for parameter, tensors in self.optimizer.items()
         }
         twin.kept, twin.course = list(self.kept), list(self.course)
+        twin.labels = self.labels and self.labels.copy()
         return twin
 
     def snapshots(self) -> Snapshots:
@@ -179,6 +195,7 @@ class _State:
             parameterisation=self.initial.parameterisation,
             soft_labels=self.initial.soft_labels,
             rates=None if rates.dim() == 1 else rates,
+            learned_labels=None if self.labels is None else torch.stack(self.labels.kept),
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -193,7 +210,7 @@ class _State:
             for name, tensor in tensors.items()
         }
         live = {"live.images": self.images, "live.average": self.average, "live.step_size": self.step_size}
-        return live | optimizer
+        return live | optimizer | ({} if self.labels is None else self.labels.live())
 
     def _restore(self, saved: dict[str, Tensor]) -> None:
         for name, tensor in self._live().items():
@@ -202,10 +219,14 @@ class _State:
         step_sizes = kept.step_sizes if kept.rates is None else kept.rates
         self.kept = list(zip(kept.iterations.tolist(), kept.images, step_sizes, strict=True))
         self.course = torch.stack([kept.matching_losses, kept.step_size_course], 1).tolist()
+        if self.labels is not None:
+            self.labels.kept = list(kept.learned_labels)
 
     def _keep(self) -> None:
         if self.done in snapshot_iterations(self.matching):
             self.kept.append((self.done, self.average.detach().cpu().clone(), self.step_size.clone()))
+            if self.labels is not None:
+                self.labels.keep()
 
 
 def clipped(gradient: Tensor, largest: float | None) -> Tensor:

@@ -266,6 +266,8 @@ _STORED = {
     "soft_labels": Array("float32", "n*formation*formation classes", low=0, high=1.001, optional=True),
 }
 
+_LEARNED_LABELS = replace(_STORED["soft_labels"], shape="S n*formation*formation classes")
+
 _SUBSET = {
     "images": Array("float32", "n C height width"),
     "step_size": Array("float64", positive=True),
@@ -323,7 +325,7 @@ _COURSE = {
 
 SNAPSHOTS = Kind(
     "snapshots of a subset",
-    {"images": Array("float32", "S n C height width"), **_STORED, **_COURSE},
+    {"images": Array("float32", "S n C height width"), "learned_labels": _LEARNED_LABELS, **_STORED, **_COURSE},
     StoredHeader,
     fault=_of_snapshots,
 )
@@ -359,6 +361,7 @@ def distillation_state(live: Mapping[str, Any], images: Sequence[int], formation
     kept = {
         "images": Array("float32", " ".join(map(str, ("S", *images)))),
         "formation": Array("int64", low=formation, high=formation),
+        "learned_labels": replace(_LEARNED_LABELS, optional="live.labels" not in live),
     }
     return Kind("a state of this distillation", {**_STORED, **kept, **_COURSE, **_like(live)}, fault=_of_course)
 

@@ -1,6 +1,7 @@
 """Kernel ridge regression on synthetic images, and its loss on real ones (KIP, Nguyen et al. 2021).
 
-With S the synthetic images and their labels Y_S (n, classes), one-hot less 1 / classes, and T real ones, the prediction
+With S the synthetic images and their labels Y_S (n, classes), shares of classes less 1 / classes, and T real ones, the
+prediction
 
     Θ_TS A,  A = (Θ_SS + λ tr(Θ_SS) / n · I)⁻¹ Y_S,
 
@@ -22,8 +23,9 @@ NUMBERS = 8 // NUMBER_BYTES
 
 
 def centred(labels: Tensor, classes: int) -> Tensor:
-    """One-hot labels less their mean 1 / classes, float64 (N, classes), from classes (N,)."""
-    return F.one_hot(labels, classes).double() - 1 / classes
+    """Shares of classes less their mean 1 / classes, float64 (N, classes), from such shares, or from classes (N,)."""
+    shares = labels if labels.is_floating_point() else F.one_hot(labels, classes)
+    return shares.double() - 1 / classes
 
 
 def match_regression(

@@ -150,7 +150,8 @@ def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
     stage, data, seen = run.stages[k - 1], scale.data(run.dataset), scale.seen(run)
     scored = "validation" in run.selections or "test" in run.selections
-    trained = run.evaluation.epochs * (sum(seen[: k - 1]) + snapshots(stage) * seen[k - 1]) * scored
+    earlier = sum(seen[: k - 1]) * (1 if run.evaluation.momentum_restarts else snapshots(stage))
+    trained = run.evaluation.epochs * (earlier + snapshots(stage) * seen[k - 1]) * scored
     operations = (
         scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.architecture).training
     )

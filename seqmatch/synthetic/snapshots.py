@@ -37,12 +37,15 @@ class Snapshots:
     """As those of a subset."""
     rates: Tensor | None = None
     """float64 (S, T): of each of the student's steps, where each has a learned one; `step_sizes` are their means."""
+    learned_labels: Tensor | None = None
+    """float32 (S, n · held, classes): soft labels of each copy, where they are learned; the first are `soft_labels`."""
 
     def subset(self, index: int) -> Subset:
         """The copy at `index` as a subset."""
         step_size = float(self.step_sizes[index])
         rates = None if self.rates is None else self.rates[index]
-        return Subset(self.images[index], self.labels, step_size, self.parameterisation, self.soft_labels, rates)
+        soft_labels = self.soft_labels if self.learned_labels is None else self.learned_labels[index]
+        return Subset(self.images[index], self.labels, step_size, self.parameterisation, soft_labels, rates)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that are tensors, by name, and the size of the formation."""

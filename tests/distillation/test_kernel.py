@@ -1,5 +1,7 @@
 """KIP: kernel ridge regression on synthetic images predicts real ones."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.tiny import FOUR, labelled
@@ -30,7 +32,7 @@ def subset(per_class=1, name="x"):
 
 def step_of(settings, *subsets, augmentation=()):
     labels = torch.cat([each.decoded()[1] for each in subsets])
-    return kernel_step(REAL, centred(labels, CLASSES), settings, augmentation, Seed("d"))
+    return kernel_step(REAL, labels, settings, augmentation, Seed("d"))
 
 
 def test_each_iteration_has_as_many_real_images_of_each_class_and_one_view_of_them():
@@ -73,6 +75,34 @@ def test_a_later_subset_makes_up_for_what_those_before_it_predict_wrongly():
     assert alone.matching_losses[-1] < 0.5 * alone.matching_losses[0]
     assert both.matching_losses[-1] < 0.7 * both.matching_losses[0]
     assert both.matching_losses[-1] < alone.matching_losses[-1]
+
+
+def test_labels_are_learned_as_shares_of_classes_and_regression_takes_them(tmp_path):
+    shares = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2], [0.2, 0.2, 0.6]])
+    start = replace(subset(), soft_labels=shares)
+    changes = {"kernel": "fully-connected", "iterations": 20, "soft_labels": True}
+    fixed, learned = (SETTINGS.model_copy(update=changes | {"lr_labels": rate}) for rate in (0, 20))
+    step = step_of(learned, start)
+
+    def killed(*arguments):
+        if arguments[2] == 14:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    stayed = distill(start, [], step_of(fixed, start), fixed, NoCheckpoint(), CPU)
+    whole = distill(start, [], step, learned, NoCheckpoint(), CPU)
+    with pytest.raises(KeyboardInterrupt):
+        distill(start, [], killed, learned, Checkpoint(tmp_path, "work", 0), CPU)
+    again = distill(start, [], step, learned, Checkpoint(tmp_path, "work", 0), CPU)
+    assert all(torch.equal(tensor, again.tensors()[name]) for name, tensor in whole.tensors().items())
+    assert whole.matching_losses[-1] < 0.9 * stayed.matching_losses[-1]
+    last = whole.subset(-1)
+    torch.testing.assert_close(last.soft_labels.sum(1), torch.ones(3))
+    assert (last.soft_labels - shares).abs().max() > 0.1
+    learner, real = Learner(None, config.Evaluation(networks=1)), labelled(per_class=20, name="test")
+    predicted = predictions(Kernel("fully-connected", 2), last.images, centred(last.soft_labels, 3), real[0], 1e-3)
+    expected = 100 * (predicted.argmax(1) == real[1]).double().mean().item()
+    assert accuracies([last], [learned], real, learner, Seed("e")) == [expected]
 
 
 def test_images_stored_as_several_in_one_are_regressed_on_as_they_look():
