@@ -320,7 +320,13 @@ METHODS = {
         page="kip",
         source="Nguyen et al. 2021",
         objective="kernel",
-        usual={"optimizer": "adam", "lr_images": 0.04, "real_batch": 500, "augment_matching": False},
+        usual={
+            "optimizer": "adam",
+            "lr_images": 0.04,
+            "lr_labels": 10.0,
+            "real_batch": 500,
+            "augment_matching": False,
+        },
     ),
     "dc": Method(
         title="each class's gradient in networks that learn along the way",
