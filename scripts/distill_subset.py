@@ -18,10 +18,10 @@ from seqmatch.config.sections import CHOSEN_BY_EXPERTS, LEARNED
 from seqmatch.config.storage import check_stored, needs_real, started_per_class, subset_sizes
 from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
-from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, random_order
+from seqmatch.distillation.coresets import CHOICES, classified_order, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
-from seqmatch.distillation.loop import Restarts, distill, undistilled
-from seqmatch.distillation.soft_labels import mean_prediction
+from seqmatch.distillation.loop import Restarts, distill, is_skipped, undistilled
+from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
@@ -29,6 +29,7 @@ from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import save_snapshots
 from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.experts import Trajectories
+from seqmatch.training.inference import classified
 
 FOREIGN = "seqmatch.synthetic.foreign"
 """The module that reads what other programs made."""
@@ -58,6 +59,12 @@ def main(args):
                 step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
                 snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
         save_snapshots(args.out, snapshots, job.header)
+    if count := sum(is_skipped(loss, args.matching) for loss in snapshots.matching_losses.tolist()):
+        print(
+            f"note: {args.out}: {count} of {args.matching.iterations} updates were skipped, for a matching loss above "
+            f"skip_above = {args.matching.skip_above:g}",
+            file=sys.stderr,
+        )
 
 
 def check(args):
@@ -84,11 +91,7 @@ def make_initial(args, job, choosers):
     started = [started_per_class(matching, ipc, *size) for ipc in ipcs]
     check_classes(job.dataset, sum(started) if needs_real(matching) else 0)
     real, seed = job.dataset.split("train"), Seed("initial images", args.dataset, args.seed)
-    if matching.initial in CHOSEN_BY_EXPERTS:
-        one = finished_expert(args, job, choosers, args.seed % len(choosers))
-        order = coreset_order(CHOICES[matching.initial], embed(one, real[0].to(job.device)), sum(started))
-    else:
-        order = random_order(seed)
+    order = order_of(args, job, choosers, sum(started), seed)
     try:
         initial = initial_subset(real, Part(started, args.subset), matching, order, seed)
     except ValueError as error:
@@ -96,7 +99,22 @@ def make_initial(args, job, choosers):
     if not getattr(matching, "soft_labels", False):
         return initial
     ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))
-    return replace(initial, soft_labels=mean_prediction(ensemble, initial.decoded()[0].to(job.device)))
+    images, labels = initial.to(job.device).decoded()
+    if hasattr(matching, "lr_labels"):
+        return replace(initial, soft_labels=prediction_of_right_ones(ensemble, images, labels))
+    return replace(initial, soft_labels=mean_prediction(ensemble, images))
+
+
+def order_of(args, job, choosers, count, seed):
+    """The order in which the first `count` real images of each class are taken."""
+    initial = args.matching.initial
+    if initial not in CHOSEN_BY_EXPERTS:
+        return random_order(seed)
+    one = finished_expert(args, job, choosers, args.seed % len(choosers))
+    images, labels = job.dataset.split("train", job.device)
+    if initial == "classified":
+        return classified_order(classified(one, images, labels), seed)
+    return coreset_order(CHOICES[initial], embed(one, images), count)
 
 
 def take_foreign(args, job, choosers):

@@ -5,14 +5,16 @@ that --also names. Networks of equal seed and number share their random draws, a
 these compare in pairs. Accuracy is in percent, after the last epoch, on test data; a network that failed has none.
 `selected_on` is the number of images that the snapshot was selected on, `undistilled` that of subsets whose snapshot
 is the first, so that they are their initial images although they were distilled; `stored_numbers` are those of the
-set, with its decoder and soft labels.
+set, with its decoder and soft labels. With --own-protocol, `own` is the accuracy by the objective's own protocol.
 """
 
 import math
+from importlib import import_module
 
 from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
+from seqmatch.config.methods import OBJECTIVES
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import SUBSET, Scores
 from seqmatch.files.store import load_header, load_table, save_table
@@ -37,39 +39,61 @@ def main(args):
         "architecture": args.architecture_name,
         "seed": args.seed,
     }
-    with compute.job(args, [*args.subsets, *(path for path in (args.snapshots, args.scores) if path)]) as job:
-        made = list(make_curricula(args, job.dataset))
-        curricula = {selection: [stage.to(job.device) for stage in stages] for selection, stages, _ in made}
+    own = OBJECTIVES[args.own_protocol].own_protocol if args.own_protocol else None
+    inputs = [*args.subsets, *(path for path in (args.snapshots, args.scores) if path)]
+    with compute.job(args, inputs, own.split(":")[:1] if own else ()) as job:
+        made = list(evaluated_sets(args, job.dataset))
+        curricula = {selection: curriculum(args, subsets, job) for selection, subsets, _ in made}
         seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
-        results = evaluate(curricula, job.dataset.split("test", job.device), compute.learner(args, job), seed)
+        test, learner = job.dataset.split("test", job.device), compute.learner(args, job)
+        results = evaluate(curricula, test, learner, seed)
         images = {split: len(index) for split, index in job.dataset.splits.items()}
         undistilled = {selection: count for selection, _, count in made}
         place = results.columns.get_loc("seconds")  # which stays the last column
+        if own:
+            sections, accuracies = own_sections(args), named(own)
+            found = [accuracies(subsets, sections, test, learner, seed) for _, subsets, _ in made]
+            results.insert(place, "own", [accuracy for each in found for accuracy in each])
         results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
         results.insert(place + 1, "undistilled", results["selection"].map(undistilled))
         results.insert(place + 2, "stored_numbers", stored_numbers(args, job.dataset))
-        save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "seconds": 3}), job.header)
+        save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "own": 4, "seconds": 3}), job.header)
 
 
-def make_curricula(args, dataset):
-    """Selections of the last subset's snapshot, what networks then learn from, and how many subsets are undistilled.
+def evaluated_sets(args, dataset):
+    """Selections of the last subset's snapshot, the subsets with it, and how many of these are undistilled.
 
     First that in the subset's file.
     """
-    if not args.subsets:
-        yield args.selection, [Stage(*dataset.split("train"), args.evaluation.learning_rate)], 0
-        return
     subsets = [load_subset(path, dataset.dimensions) for path in args.subsets]
     undistilled = [is_undistilled(path) for path in args.subsets]
-    yield args.selection, make_curriculum(subsets, args.evaluation), sum(undistilled)
-    if not args.also:
+    yield args.selection, subsets, sum(undistilled)
+    if not (args.subsets and args.also):
         return
     snapshots, scores = load_snapshots(args.snapshots, dataset.dimensions), load_table(args.scores, Scores)
     for selection in args.also:
         index = choose_snapshot(snapshots, scores, selection)
         first = index == 0 and len(snapshots.iterations) > 1
-        curriculum = make_curriculum([*subsets[:-1], snapshots.subset(index)], args.evaluation)
-        yield selection, curriculum, sum(undistilled[:-1]) + first
+        yield selection, [*subsets[:-1], snapshots.subset(index)], sum(undistilled[:-1]) + first
+
+
+def curriculum(args, subsets, job):
+    """What networks learn from: without subsets, all real training images."""
+    real = [] if subsets else [Stage(*job.dataset.split("train"), args.evaluation.learning_rate)]
+    return [stage.to(job.device) for stage in real or make_curriculum(subsets, args.evaluation)]
+
+
+def own_sections(args):
+    """How each subset was distilled, by its header."""
+    section = OBJECTIVES[args.own_protocol].section
+    settings = (load_header(path, SUBSET).get("distilled", {}).get("matching") for path in args.subsets)
+    return [command.section(str(path), section, of) for path, of in zip(args.subsets, settings, strict=True)]
+
+
+def named(function):
+    """The function of that ``module:name``."""
+    module, _, name = function.partition(":")
+    return getattr(import_module(module), name)
 
 
 def stored_numbers(args, dataset):
@@ -108,6 +132,11 @@ if __name__ == "__main__":
     )
     arguments.add_argument("--snapshots", type=command.path, nargs="?", help="snapshots of the last subset")
     arguments.add_argument("--scores", type=command.path, nargs="?", help="their scores")
+    arguments.add_argument(
+        "--own-protocol",
+        choices=[name for name, objective in OBJECTIVES.items() if objective.own_protocol],
+        help="what was matched, to be judged by its own protocol too",
+    )
     arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

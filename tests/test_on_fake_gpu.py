@@ -25,6 +25,7 @@ from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
 from seqmatch.distillation.hallucination import hallucination_step, through_one_each
 from seqmatch.distillation.initial import Part, initial_subset
+from seqmatch.distillation.kernel import kernel_step
 from seqmatch.distillation.loop import Restarts, distill
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.trajectory import picks, trajectory_step
@@ -71,9 +72,10 @@ MATCHING = {
     "unrolled": config.UnrolledMatching(
         real_batch=4, synthetic_steps=3, student_momentum=0.5, step_sizes="each", clip=1.0, **BRIEF
     ),
+    "kernel": config.KernelMatching(real_batch=4, kernel_depth=2, **BRIEF),
 }
 """Settings by objective."""
-WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled"]
+WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled", "kernel"]
 MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.size}
 
 
@@ -239,6 +241,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
+            "kernel": lambda: kernel_step(real, labels, *about),
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)

@@ -20,7 +20,7 @@ from seqmatch.synthetic.subset import Subset
 from seqmatch.training.ensemble import Member, Record
 from seqmatch.training.inference import accuracy, is_finite
 from seqmatch.training.learner import Learner
-from seqmatch.training.loop import Labelled, Phase, Position, Stage
+from seqmatch.training.loop import Labelled, Position, Stage, make_phases
 
 SELECTIONS = get_args(SelectedBy)
 """How a snapshot may be selected. By `test`, as is usual in the field, the accuracy on test data is optimistic."""
@@ -60,7 +60,8 @@ def score_snapshots(
 ) -> pd.DataFrame:
     """Accuracy on each split of networks trained through S_1 … S_{k−1} and then on each snapshot of S_k.
 
-    Each network is trained once through the stages before S_k, and goes on from there on every snapshot.
+    Each network is trained once through the stages before S_k, and goes on from there on every snapshot. Where momentum
+    goes on too, it is trained through all stages for each of them.
 
     Args:
         splits: by the name of the column that they fill, at least one.
@@ -73,12 +74,16 @@ def score_snapshots(
         percent for each of `splits`.
     """
     device = next(iter(splits.values()))[0].device
-    starts = _starts(prefix, learner, [seed / index for index in range(networks)], device)
-    settings, indices = learner.settings, range(len(snapshots.iterations))
-    stages = [make_curriculum([*prefix, snapshots.subset(index)], settings)[-1].to(device) for index in indices]
-    pairs = [(network, snapshot) for network in range(networks) for snapshot in indices]
+    settings, seeds = learner.settings, [seed / index for index in range(networks)]
+    first = len(prefix) if settings.momentum_restarts else 0
+    starts = _starts(prefix[:first], learner, seeds, device)
+    curricula = [
+        [stage.to(device) for stage in make_curriculum([*prefix, snapshots.subset(index)], settings)[first:]]
+        for index in range(len(snapshots.iterations))
+    ]
+    pairs = [(network, snapshot) for network in range(networks) for snapshot in range(len(curricula))]
     members = [
-        Member(starts[network], [Phase(stages[snapshot], settings.epochs, settings, seed / network / len(prefix))])
+        Member(starts[network], make_phases(curricula[snapshot], settings, seeds[network], first))
         for network, snapshot in pairs
     ]
     trained = learner.train(members, _accuracies(list(splits.values())), "score")

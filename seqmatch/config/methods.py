@@ -18,7 +18,9 @@ from seqmatch.config.sections import (
     External,
     GradientMatching,
     HallucinationMatching,
+    KernelMatching,
     Matching,
+    RangedMatching,
     Section,
     TrajectoryMatching,
     UnrolledMatching,
@@ -41,6 +43,8 @@ class Images:
     """Decoded images of the subset being distilled."""
     union: int
     """Those, and the ones of all subsets before it."""
+    pixels: int
+    """Of each image, in each channel."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Passes:
     """Forward and backward passes for the gradient of the parameters."""
     matching: float = 0.0
     """Steps of a student with their part of the exact gradient for the images."""
+    operations: float = 0.0
+    """Floating-point operations outside of networks."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,12 @@ class Objective:
     """Iterations between two moments from which it can go on: 1, or those of one network, whose state is not saved."""
     bounded: bool = False
     """Whether the images are brought back to where real ones lie at these moments."""
+    memory: Callable[[Any, Images], float] = lambda matching, images: 0.0
+    """Bytes that an iteration takes at once beyond a network's, by the same as `cost`."""
+    own_protocol: str | None = None
+    """``module:function`` of how its authors say what images are worth, besides the evaluation that all methods share:
+    from subsets, the section of each, test images with labels, and a `Learner` with its seed to the accuracy in percent
+    of each of the networks that the learner's settings ask for."""
 
     @property
     def module(self) -> str:
@@ -161,6 +173,30 @@ def _unrolled_cost(matching: UnrolledMatching, images: Images) -> Passes:
     return Passes(training=images.classes * matching.real_batch, matching=matching.synthetic_steps * batch)
 
 
+KERNEL_OPERATIONS = 20_000
+"""For a number that a layer of a kernel writes, with its part of the gradient: as many as wide networks do in that
+time, measured on a CPU: 0.1 to 0.16 µs on a core."""
+KERNEL_BYTES = 400
+"""That are there for such a number until its gradient is known. Measured likewise."""
+
+
+def _kernel_numbers(matching: KernelMatching, images: Images) -> float:
+    """Numbers that the layers write for two images."""
+    if matching.kernel == "pooled":
+        return sum(max(images.pixels / 4**layer, 1) ** 2 for layer in range(matching.kernel_depth))
+    return matching.kernel_depth * (images.pixels if matching.kernel == "convolutional" else 1)
+
+
+def _kernel_cost(matching: KernelMatching, images: Images) -> Passes:
+    pairs = images.union * (min(images.classes * matching.real_batch, images.real) + 1.5 * images.union)
+    return Passes(operations=KERNEL_OPERATIONS * pairs * _kernel_numbers(matching, images))
+
+
+def _kernel_memory(matching: KernelMatching, images: Images) -> float:
+    """Of one image with all synthetic ones; where that is little, of several at a time, within any job's memory."""
+    return KERNEL_BYTES * images.union * _kernel_numbers(matching, images)
+
+
 OBJECTIVES = {
     "trajectory": Objective(
         section=TrajectoryMatching,
@@ -177,11 +213,27 @@ OBJECTIVES = {
         epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
         resumes_every=lambda matching: matching.updates_per_network if matching.lr_adversary else 1,
     ),
+    "ranged-trajectory": Objective(
+        section=RangedMatching,
+        step="seqmatch.distillation.trajectory:make_step",
+        cost=_trajectory_cost,
+        needs="trajectories",
+        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+    ),
     "unrolled": Objective(
         section=UnrolledMatching,
         step="seqmatch.distillation.unrolled:make_step",
         cost=_unrolled_cost,
         needs="starts",
+        own_protocol="seqmatch.analysis.replay:accuracies",
+    ),
+    "kernel": Objective(
+        section=KernelMatching,
+        step="seqmatch.distillation.kernel:make_step",
+        cost=_kernel_cost,
+        needs="nothing",
+        memory=_kernel_memory,
+        own_protocol="seqmatch.analysis.kernel_regression:accuracies",
     ),
     "gradient": Objective(
         section=GradientMatching,
@@ -281,6 +333,19 @@ METHODS = {
         },
         evaluation={"epochs": 300, "weight_decay": 0.0, "decay_at": []},
     ),
+    "kip": Method(
+        title="the error of kernel ridge regression on them",
+        page="kip",
+        source="Nguyen et al. 2021",
+        objective="kernel",
+        usual={
+            "optimizer": "adam",
+            "lr_images": 0.04,
+            "lr_labels": 10.0,
+            "real_batch": 500,
+            "augment_matching": False,
+        },
+    ),
     "dc": Method(
         title="each class's gradient in networks that learn along the way",
         page="dc",
@@ -322,6 +387,20 @@ METHODS = {
         objective="hallucination",
         usual={"momentum": 0.95},
         fixed={"parameterisation": "hallucinators"},
+    ),
+    "datm": Method(
+        title="parts of flatter expert trajectories, ever later ones; labels are learned too",
+        page="datm",
+        source="Guo et al. 2024",
+        objective="ranged-trajectory",
+        usual={
+            "initial": "classified",
+            "soft_labels": True,
+            "synthetic_steps": 80,
+            "skip_above": 1.0,  # published: CIFAR-10 at ipc 1 1.1
+        },
+        evaluation={"batch_size": 128},
+        flat=True,
     ),
     "idc": Method(
         title="each class's gradient in networks that learn from real images; stored images are grids of smaller ones",

@@ -25,7 +25,9 @@ from seqmatch.config.sections import (
     Dataset,
     Evaluation,
     External,
+    HallucinationMatching,
     Matching,
+    RangedMatching,
     Section,
     SelectedBy,
 )
@@ -92,6 +94,11 @@ class Run:
     def external(self) -> bool:
         """Whether its images are those of another program."""
         return self.declaration.unmoved is External
+
+    @property
+    def own_protocol(self) -> str | None:
+        """What says how its images are judged besides as those of all methods, if anything was distilled."""
+        return self.objective.own_protocol if self.objective and self.distilled else None
 
     @property
     def sequential(self) -> bool:
@@ -200,8 +207,9 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     evaluation = _evaluation(config, cell, entry, declared)
     refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
-    if "curriculum" in entry.evaluation.model_fields_set and len(entry.stages) == 1:
-        raise SeqmatchError(f"{key}.evaluation.curriculum: with one subset there is nothing to choose; leave it out")
+    for name in {"curriculum", "momentum_restarts"} & entry.evaluation.model_fields_set:
+        if len(entry.stages) == 1:
+            raise SeqmatchError(f"{key}.evaluation.{name}: with one subset there is nothing to choose; leave it out")
     if whole and evaluation.learning_rate is None:
         raise SeqmatchError(f"{key}.evaluation.learning_rate: missing; real data have no learned step size")
     general = _read(declared, config.matching, cell.matching)
@@ -324,7 +332,8 @@ def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy
 
 def _check_stages(config: Config, run: Run, key: str) -> None:
     """What stages may not contradict: each other, and the experts that they name."""
-    for name in ("soft_labels", "parameterisation", "formation", "memories", "memory_scale", "hallucinators"):
+    same = ("soft_labels", "parameterisation", *(key for keys in SIZES.values() for key in keys))
+    for name in (*same, "kernel", "kernel_depth", "ridge"):
         if len({getattr(stage, name, None) for stage in run.stages}) > 1:
             raise SeqmatchError(f"{key}.stages: {name} has to be the same in all of them")
     for k, stage in enumerate(run.stages, start=1):
@@ -335,6 +344,8 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
                 f"{key}.stages: parameterisation {stage.parameterisation}: {run.backbone} moves nothing, and "
                 f"{stage.parameterisation} say something only once they are distilled"
             )
+        if isinstance(stage, RangedMatching | HallucinationMatching) and stage.fault:
+            raise SeqmatchError(f"{key}.stages[{k - 1}]: {stage.fault}")
         recipe = config.experts[stage.experts]
         if recipe.architecture != run.architecture:
             raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")

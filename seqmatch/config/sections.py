@@ -358,8 +358,8 @@ class SoftLabels(Section):
     )
 
 
-CHOSEN_BY_EXPERTS = ("herding", "k-center")
-"""Initial images that are chosen in the features of an expert."""
+CHOSEN_BY_EXPERTS = ("herding", "k-center", "classified")
+"""Initial images that are chosen in the features of an expert, or by its predictions."""
 
 Initial = Literal["random", "noise", *CHOSEN_BY_EXPERTS]
 
@@ -377,8 +377,8 @@ class Matching(Started):
 
     initial: Initial = Field(
         "random",
-        description="what a subset starts from: real images, at random or chosen in the features of an expert; or "
-        "`noise`, normal in each normalised pixel",
+        description="what a subset starts from: real images, at random, chosen in the features of an expert, or, at "
+        "random, of those that it classifies correctly (`classified`); or `noise`, normal in each normalised pixel",
     )
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
@@ -416,6 +416,59 @@ class TrajectoryMatching(SoftLabels, Matching):
     )
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
 
+    def start_epochs(self, iteration: int) -> range:
+        """From which an iteration draws where a part of a trajectory starts."""
+        return range(self.max_start_epoch)
+
+
+class LearnedLabels(SoftLabels):
+    """Soft labels that are learned with the images, as logits."""
+
+    lr_labels: NotNegative = Field(
+        2.0,
+        description="with `soft_labels`: learning rate of their logits, by SGD; 0 keeps them as the experts gave them",
+    )
+    momentum_labels: Fraction = Field(0.9, description="with `lr_labels`: momentum of their SGD")
+
+
+class RangedMatching(LearnedLabels, TrajectoryMatching):
+    """Parts of expert trajectories are matched that start in a range of epochs, whose end grows (DATM, Guo et al.
+    2024)."""
+
+    min_start_epoch: Whole = Field(0, description="the first of the start epochs")
+    initial_max_start_epoch: Count | None = Field(
+        None,
+        description="`max_start_epoch` at the first iteration, from which it grows; by default it stays the same",
+    )
+    expansion_iterations: Count = Field(
+        1000, description="with `initial_max_start_epoch`: iterations after which the range has grown to its end"
+    )
+    skip_above: Positive | None = Field(
+        None,
+        description="largest matching loss that updates anything; an iteration above it changes nothing; by default "
+        "every one does",
+    )
+
+    def start_epochs(self, iteration: int) -> range:
+        """Those of all trajectory methods, from a start of their own and to an end that grows."""
+        end = self.max_start_epoch
+        if self.initial_max_start_epoch is not None:
+            grown = (end - self.initial_max_start_epoch) * iteration // self.expansion_iterations
+            end = min(self.initial_max_start_epoch + grown, end)
+        return range(self.min_start_epoch, end)
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the range, if anything is: it has an epoch from the first iteration on, and never
+        shrinks."""
+        first, last, end = self.min_start_epoch, self.initial_max_start_epoch, self.max_start_epoch
+        if last is not None and last > end:
+            return f"initial_max_start_epoch = {last}: expected at most max_start_epoch, {end}"
+        if not self.start_epochs(0):
+            later = f"max_start_epoch, {end}" if last is None else f"initial_max_start_epoch, {last}"
+            return f"min_start_epoch = {first}: expected less than {later}"
+        return ""
+
 
 class HallucinationMatching(TrajectoryMatching):
     """Parts of expert trajectories are matched by what hallucinators make of images (HaBa, Liu et al. 2022)."""
@@ -424,9 +477,6 @@ class HallucinationMatching(TrajectoryMatching):
         None,
         description="stored images per student step, each seen through the same hallucinator, by default as many as "
         "the subset being distilled has",
-    )
-    hallucinators: Annotated[int, Field(strict=True, ge=2, le=64)] = Field(
-        5, description="how many a subset has; a pair of them is kept apart"
     )
     likeness: NotNegative = Field(
         0.1,
@@ -438,6 +488,12 @@ class HallucinationMatching(TrajectoryMatching):
     updates_per_network: Count = Field(
         500, description="iterations with one adversary, before another one; states are saved between them alone"
     )
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it as a whole; empty if nothing is."""
+        alone = self.hallucinators < 2 and self.lr_adversary > 0
+        return "hallucinators = 1: the adversary compares two; use more, or `lr_adversary: 0`" if alone else ""
 
 
 class ClassMatching(Matching):
@@ -470,6 +526,20 @@ class UnrolledMatching(ClassMatching):
 
 class DistributionMatching(ClassMatching):
     """Each class's mean features in random networks are matched (Zhao & Bilen 2023)."""
+
+
+class KernelMatching(LearnedLabels, ClassMatching):
+    """Kernel ridge regression on the synthetic images shall predict real ones (KIP, Nguyen et al. 2021)."""
+
+    kernel: Literal["fully-connected", "convolutional", "pooled"] = Field(
+        "convolutional",
+        description="the infinitely wide network: `fully-connected`; `convolutional`, without pooling; or `pooled`, "
+        "which costs hundreds of times as much at 32×32",
+    )
+    kernel_depth: Annotated[int, Field(strict=True, ge=1, le=20)] = Field(3, description="its hidden layers")
+    ridge: Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)] = Field(
+        1e-6, description="regularisation, as a share of the kernel's mean diagonal"
+    )
 
 
 class GradientMatching(ClassMatching):
@@ -526,6 +596,9 @@ class Evaluation(Training):
     curriculum: Literal["union", "subset"] = Field(
         "union",
         description="stage k trains networks on S_1 ∪ … ∪ S_k, or on S_k alone; matching always takes the union",
+    )
+    momentum_restarts: bool = Field(
+        True, strict=True, description="whether momentum begins anew at each stage; `false`, as PDD does: it goes on"
     )
 
 

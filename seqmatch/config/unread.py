@@ -15,9 +15,12 @@ from seqmatch.config.sections import (
     CondensationMatching,
     Coreset,
     Dataset,
+    Evaluation,
     Experts,
     GradientMatching,
+    LearnedLabels,
     Matching,
+    RangedMatching,
     Section,
     Stored,
     Training,
@@ -69,6 +72,7 @@ CONDITIONS = (
         lambda t: len(t.decay_at) > 0 and t.momentum > 0,
         "training with `decay_at` and `momentum`",
     ),
+    Condition(Evaluation, "momentum_restarts", lambda e: e.momentum > 0, "an evaluation with `momentum`"),
     Condition(Training, "decay_factor", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
     Condition(Training, "augmentation_form", lambda t: t.augmentation != [], "training with `augmentation`"),
     Condition(Matching, "momentum", lambda m: m.optimizer == "sgd", "`optimizer: sgd`"),
@@ -79,6 +83,19 @@ CONDITIONS = (
         )
         for name, keys in SIZES.items()
         for key in keys
+    ),
+    Condition(LearnedLabels, "lr_labels", lambda m: m.soft_labels, "`soft_labels: true`"),
+    Condition(
+        LearnedLabels,
+        "momentum_labels",
+        lambda m: m.soft_labels and m.lr_labels > 0,
+        "a stage with `soft_labels` and `lr_labels`",
+    ),
+    Condition(
+        RangedMatching,
+        "expansion_iterations",
+        lambda m: m.initial_max_start_epoch is not None,
+        "a stage with `initial_max_start_epoch`",
     ),
     Condition(
         Matching,

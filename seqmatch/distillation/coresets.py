@@ -18,6 +18,16 @@ def random_order(seed: Seed) -> Order:
     return lambda members, label: members[torch.randperm(len(members), generator=(seed / label).generator())]
 
 
+def classified_order(classified: Tensor, seed: Seed) -> Order:
+    """Any order in which those that a network classifies correctly, bool (N,), come before all others."""
+
+    def order(members: Tensor, label: int) -> Tensor:
+        shuffled = random_order(seed)(members, label)
+        return shuffled[classified[shuffled].logical_not().to(torch.int8).argsort(stable=True)]
+
+    return order
+
+
 def coreset_order(choose: Callable[[Tensor, int], Tensor], embedded: Tensor, count: int) -> Order:
     """The first `count` that `choose` takes of each class.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.distillation.learned_labels import LabelState
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
@@ -52,7 +53,7 @@ def distill(
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
-    frozen = [subset.decoded()[0].to(device) for subset in prefix]
+    frozen, frozen_labels = ([subset.decoded()[part].to(device) for subset in prefix] for part in (0, 1))
     state = _State.resume(initial, matching, checkpoint, device)
     with checkpoint, Progress(total=matching.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < matching.iterations:
@@ -60,7 +61,8 @@ def distill(
                 state.stored["images"].copy_(restarts.clamp(state.stored["images"]))
             stored = {name: tensor.detach().requires_grad_() for name, tensor in state.stored.items()}
             images = initial.parameterisation.decode(stored["images"], decoder_of(stored))
-            match = step(torch.cat([*frozen, images.detach()]), state.step_size.tolist(), state.done)
+            learned = [] if state.labels is None else [torch.cat([*frozen_labels, state.labels.shares])]
+            match = step(torch.cat([*frozen, images.detach()]), state.step_size.tolist(), state.done, *learned)
             if not is_finite(match):
                 raise SeqmatchError(
                     f"matching loss {match.loss} or its gradient is not finite at iteration {state.done}, step size "
@@ -78,6 +80,12 @@ def distill(
             if state.done % restarts.every == 0:
                 checkpoint.reached(state.copy)
     return state.snapshots()
+
+
+def is_skipped(loss: float, matching: config.Matching) -> bool:
+    """Whether an iteration with this matching loss updates nothing, where the settings bound it."""
+    largest = getattr(matching, "skip_above", None)
+    return largest is not None and loss > largest
 
 
 def undistilled(initial: Subset) -> Snapshots:
@@ -113,6 +121,7 @@ class _State:
         step, start = OPTIMIZERS[matching.optimizer]
         self._step = step
         self.optimizer = {name: start(tensor) for name, tensor in (*self.stored.items(), ("step_size", self.step_size))}
+        self.labels = LabelState.of(initial, matching, device)
         self.kept: list[tuple[int, dict[str, Tensor], Tensor]] = []
         self.course: list[tuple[float, float]] = []
         self._keep()
@@ -139,13 +148,18 @@ class _State:
         return state
 
     def update(self, match: Match, gradients: dict[str, Tensor]) -> None:
-        """One step of the optimiser on S_k, and on its step size where that is learned.
+        """One step of the optimiser on S_k, on its step size and its labels where these are learned; or none.
 
         Args:
             gradients: of what is stored, by name.
         """
-        previous = self.step_size.clone()
         self.course.append((match.loss, self.mean_step_size))
+        if not is_skipped(match.loss, self.matching):
+            self._move(match, gradients)
+        self._keep()
+
+    def _move(self, match: Match, gradients: dict[str, Tensor]) -> None:
+        previous = self.step_size.clone()
         for name, gradient in clipped(gradients, self.matching.clip).items():
             rate = self.matching.lr_images if name == "images" else self.matching.lr_decoder or self.matching.lr_images
             self._step(self.stored[name], gradient, self.optimizer[name], rate, self.matching)
@@ -157,7 +171,8 @@ class _State:
         self.step_size.clamp_(min=LARGEST_STEP_SIZE_CUT * previous)
         for name, tensor in self.stored.items():
             self.average[name].lerp_(tensor, 1 - self.matching.ema)
-        self._keep()
+        if self.labels is not None:
+            self.labels.update(match.label_gradient, self.matching)
 
     def copy(self) -> "_State":
         """This moment, safe from further updates."""
@@ -165,6 +180,7 @@ class _State:
         twin.stored, twin.average, twin.step_size = _cloned(self.stored), _cloned(self.average), self.step_size.clone()
         twin.optimizer = {parameter: _cloned(tensors) for parameter, tensors in self.optimizer.items()}
         twin.kept, twin.course = list(self.kept), list(self.course)
+        twin.labels = self.labels and self.labels.copy()
         return twin
 
     def snapshots(self) -> Snapshots:
@@ -183,6 +199,7 @@ class _State:
             decoder=decoder_of(stored),
             soft_labels=self.initial.soft_labels,
             rates=None if rates.dim() == 1 else rates,
+            learned_labels=None if self.labels is None else torch.stack(self.labels.kept),
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -198,7 +215,8 @@ class _State:
         }
         stored = {f"live.{name}": tensor for name, tensor in self.stored.items()}
         average = {f"live.average.{name}": tensor for name, tensor in self.average.items()}
-        return stored | average | {"live.step_size": self.step_size} | optimizer
+        labels = {} if self.labels is None else self.labels.live()
+        return stored | average | {"live.step_size": self.step_size} | optimizer | labels
 
     def _restore(self, saved: dict[str, Tensor]) -> None:
         for name, tensor in self._live().items():
@@ -209,11 +227,15 @@ class _State:
         copies = [{name: tensor[index] for name, tensor in stored.items()} for index in range(len(kept.iterations))]
         self.kept = list(zip(kept.iterations.tolist(), copies, step_sizes, strict=True))
         self.course = torch.stack([kept.matching_losses, kept.step_size_course], 1).tolist()
+        if self.labels is not None:
+            self.labels.kept = list(kept.learned_labels)
 
     def _keep(self) -> None:
         if self.done in snapshot_iterations(self.matching):
             kept = {name: tensor.detach().cpu().clone() for name, tensor in self.average.items()}
             self.kept.append((self.done, kept, self.step_size.clone()))
+            if self.labels is not None:
+                self.labels.keep()
 
 
 def _cloned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -21,13 +21,13 @@ from seqmatch.training.loop import Labelled
 
 class Step(Protocol):
     """The match of all synthetic images (n, C, H, W), S_k last, at a step size, or one for each of the student's steps,
-    in one iteration.
+    in one iteration; where labels are learned, of these labels of all images, shares of classes (n, classes).
 
     A step may have a state, such as a network that learns. It is then asked for one iteration after the other, and
     first for one from which the objective can be resumed (`seqmatch.config.methods.Objective.resumes_every`).
     """
 
-    def __call__(self, images: Tensor, step_size: Any, iteration: int) -> Match: ...
+    def __call__(self, images: Tensor, step_size: Any, iteration: int, *labels: Tensor) -> Match: ...
 
 
 @dataclass(frozen=True)

@@ -89,11 +89,13 @@ def trajectory_step(
     Raises:
         SeqmatchError: the experts are too short.
     """
-    _check_length(trajectories, matching)
+    _check(trajectories, matching)
 
-    def step(images: Tensor, step_size: float, iteration: int) -> Match:
+    def step(images: Tensor, step_size: float, iteration: int, labels: Tensor = labels) -> Match:
         matches = []
-        for pick in picks(seed / iteration, len(trajectories), matching, labels, batch_size, augmentation, draw):
+        for pick in picks(
+            seed / iteration, len(trajectories), matching, labels, batch_size, augmentation, iteration, draw
+        ):
             start, target = (
                 trajectories.parameters(pick.expert, epoch).to(images.device)
                 for epoch in (pick.start_epoch, pick.start_epoch + matching.expert_epochs)
@@ -111,17 +113,20 @@ def picks(
     labels: Tensor,
     batch_size: int,
     augmentation: Sequence[str],
+    iteration: int = 0,
     draw: Draw = minibatches,
 ) -> Iterator[Pick]:
-    """What one iteration matches: `matching.experts_per_step` picks, all from one generator."""
+    """What an iteration matches: `matching.experts_per_step` picks, all from one generator."""
     generator = seed.generator()
     for _ in range(matching.experts_per_step):
-        yield _pick(generator, experts, matching, labels, batch_size, augmentation, draw)
+        starts = matching.start_epochs(iteration)
+        yield _pick(generator, experts, starts, matching, labels, batch_size, augmentation, draw)
 
 
 def _pick(
     generator: torch.Generator,
     experts: int,
+    starts: range,
     matching: config.TrajectoryMatching,
     labels: Tensor,
     batch_size: int,
@@ -129,7 +134,7 @@ def _pick(
     draw: Draw,
 ) -> Pick:
     expert = int(torch.randint(experts, (), generator=generator))
-    start_epoch = int(torch.randint(matching.max_start_epoch, (), generator=generator))
+    start_epoch = starts[int(torch.randint(len(starts), (), generator=generator))]
     batches = []
     for index in draw(len(labels), batch_size, matching.synthetic_steps, generator):
         drawn = dsa.draw(augmentation, len(index), generator)
@@ -149,10 +154,13 @@ def _mean(matches: Sequence[Match]) -> Match:
         sum(match.loss for match in matches) / count,
         torch.stack([match.image_gradient for match in matches]).sum(0) / count,
         sum(match.step_size_gradient for match in matches) / count,
+        None if matches[0].label_gradient is None else sum(match.label_gradient for match in matches) / count,
     )
 
 
-def _check_length(trajectories: Trajectories, matching: config.TrajectoryMatching) -> None:
+def _check(trajectories: Trajectories, matching: config.TrajectoryMatching) -> None:
+    if fault := getattr(matching, "fault", ""):
+        raise SeqmatchError(fault)
     needed = matching.max_start_epoch - 1 + matching.expert_epochs
     if trajectories.epochs < needed:
         raise SeqmatchError(

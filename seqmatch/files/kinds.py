@@ -328,6 +328,8 @@ _STORED = {
 }
 """The numbers of images and the shapes of decoders are for `_of_stored` to compare."""
 
+_LEARNED_LABELS = replace(_STORED["soft_labels"], shape="S seen classes")
+
 _SUBSET = {
     "images": Array("float32", "n ..."),
     "step_size": Array("float64", positive=True),
@@ -387,7 +389,7 @@ _COURSE = {
 
 SNAPSHOTS = Kind(
     "snapshots of a subset",
-    {"images": Array("float32", "S n ..."), **_STORED, **_COURSE},
+    {"images": Array("float32", "S n ..."), "learned_labels": _LEARNED_LABELS, **_STORED, **_COURSE},
     StoredHeader,
     fault=_of_snapshots,
 )
@@ -426,6 +428,7 @@ def distillation_state(live: Mapping[str, Any], kept: Mapping[str, Any], sizes: 
         sizes: of the parameterisation.
     """
     copies = {name: Array("float32", " ".join(map(str, ("S", *tensor.shape)))) for name, tensor in kept.items()}
+    copies["learned_labels"] = replace(_LEARNED_LABELS, optional="live.labels" not in live)
     fixed = {name: Array("int64", low=size, high=size) for name, size in sizes.items()}
     return Kind(
         "a state of this distillation", {**_STORED, **copies, **fixed, **_COURSE, **_like(live)}, fault=_of_course
@@ -505,6 +508,7 @@ class Accuracy(RunRow):
     selected_on: Whole
     undistilled: Whole
     stored_numbers: Numbers
+    own: Percent | None = None
 
 
 class Convergence(RunRow):
@@ -602,6 +606,8 @@ class MethodRow(Row):
     test_selected_mean: Percent | None
     test_selected_std: Percent | None
     test_selected_failed: Whole
+    own_mean: Percent | None = None
+    own_std: Percent | None = None
 
 
 class ArchitectureRow(Row):

@@ -28,6 +28,7 @@ def is_finite(match: Match) -> bool:
         math.isfinite(match.loss)
         and bool(np.isfinite(match.step_size_gradient).all())
         and bool(match.image_gradient.isfinite().all())
+        and (match.label_gradient is None or bool(match.label_gradient.isfinite().all()))
     )
 
 

@@ -131,21 +131,27 @@ def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
-    stage, data, work = run.stages[k - 1], scale.data(run.dataset), scale.work(run.dataset, run.architecture)
-    new, union = _new_and_union(scale, run, k)
+    stage, work = run.stages[k - 1], scale.work(run.dataset, run.architecture)
     operations = 0.0
     if stage.iterations:
-        passes = run.objective.cost(stage, Images(data.classes, data.train, new, union))
+        passes = run.objective.cost(stage, images_of(scale, run, k))
         one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
-        operations = stage.iterations * one
+        operations = stage.iterations * (one + passes.operations)
     return Cost(operations, snapshots(stage) * _stored(scale, run, k))
+
+
+def images_of(scale: Scale, run: Run, k: int) -> Images:
+    """What an iteration of subset k, from 1, deals with."""
+    data = scale.data(run.dataset)
+    return Images(data.classes, data.train, *_new_and_union(scale, run, k), data.shape[1] * data.shape[2])
 
 
 def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
     stage, seen = run.stages[k - 1], scale.seen(run)
     scored = "validation" in run.selections or "test" in run.selections
-    trained = run.evaluation.epochs * (sum(seen[: k - 1]) + snapshots(stage) * seen[k - 1]) * scored
+    earlier = sum(seen[: k - 1]) * (1 if run.evaluation.momentum_restarts else snapshots(stage))
+    trained = run.evaluation.epochs * (earlier + snapshots(stage) * seen[k - 1]) * scored
     operations = (
         scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.architecture).training
     )

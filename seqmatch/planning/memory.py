@@ -118,11 +118,13 @@ def _trajectories(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[S
 
 
 def _distillation(scale: Scale, wildcards: Wildcards) -> float:
-    run, data = scale.experiment.run_of(wildcards), scale.data(wildcards["dataset"])
+    run, data, k = scale.experiment.run_of(wildcards), scale.data(wildcards["dataset"]), wildcards["subset"]
     kept = COPIES * costs.distillation(scale, wildcards).disk
+    if run.objective and run.stages[k - 1].iterations:
+        kept += run.objective.memory(run.stages[k - 1], costs.images_of(scale, run, k))
     architecture = scale.experiment.config.architectures[run.architecture]
-    seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(wildcards["subset"]) else 0
-    steps = getattr(run.stages[wildcards["subset"] - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
+    seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(k) else 0
+    steps = getattr(run.stages[k - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
     vectors = _vectors(scale, run.dataset, run.architecture, VECTORS + 2 * math.sqrt(steps))
     return _training(scale, wildcards) + kept + seen + vectors
 

@@ -37,6 +37,8 @@ class Snapshots:
     """As those of a subset."""
     rates: Tensor | None = None
     """float64 (S, T): of each of the student's steps, where each has a learned one; `step_sizes` are their means."""
+    learned_labels: Tensor | None = None
+    """float32 (S, n · held, classes): soft labels of each copy, where they are learned; the first are `soft_labels`."""
     decoder: Decoder = field(default_factory=dict)
     """As that of a subset, each tensor of S copies."""
 
@@ -45,8 +47,9 @@ class Snapshots:
         step_size = float(self.step_sizes[index])
         rates = None if self.rates is None else self.rates[index]
         decoder = {name: tensor[index] for name, tensor in self.decoder.items()}
-        images, soft_labels = self.images[index], self.soft_labels
-        return Subset(images, self.labels, step_size, self.parameterisation, soft_labels, rates, decoder)
+        images, stored = self.images[index], self.parameterisation
+        soft_labels = self.soft_labels if self.learned_labels is None else self.learned_labels[index]
+        return Subset(images, self.labels, step_size, stored, soft_labels, rates, decoder)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that are tensors, by name, and the size of the parameterisation."""

@@ -27,6 +27,12 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 @torch.inference_mode()
+def classified(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Which of N normalised images `network` classifies as `labels`: bool (N,), on the CPU."""
+    return (_logits(network, images).argmax(1) == labels).cpu()
+
+
+@torch.inference_mode()
 def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of each of N normalised images: (N,), on the CPU."""
     return F.cross_entropy(_logits(network, images), labels, reduction="none").cpu()

@@ -49,6 +49,8 @@ class Phase:
     """From the gradient of the loss to the direction that is descended."""
     images: int | None = None
     """Images per epoch, other ones in each; by default all."""
+    continues: bool = False
+    """Whether momentum goes on from the phase before it."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,12 @@ def images_seen(phases: Sequence[Phase]) -> int:
     return sum(phase.epochs * (phase.images or len(phase.stage.labels)) for phase in phases)
 
 
-def make_phases(curriculum: Sequence[Stage], settings: config.Evaluation, seed: Seed) -> list[Phase]:
-    """`settings.epochs` on each stage of a curriculum; stage k, from 0, draws from ``seed / k``."""
-    return [Phase(stage, settings.epochs, settings, seed / index) for index, stage in enumerate(curriculum)]
+def make_phases(curriculum: Sequence[Stage], settings: config.Evaluation, seed: Seed, first: int = 0) -> list[Phase]:
+    """`settings.epochs` on each stage of a curriculum; stage k, from `first`, draws from ``seed / k``."""
+    return [
+        Phase(stage, settings.epochs, settings, seed / k, continues=not settings.momentum_restarts)
+        for k, stage in enumerate(curriculum, start=first)
+    ]
 
 
 def train(
@@ -96,11 +101,13 @@ def train(
         position: where to resume.
     """
     resumed = position or Position(epoch=-1)
+    velocities = resumed.velocities
     for index in range(resumed.phase, len(phases)):
         phase = phases[index]
         done = resumed.epoch if index == resumed.phase else -1
-        velocities = resumed.velocities if done >= 0 else tuple(map(torch.zeros_like, network.parameters()))
         if done < 0:
+            if not (phase.continues and velocities):
+                velocities = tuple(map(torch.zeros_like, network.parameters()))
             yield Position(index, 0, velocities)
         for epoch in range(max(done, 0), phase.epochs):
             _train_epoch(network, phase, epoch, list(velocities), augmentation, gradients)

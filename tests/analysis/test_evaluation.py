@@ -34,15 +34,17 @@ def snapshots():
     )
 
 
-def test_scores_are_those_of_training_through_the_whole_curriculum():
+@pytest.mark.parametrize("restarts", [True, False])
+def test_scores_are_those_of_training_through_the_whole_curriculum(restarts):
+    settings = SETTINGS.model_copy(update={"momentum_restarts": restarts})
     prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
     splits = {"validation": labelled(name="val"), "test": labelled(name="test")}
-    scores = score_snapshots(prefix, snapshots(), splits, Learner(NEW_NETWORK, SETTINGS, ["crop"]), 2, Seed("s"))
+    scores = score_snapshots(prefix, snapshots(), splits, Learner(NEW_NETWORK, settings, ["crop"]), 2, Seed("s"))
     assert len(scores) == 6 and scores["iteration"].tolist() == [0, 5, 9] * 2
     for row in scores.itertuples():
         network = NEW_NETWORK(Seed("s") / row.network / "initial")
-        curriculum = make_curriculum([*prefix, snapshots().subset(row.snapshot)], SETTINGS)
-        train_through(network, make_phases(curriculum, SETTINGS, Seed("s") / row.network), ["crop"])
+        curriculum = make_curriculum([*prefix, snapshots().subset(row.snapshot)], settings)
+        train_through(network, make_phases(curriculum, settings, Seed("s") / row.network), ["crop"])
         assert row.validation == pytest.approx(100 * accuracy(network, *splits["validation"]))
         assert row.test == pytest.approx(100 * accuracy(network, *splits["test"]))
 

@@ -1,5 +1,6 @@
 import copy
 import json
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -131,6 +132,42 @@ FAULTS = [
     ({"cells__1__methods": {"mtt": {"stages": [None]}}}, "stages[0] = None: expected keys with values below it, or {}"),
     ({"matching__iterations": 16**5000}, "matching.iterations = a number of thousands of digits"),
     ({"architectures__convnet": {"family": "a.b:C", "options": {"x": [16**5000]}}}, "a number of thousands of digits"),
+    ({"cells__1__methods": {"kip": {"stages": [{"kernel": "rbf"}]}}}, "stages[0].kernel = 'rbf'", "'pooled'"),
+    ({"cells__1__methods": {"kip": {"stages": [{"kernel_depth": 0}]}}}, "stages[0].kernel_depth = 0", "1"),
+    ({"cells__1__methods": {"kip": {"stages": [{"ridge": 0}]}}}, "stages[0].ridge = 0", "greater than 0"),
+    ({"cells__1__methods": {"kip": {"stages": [{"lr_step_size": 1}]}}}, "lr_step_size: kip does not read it; it reads"),
+    (
+        {"cells__1__methods": {"seqmatch-kip": {"stages": [{}, {"kernel": "pooled"}]}}},
+        "methods.seqmatch-kip.stages: kernel has to be the same in all of them",
+    ),
+    ({"cells__1__methods": {"datm": None}}, "experts.convnet.rho = 0: cells[1].methods.datm matches sharpness-aware"),
+    (
+        {"cells__1__methods": {"datm": {"stages": [{"min_start_epoch": 14}]}}},
+        "methods.datm.stages[0]: min_start_epoch = 14: expected less than max_start_epoch, 14",
+    ),
+    (
+        {"cells__1__methods": {"datm": {"stages": [{"initial_max_start_epoch": 15}]}}},
+        "methods.datm.stages[0]: initial_max_start_epoch = 15: expected at most max_start_epoch, 14",
+    ),
+    (
+        {"cells__1__methods": {"datm": {"stages": [{"expansion_iterations": 9}]}}},
+        "stages[0].expansion_iterations = 9: a stage with `initial_max_start_epoch` alone reads it",
+    ),
+    (
+        {"cells__1__methods": {"datm": {"stages": [{"soft_labels": False, "lr_labels": 1}]}}},
+        "lr_labels = 1.0: `soft_labels: true` alone reads it",
+    ),
+    (
+        {"cells__1__methods": {"datm": {"stages": [{"lr_labels": 0, "momentum_labels": 0.5}]}}},
+        "momentum_labels = 0.5: a stage with `soft_labels` and `lr_labels` alone reads it",
+    ),
+    ({"cells__1__methods": {"mtt": {"stages": [{"skip_above": 1}]}}}, "skip_above: mtt does not read it"),
+    ({"cells__1__methods": {"datm": {"stages": [{"skip_above": 0}]}}}, "stages[0].skip_above = 0", "greater than 0"),
+    (
+        {"cells__1__methods": {"mtt": {"evaluation": {"momentum_restarts": False}}}},
+        "methods.mtt.evaluation.momentum_restarts: with one subset there is nothing to choose",
+    ),
+    ({"evaluation__momentum_restarts": 0}, "evaluation.momentum_restarts = 0", "valid boolean"),
     ({"cells__1__ipc": 60, "cells__1__methods": {"idc": None}}, "each stored image starts from 4; use at most ipc 29"),
 ]  # fmt: skip
 
@@ -398,6 +435,27 @@ def test_the_papers_experiments_have_the_published_values():
         recipe = experts[stage.experts]
         assert (*(getattr(stage, key) for key in keys), recipe.gsam_alpha) == published
         assert (recipe.rho, recipe.adaptive) == (0.01, True)
+    ranged = {
+        ("cifar10", "10"): (80, 0, 10, 20, 1000, None, 100, 2, 1e-5),
+        ("cifar10", "50"): (80, 0, 20, 40, 2000, None, 1000, 2, 1e-5),
+        ("cifar100", "10"): (80, 0, 30, 50, 2000, None, 1000, 10, 1e-5),
+        ("cifar100", "50"): (80, 20, None, 70, 1000, 1000, 1000, 10, 1e-5),
+        ("tiny-imagenet", "10"): (40, 10, None, 50, 1000, 500, 100, 10, 1e-4),
+    }
+    keys = ("synthetic_steps", "min_start_epoch", "initial_max_start_epoch", "max_start_epoch", "expansion_iterations")
+    keys += ("synthetic_batch", "lr_images", "lr_labels", "lr_step_size")
+    for (dataset, ipc), published in ranged.items():
+        run = runs[dataset, "datm", ipc]
+        (stage,) = run.stages
+        recipe = experts[stage.experts]
+        assert tuple(getattr(stage, key) for key in keys) == published
+        assert (stage.iterations, stage.initial_step_size, stage.momentum_labels, stage.skip_above) == (
+            10000,
+            0.01,
+            0.9,
+            1,
+        )
+        assert (recipe.rho, recipe.gsam_alpha, recipe.adaptive, run.evaluation.batch_size) == (0.01, 0.3, True, 128)
     for ipc in ("10", "50"):
         (dc,), (dsa,) = (runs["cifar10-standardized", name, ipc].stages for name in ("dc", "dsa"))
         assert (dc.lr_images, dc.initial, dc.learner.momentum) == (0.1, "noise", 0.5)
@@ -406,6 +464,21 @@ def test_the_papers_experiments_have_the_published_values():
     sequences = [run for (_, method, _), run in runs.items() if method in ("seqmatch-mtt", "seqmatch-ftd")]
     reached = {run.epochs(k) + 1 for run in sequences for k in range(1, run.subsets + 1)}
     assert reached == {5, 10, 20, 40}  # as in Table 4
+
+
+def test_pdd_is_its_backbone_in_five_stages():
+    """With one stage it is the backbone, with two and SeqMatch's settings `seqmatch-` and its name."""
+    experiment = config.load(config.read(ROOT / "config/methods.yaml"))
+    pdd = next(run for (_, method, _), run in experiment.runs.items() if method == "pdd")
+    assert pdd.backbone == "mtt" and pdd.subsets == 5 and len(set(map(repr, pdd.stages))) == 1
+    assert not pdd.evaluation.momentum_restarts
+    raw = copy.deepcopy(DEFAULT)
+    two = {"stages": [{}, {"max_start_epoch": 6}]}
+    raw["cells"][1]["methods"] = {"mtt": None, "pdd-1": {"backbone": "mtt"}}
+    raw["cells"][1]["methods"] |= {"seqmatch-mtt": two, "pdd-2": {"backbone": "mtt", **two}}
+    runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
+    assert replace(runs["pdd-1"], method="mtt") == runs["mtt"]
+    assert replace(runs["pdd-2"], method="seqmatch-mtt") == runs["seqmatch-mtt"]
 
 
 def test_a_section_within_a_section_is_layered_key_by_key():

@@ -10,7 +10,7 @@ from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
-from seqmatch.distillation import condensation, distribution, gradient, hallucination, trajectory, unrolled
+from seqmatch.distillation import condensation, distribution, gradient, hallucination, kernel, trajectory, unrolled
 from seqmatch.distillation.step import Problem, some
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
@@ -30,6 +30,7 @@ MAKERS = {
     "distribution": distribution.make_step,
     "condensation": condensation.make_step,
     "unrolled": unrolled.make_step,
+    "kernel": kernel.make_step,
 }
 BRIEF = {"iterations": 4, "initial_step_size": 0.05}
 SECTIONS = {
@@ -41,6 +42,7 @@ SECTIONS = {
     "distribution": config.DistributionMatching(real_batch=4, **BRIEF),
     "condensation": config.CondensationMatching(real_batch=4, synthetic_batch=2, network_images=24, **BRIEF),
     "unrolled": config.UnrolledMatching(real_batch=4, synthetic_steps=3, **BRIEF),
+    "kernel": config.KernelMatching(real_batch=4, kernel_depth=1, **BRIEF),
 }
 
 
@@ -104,6 +106,15 @@ def test_distributions_are_matched_in_fresh_networks(experts, augmented):
     operations = ("crop", "color") if augmented else ()
     expected = distribution.distribution_step(problem.real(), FRESH, problem.labels, section, operations, SEED)
     assert bits(declared_step("distribution", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_regression_is_on_the_union_without_any_network(augmented):
+    section = SECTIONS["kernel"].model_copy(update={"augment_matching": augmented})
+    problem = make_problem(section, None, earlier=1)
+    operations = ("crop", "color") if augmented else ()
+    expected = kernel.kernel_step(problem.real(), problem.labels, section, operations, SEED)
+    assert bits(declared_step("kernel", problem), problem.labels) == bits(expected, problem.labels)
 
 
 @pytest.mark.parametrize("augmented", [True, False])

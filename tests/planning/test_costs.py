@@ -52,6 +52,17 @@ def test_costs_of_one_cell_by_hand():
     assert random == 0
 
 
+def test_operations_of_kernels_by_hand():
+    raw = config.read(ROOT / "config/cifar10.yaml")
+    stage = {"kernel_depth": 2, "real_batch": 20, "iterations": 7}
+    stages = [{"kernel": kernel, **stage} for kernel in ("fully-connected", "convolutional", "pooled")]
+    methods = {f"kip-{index}": {"backbone": "kip", "stages": [each]} for index, each in enumerate(stages)}
+    table = costs_table(config.load({**raw, "cells": [{"dataset": "cifar10", "ipc": 10, "methods": methods}]}))
+    found = table[table["rule"] == "distill_subset"]["operations"].tolist()
+    pairs = 100 * (200 + 150)
+    assert found == pytest.approx([7 * 20_000 * pairs * numbers for numbers in (2, 2 * 1024, 1024**2 + 256**2)])
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_experiment_can_be_estimated(path):
     command = [sys.executable, "tools/estimate.py", "--configfile", str(path), "--tflops", "10"]

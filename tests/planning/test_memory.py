@@ -64,6 +64,17 @@ def test_memory_grows_with_what_is_kept():
         assert needed(snapshots, rule) - needed(raw, rule) > 990 * 4 * 50 * pixels
 
 
+def test_a_kernel_over_pairs_of_pixels_says_what_it_takes():
+    def asked(kernel, side):
+        cell = {"dataset": "cifar10", "ipc": 10, "methods": {"kip": {"stages": [{"kernel": kernel}]}}}
+        return needed({**cifar(image_size=side), "cells": [cell]}, "distill_subset")
+
+    more = asked("pooled", 32) - asked("fully-connected", 32)
+    assert more == pytest.approx(400 * 100 * (1024**2 + 256**2 + 64**2 - 3))
+    assert asked("pooled", 8) - asked("convolutional", 8) < 2 * 10**8
+    assert asked("convolutional", 32) - asked("fully-connected", 32) < 2 * 10**8
+
+
 def test_networks_ask_for_their_parameters_and_batch_norm_for_whole_minibatches():
     def asked(rule, device="cpu", **network):
         spec = {"family": "convnet", "width": 128, "depth": 3} | network

@@ -212,6 +212,21 @@ def test_a_set_that_stores_other_numbers_is_noted_below_the_table():
     assert table.set_index("method").loc["mtt", "stored_numbers"] == 4905
 
 
+def test_own_protocols_stand_in_a_table_of_their_own():
+    rows = accuracy()
+    assert "own_mean" not in methods_table(rows, ORDER) and "own protocol" not in table1_text(rows)
+    ours = rows["method"] == "seqmatch-mtt"
+    rows.loc[ours, "own"] = rows["seed"].map({0: 90.0, 1: 94.0})
+    table = methods_table(rows, ORDER).set_index("method")
+    assert table.loc["seqmatch-mtt", "own_mean"] == 92
+    assert table.loc["seqmatch-mtt", "own_std"] == pytest.approx(8**0.5)
+    assert table["own_mean"].notna().sum() == 1
+    _, _, own = table1_text(rows).partition("By the method's own protocol")
+    row = next(line for line in own.splitlines() if "seqmatch-mtt" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["digits ipc 2", "seqmatch-mtt (K = 2)", "92.0 ± 2.8", "81.5 ± 1.3", "2"]
+
+
 def test_columns_keep_the_order_of_the_cells():
     rows = pd.concat([accuracy(dataset=name) for name in ("b", "a")])
     head = table1_text(rows).splitlines()[2]

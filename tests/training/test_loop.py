@@ -231,9 +231,29 @@ def test_a_curriculum_is_its_stages_in_turn():
     assert moments == [(k, e, (k, e) == (1, 2)) for k in (0, 1) for e in (0, 1, 2)]
 
 
+def test_momentum_may_go_on_from_stage_to_stage():
+    """As PyTorch's SGD does when one optimiser goes through all of them."""
+    settings = config.Evaluation(epochs=2, batch_size=12, decay_at=[], momentum_restarts=False, weight_decay=0.0)
+    ours, theirs = network().double(), network().double()
+    stages = [Stage(labelled(name=name)[0].double(), labelled()[1], rate) for name, rate in (("a", 0.05), ("b", 0.02))]
+    train_through(ours, make_phases(stages, settings, Seed("t")), ())
+    velocities = [torch.zeros_like(parameter) for parameter in theirs.parameters()]
+    for part in stages:
+        for _ in range(2):
+            loss = F.cross_entropy(theirs(part.images), part.labels)
+            gradients = torch.autograd.grad(loss, list(theirs.parameters()))
+            with torch.no_grad():
+                for parameter, velocity, gradient in zip(theirs.parameters(), velocities, gradients, strict=True):
+                    velocity.mul_(0.9).add_(gradient)
+                    parameter.sub_(velocity, alpha=part.step_size)
+    for left, right in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(left, right, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("continues", [False, True])
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_training_goes_on_from_any_position_bit_for_bit(norm):
-    phases = [Phase(stage(0.05, name), 2, SETTINGS, Seed("t") / name) for name in ("one", "two")]
+def test_training_goes_on_from_any_position_bit_for_bit(norm, continues):
+    phases = [Phase(stage(0.05, name), 2, SETTINGS, Seed("t") / name, continues=continues) for name in ("one", "two")]
     whole = network(norm)
     moments = [(p, copy.deepcopy((p.velocities, whole.state_dict()))) for p in train(whole, phases, ["color"])]
     assert len(moments) == 6

@@ -16,7 +16,8 @@ rule evaluate:
     resources:
         **training("evaluate"),
     params:
-        **networks("evaluate", evaluated),
+        **networks("evaluate", evaluated, module_of_own_protocol),
+        own=own_protocol,
         evaluation=evaluation,
         matched_on=of_run("architecture"),
         selection=main_selection,
@@ -26,7 +27,7 @@ rule evaluate:
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
-        " --snapshots {input.snapshots} --scores {input.scores} --out {output.table}"
+        " --snapshots {input.snapshots} --scores {input.scores} {params.own} --out {output.table}"
         + COMPUTE
 
 

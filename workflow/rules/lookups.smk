@@ -60,12 +60,13 @@ def evaluated(wildcards):
     return defined("architectures", wildcards.architecture)
 
 
-def networks(script_name, architecture):
+def networks(script_name, architecture, further=lambda wildcards: ()):
     """As `command`, with the architecture that networks are of, as a function of the wildcards; of the families of networks
-    only its own takes part in the fingerprint."""
+    only its own takes part in the fingerprint, and of other modules that are loaded by name those of `further`.
+    """
 
     def code_with_family(wildcards):
-        return code(script_name, (architecture(wildcards).module,))
+        return code(script_name, (architecture(wildcards).module, *further(wildcards)))
 
     return {
         "script": place(script_name),
@@ -155,6 +156,18 @@ def other_selections(wildcards):
     """Selections of the last snapshot that are evaluated besides the main selection's: on the matched network alone."""
     run = run_of(wildcards)
     return run.selections[1:] if wildcards.architecture == run.architecture else ()
+
+
+def own_protocol(wildcards):
+    """The objective, where it has an own protocol: on the matched network alone."""
+    run = run_of(wildcards)
+    own = wildcards.architecture == run.architecture and run.own_protocol
+    return ["--own-protocol", run.declaration.objective] if own else []
+
+
+def module_of_own_protocol(wildcards):
+    found = own_protocol(wildcards) and run_of(wildcards).own_protocol
+    return [found.partition(":")[0]] if found else []
 
 
 def of_last_subset(rule_name, number=0):

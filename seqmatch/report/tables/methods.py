@@ -33,7 +33,8 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, `selected_on` (images that chose a snapshot),
         `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), and mean and std of
         `last` (the last snapshot) and `test_selected` (chosen on test data: optimistic). `…_failed` counts networks
-        without an accuracy, which are in no mean.
+        without an accuracy, which are in no mean. Where any method has a protocol of its own too, its accuracy by that:
+        `own_mean`, and `own_std` of the seeds' means.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     rows = []
@@ -56,6 +57,9 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
             **spread("last", cell[cell["selection"] == "last"]),
             **spread("test_selected", cell[cell["selection"] == "test"]),
         }
+        if "own" in own:
+            means = chosen.groupby("seed")["own"].mean()
+            row |= {"own_mean": means.mean(), "own_std": means.std(ddof=1)}
         rows.append(row)
     return in_order(pd.DataFrame(rows), order)
 
@@ -67,7 +71,8 @@ def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> l
         table: as `methods_table` returns it.
         compared: published numbers beside these, as `seqmatch.report.published.beside_methods` returns them.
     """
-    sheets = [Sheet(title, _main(table, compared), _note(table, compared)), _spreads(table), _selections(table)]
+    main = Sheet(title, _main(table, compared), _note(table, compared))
+    sheets = [main, _own_protocols(table), _spreads(table), _selections(table)]
     return [sheet for sheet in sheets if len(sheet.body)]
 
 
@@ -109,6 +114,25 @@ def _note(table: pd.DataFrame, compared: pd.DataFrame) -> str:
     if len(missing):
         texts.append(f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(missing)}.")
     return " ".join(texts)
+
+
+def _own_protocols(table: pd.DataFrame) -> Sheet:
+    shown = table[table.get("own_mean", pd.Series(index=table.index, dtype=float)).notna()]
+    body = pd.DataFrame(
+        {
+            "cell": cell_names(shown),
+            "method": method_names(shown),
+            "own protocol": means_stds(shown, "own") if len(shown) else [],
+            "networks, as all methods": means_stds(shown, "accuracy"),
+            "seeds": shown["seeds"].astype(str),
+        }
+    )
+    return Sheet(
+        "By the method's own protocol",
+        body,
+        "How a method's authors judge its images, which docs/methods says of each: kip by kernel ridge regression on "
+        "them. Mean ± standard deviation of the seeds' means, beside the accuracy of networks in the table above.",
+    )
 
 
 def _spreads(table: pd.DataFrame) -> Sheet:
