@@ -15,7 +15,7 @@ from seqmatch.config.sections import (
     Coreset,
     Dataset,
     Experts,
-    GradientMatching,
+    LearningMatching,
     Matching,
     Section,
     Stored,
@@ -78,8 +78,8 @@ CONDITIONS = (
     *(
         Condition(section, key, lambda m: m.updates_per_network > 1, "a stage with `updates_per_network` above 1")
         for section, key in (
-            (GradientMatching, "network_epochs"),
-            (GradientMatching, "learner"),
+            (LearningMatching, "network_epochs"),
+            (LearningMatching, "learner"),
             (CondensationMatching, "network_images"),
             (CondensationMatching, "learner"),
         )
