@@ -88,7 +88,7 @@ def test_with_the_features_alone_it_is_the_match_of_distributions(problem):
 
 
 def test_the_gradient_of_discrimination_is_the_closed_form(problem):
-    """Of a synthetic mean it is Σ_i (softmax(O_i) − 1[class of i])_c F_i, and of each image's features a share of it."""
+    """Of a synthetic mean it is Σ_i (softmax(O_i) − 1[class of i])_c F_i; an image's features have a share of it."""
     network, real, images, members = problem
     match = match_alignment(network, real, images, members, lambda x: x, (0, 0, 0), 1.0, 100)
     body = network[:-1]
