@@ -28,7 +28,7 @@ COPIES = 3
 
 VECTORS = 10
 """How often a network's parameters are there while it trains: their gradients, velocities and copies."""
-MEANS = 5
+MEANS = 6
 """How often the mean maps of each class are there in alignment: real, synthetic, their slopes, and along the way."""
 WHOLE = 15
 """Bytes per number that a network with batch norm writes of a minibatch, which it sees as a whole."""
