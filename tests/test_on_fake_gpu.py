@@ -63,7 +63,7 @@ MATCHING = {
     "unrolled": config.UnrolledMatching(
         real_batch=4, synthetic_steps=3, student_momentum=0.5, step_sizes="each", clip=1.0, **BRIEF
     ),
-    "alignment": config.AlignmentMatching(real_batch=4, updates_per_network=2, network_epochs=2, **BRIEF),
+    "alignment": config.AlignmentMatching(real_batch=4, updates_per_network=2, network_epochs=1, **BRIEF),
 }
 """Settings by objective."""
 WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled", "alignment"]
@@ -217,7 +217,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
-            "alignment": lambda: alignment_step(real, fresh, labels, *about, (0.1, 1, 2), 5),
+            "alignment": lambda: alignment_step(real, fresh, labels, *about, (0.1, 1, 2), 9),
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)
