@@ -51,6 +51,7 @@ ORDER = {
                 "kip",
                 "dc",
                 "dm",
+                "cafe",
                 "idc",
                 "coresets",
                 "external",

@@ -19,6 +19,7 @@ from seqmatch.analysis.coupling import random_direction
 from seqmatch.config.methods import OBJECTIVES
 from seqmatch.data.dataset import Dataset, save
 from seqmatch.data.normalization import fit_standardization, fit_whitening
+from seqmatch.distillation.alignment import alignment_step
 from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.coresets import embed
 from seqmatch.distillation.distribution import distribution_step
@@ -73,9 +74,10 @@ MATCHING = {
         real_batch=4, synthetic_steps=3, student_momentum=0.5, step_sizes="each", clip=1.0, **BRIEF
     ),
     "kernel": config.KernelMatching(real_batch=4, kernel_depth=2, **BRIEF),
+    "alignment": config.AlignmentMatching(real_batch=4, updates_per_network=2, network_epochs=1, **BRIEF),
 }
 """Settings by objective."""
-WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled", "kernel"]
+WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled", "kernel", "alignment"]
 MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.size}
 
 
@@ -242,6 +244,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
             "kernel": lambda: kernel_step(real, labels, *about),
+            "alignment": lambda: alignment_step(real, fresh, labels, *about, (0.1, 1, 2), 9),
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)

@@ -6,6 +6,7 @@ from seqmatch.config.reading import check_words, default_file, read, typed
 from seqmatch.config.resolve import Experiment, Run, load
 from seqmatch.config.sections import (
     NAME,
+    AlignmentMatching,
     Architecture,
     CompileMode,
     CondensationMatching,
@@ -21,6 +22,7 @@ from seqmatch.config.sections import (
     HallucinationMatching,
     KernelMatching,
     LearnedLabels,
+    LearningMatching,
     Matching,
     Precision,
     RangedMatching,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seqmatch.config.sections import (
+    AlignmentMatching,
     CondensationMatching,
     Coreset,
     DistributionMatching,
@@ -161,6 +162,11 @@ def _distribution_cost(matching: DistributionMatching, images: Images) -> Passes
     return Passes(forward=images.classes * matching.real_batch + 3 * images.union)
 
 
+def _alignment_cost(matching: AlignmentMatching, images: Images) -> Passes:
+    learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
+    return Passes(forward=images.classes * matching.real_batch + 4 * images.union, training=learned)
+
+
 def _condensation_cost(matching: CondensationMatching, images: Images) -> Passes:
     shown = min((matching.synthetic_batch or images.union) * images.classes, images.union)
     learned = min(matching.network_images, images.real) * (1 - 1 / matching.updates_per_network)
@@ -247,6 +253,13 @@ OBJECTIVES = {
         step="seqmatch.distillation.distribution:make_step",
         cost=_distribution_cost,
         needs="nothing",
+    ),
+    "alignment": Objective(
+        section=AlignmentMatching,
+        step="seqmatch.distillation.alignment:make_step",
+        cost=_alignment_cost,
+        needs="starts",
+        resumes_every=lambda matching: matching.updates_per_network,
     ),
     "condensation": Objective(
         section=CondensationMatching,
@@ -365,6 +378,13 @@ METHODS = {
         page="dm",
         source="Zhao & Bilen 2023",
         objective="distribution",
+    ),
+    "cafe": Method(
+        title="each class's mean maps in all layers of networks that learn along the way",
+        page="cafe",
+        source="Wang et al. 2022",
+        objective="alignment",
+        usual={"initial": "noise", "lr_images": 0.1, "augment_matching": False},
     ),
     "mtt": Method(
         title="parts of expert trajectories",

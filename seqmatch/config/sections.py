@@ -542,8 +542,8 @@ class KernelMatching(LearnedLabels, ClassMatching):
     )
 
 
-class GradientMatching(ClassMatching):
-    """Each class's gradient is matched in networks that learn from the synthetic images (Zhao et al. 2021)."""
+class LearningMatching(ClassMatching):
+    """Matching in networks that learn from the synthetic images: what the sections below share."""
 
     updates_per_network: Count = Field(
         10, description="iterations with one network, before another one; states are saved between networks alone"
@@ -555,6 +555,29 @@ class GradientMatching(ClassMatching):
         Training(),
         description="how the network learns from them, at the stage's step size; keys as of `evaluation`; by default "
         "batches of 256, for `dc` with momentum 0.5",
+    )
+
+
+class GradientMatching(LearningMatching):
+    """Each class's gradient is matched in networks that learn from the synthetic images (Zhao et al. 2021)."""
+
+
+class AlignmentMatching(LearningMatching):
+    """Each class's mean maps are matched in all layers of networks that learn from the synthetic images (CAFE, Wang et
+    al. 2022)."""
+
+    network_epochs: Count = Field(
+        10, description="epochs on the synthetic images that the network learns between two iterations"
+    )
+    layer_weights: list[NotNegative] | None = Field(
+        None,
+        description="weight of each layer's distance, in order, and at the end that of the features; a layer ends with "
+        "an activation; by default 0.1 for each layer, but 1 for the last one, and 2 for the features",
+    )
+    discrimination_weight: NotNegative = Field(
+        0.01,
+        description="weight of the loss of discrimination: features of a real image shall be most like the mean of "
+        "its class's synthetic ones; 0 for none",
     )
 
 

@@ -17,8 +17,8 @@ from seqmatch.config.sections import (
     Dataset,
     Evaluation,
     Experts,
-    GradientMatching,
     LearnedLabels,
+    LearningMatching,
     Matching,
     RangedMatching,
     Section,
@@ -106,8 +106,8 @@ CONDITIONS = (
     *(
         Condition(section, key, lambda m: m.updates_per_network > 1, "a stage with `updates_per_network` above 1")
         for section, key in (
-            (GradientMatching, "network_epochs"),
-            (GradientMatching, "learner"),
+            (LearningMatching, "network_epochs"),
+            (LearningMatching, "learner"),
             (CondensationMatching, "network_images"),
             (CondensationMatching, "learner"),
         )

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqmatch import config
+from seqmatch.distillation.learning import learning
 from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
-from seqmatch.training.loop import Labelled, NewNetwork, Phase, Stage, train_through
+from seqmatch.training.loop import Labelled, NewNetwork
 from seqmatch.transforms import dsa
 
 
@@ -47,17 +48,10 @@ def gradient_step(
     real_index = [*by_class(real_labels).values()]
     real_count = min(matching.real_batch, *map(len, real_index))
     synthetic_batch = torch.stack([*by_class(labels).values()])
-    network: nn.Module | None = None
+    network_of = learning(new_network, labels, matching, augmentation, seed)
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
-        nonlocal network
-        if iteration % matching.updates_per_network == 0:
-            network = new_network(seed / iteration / "network")
-        else:
-            learned = Phase(
-                Stage(synthetic, labels, step_size), matching.network_epochs, matching.learner, seed / iteration
-            )
-            train_through(network, [learned], augmentation)
+        network = network_of(synthetic, step_size, iteration)
         generator = (seed / iteration / "match").generator()
         real_batch = torch.stack([some(index, real_count, generator) for index in real_index])
         drawn = dsa.draw(augmentation, 1, generator)

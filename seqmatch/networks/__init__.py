@@ -9,5 +9,5 @@ from seqmatch.networks.build import (
     structure,
     written,
 )
-from seqmatch.networks.features import features, head
+from seqmatch.networks.features import features, head, layer_maps
 from seqmatch.networks.layers import channels_last

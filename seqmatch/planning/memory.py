@@ -28,6 +28,8 @@ COPIES = 3
 
 VECTORS = 10
 """How often a network's parameters are there while it trains: their gradients, velocities and copies."""
+MEANS = 6
+"""How often the mean maps of each class are there in alignment: real, synthetic, their slopes, and along the way."""
 WHOLE = 15
 """Bytes per number that a network with batch norm writes of a minibatch, which it sees as a whole."""
 
@@ -126,7 +128,17 @@ def _distillation(scale: Scale, wildcards: Wildcards) -> float:
     seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(k) else 0
     steps = getattr(run.stages[k - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
     vectors = _vectors(scale, run.dataset, run.architecture, VECTORS + 2 * math.sqrt(steps))
-    return _training(scale, wildcards) + kept + seen + vectors
+    return _training(scale, wildcards) + kept + seen + vectors + _aligned(scale, run, wildcards["subset"])
+
+
+def _aligned(scale: Scale, run: Run, k: int) -> float:
+    """Mean maps of each class, and the real images of an update with their features; GPUs have their own memory."""
+    stage, data = run.stages[k - 1], scale.data(run.dataset)
+    if not isinstance(stage, config.AlignmentMatching) or scale.experiment.config.device == "cuda":
+        return 0.0
+    spec = scale.experiment.config.architectures[run.architecture]
+    means = MEANS * _written(spec, data.shape)
+    return NUMBER * data.classes * (means + 2 * stage.real_batch * (data.pixels + features(spec, data.shape)))
 
 
 def _selection(scale: Scale, wildcards: Wildcards) -> float:
@@ -156,7 +168,12 @@ def _whole_batches(scale: Scale, run: Run, network: str) -> float:
     if spec.norm != "batch" or scale.experiment.config.device == "cuda":
         return 0.0
     batch = min(run.evaluation.batch_size, scale.seen(run)[-1])
-    return WHOLE * batch * WRITTEN.get(spec.family, 4 / 3) * spec.width * _padded(data.shape) ** 2
+    return WHOLE * batch * _written(spec, data.shape)
+
+
+def _written(architecture: config.Architecture, shape: tuple[int, int, int]) -> float:
+    """Numbers that its convolutions write of an image, at most."""
+    return WRITTEN.get(architecture.family, 4 / 3) * architecture.width * _padded(shape) ** 2
 
 
 def _matrix(scale: Scale, wildcards: Wildcards) -> int:

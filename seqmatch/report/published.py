@@ -86,7 +86,7 @@ def _beside(
 ) -> pd.DataFrame:
     """Published numbers of `cells`, outer-joined with this run's; `architecture`: columns that tell those apart."""
     theirs = published.rename(columns=THEIRS | {"dataset": "holds"})
-    theirs = theirs.assign(method=theirs["method"].str.lower())
+    theirs = theirs.assign(method=theirs["method"].str.lower().str.replace("+", "-"))
     holding = cells.assign(holds=cells["dataset"].map(lambda name: data.get(name, "")).astype(str))
     listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in architecture if name in theirs)])
     run = ours[["dataset", "ipc", "method", *OURS.values()]].merge(listed[["dataset", "ipc"]].drop_duplicates())

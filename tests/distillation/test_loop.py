@@ -6,6 +6,7 @@ from helpers.tiny import FOUR, TINY, labelled, normal
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES
+from seqmatch.distillation.alignment import alignment_step
 from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
@@ -271,11 +272,17 @@ def test_the_kept_images_are_their_moving_average(shard, tmp_path):
     assert not torch.equal(averaged[-1], plain[-1])
 
 
-STEPS = {"distribution": distribution_step, "gradient": gradient_step, "condensation": condensation_step}
+STEPS = {
+    "distribution": distribution_step,
+    "gradient": gradient_step,
+    "condensation": condensation_step,
+    "alignment": partial(alignment_step, weights=(0.1, 1, 2), chunk=32),
+}
 SMALL = {
     "distribution": config.DistributionMatching(real_batch=8, **UPDATES),
     "gradient": config.GradientMatching(real_batch=8, updates_per_network=4, network_epochs=2, **UPDATES),
     "condensation": config.CondensationMatching(real_batch=8, updates_per_network=4, network_images=24, **UPDATES),
+    "alignment": config.AlignmentMatching(real_batch=8, updates_per_network=4, network_epochs=2, **UPDATES),
 }
 
 

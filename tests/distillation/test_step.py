@@ -10,8 +10,18 @@ from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
-from seqmatch.distillation import condensation, distribution, gradient, hallucination, kernel, trajectory, unrolled
+from seqmatch.distillation import (
+    alignment,
+    condensation,
+    distribution,
+    gradient,
+    hallucination,
+    kernel,
+    trajectory,
+    unrolled,
+)
 from seqmatch.distillation.step import Problem, some
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
 from seqmatch.networks import activations, build, structure
@@ -31,6 +41,7 @@ MAKERS = {
     "condensation": condensation.make_step,
     "unrolled": unrolled.make_step,
     "kernel": kernel.make_step,
+    "alignment": alignment.make_step,
 }
 BRIEF = {"iterations": 4, "initial_step_size": 0.05}
 SECTIONS = {
@@ -43,6 +54,7 @@ SECTIONS = {
     "condensation": config.CondensationMatching(real_batch=4, synthetic_batch=2, network_images=24, **BRIEF),
     "unrolled": config.UnrolledMatching(real_batch=4, synthetic_steps=3, **BRIEF),
     "kernel": config.KernelMatching(real_batch=4, kernel_depth=1, **BRIEF),
+    "alignment": config.AlignmentMatching(real_batch=4, updates_per_network=2, network_epochs=2, **BRIEF),
 }
 
 
@@ -148,6 +160,26 @@ def test_unrolled_students_see_as_many_images_of_a_class_as_the_subset_has_unles
         problem.real(), start, unroll, student, problem.labels, batch or 2, section, ("crop", "color"), SEED, chunk
     )
     assert bits(declared_step("unrolled", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+@pytest.mark.parametrize("weights", [None, [0.0, 3.0, 0.5]])
+def test_alignment_weighs_all_layers_and_starts_from_teachers_for_a_later_subset(experts, earlier, weights):
+    section = SECTIONS["alignment"].model_copy(update={"layer_weights": weights})
+    problem = make_problem(section, experts if earlier else None, earlier)
+    start = alignment.teacher_start(experts, FRESH) if earlier else FRESH
+    chunk = chunk_size(12, activations(TINY, SHAPE, CLASSES), CPU)
+    about = (("crop", "color"), SEED, weights or [0.1, 1.0, 2.0], chunk)
+    expected = alignment.alignment_step(problem.real(), start, problem.labels, section, *about)
+    assert bits(declared_step("alignment", problem), problem.labels) == bits(expected, problem.labels)
+
+
+def test_weights_that_are_not_one_for_each_layer_are_refused():
+    section = SECTIONS["alignment"].model_copy(update={"layer_weights": [1.0, 1.0]})
+    with pytest.raises(
+        SeqmatchError, match=r"layer_weights = \[1.0, 1.0\]: 2 numbers; the network needs 3, one for each"
+    ):
+        declared_step("alignment", make_problem(section, None))
 
 
 def test_a_teacher_is_one_of_all_at_its_start_by_the_seed(experts):

@@ -7,7 +7,7 @@ from torch import nn
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks import build, initialize, structure
+from seqmatch.networks import build, initialize, layer_maps, structure
 from seqmatch.networks.pooling import AveragePool, pool
 from seqmatch.seeds import Seed
 
@@ -108,6 +108,19 @@ def test_equal_seeds_give_equal_networks():
 def test_impossible_images_are_refused(shape, classes, message):
     with pytest.raises(SeqmatchError, match=message):
         structure(spec(), shape, classes)
+
+
+@pytest.mark.parametrize(("family", "layers"), [("convnet", 3), ("resnet18", 17), ("vgg11", 8), ("alexnet", 5)])
+@pytest.mark.parametrize("size", [8, 28])
+def test_layers_end_with_activations_before_any_pooling(family, layers, size):
+    network, images = build(spec(family), (1, size, size), 5, Seed("n")), normal(2, 1, size, size).requires_grad_()
+    maps, last = layer_maps(network, images)
+    assert len(maps) == layers and all(each.min() >= 0 and len(each) == 2 for each in maps)
+    assert maps[0].shape[2:] == network[0](images).shape[2:] and torch.allclose(network[-1](last), network(images))
+    assert torch.autograd.grad(sum(each.sum() for each in maps), images)[0].abs().sum() > 0
+    assert not any(module._forward_hooks for module in network.modules())
+    sums, _ = layer_maps(network, images, lambda each: each.sum(0))
+    assert all(torch.equal(few, each.sum(0)) for few, each in zip(sums, maps, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 8, 8), (2, 1, 7, 7), (1, 3, 5, 6)])

@@ -16,13 +16,13 @@ from seqmatch import config
 from seqmatch.analysis.evaluation import evaluate
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
-from seqmatch.distillation import condensation, distribution, gradient, trajectory
+from seqmatch.distillation import alignment, condensation, distribution, gradient, trajectory
 from seqmatch.distillation.coresets import embed
 from seqmatch.distillation.loop import distill
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import NoCheckpoint
-from seqmatch.networks import activations, averages_batches, build, count_operations
+from seqmatch.networks import activations, averages_batches, build, count_operations, layer_maps
 from seqmatch.networks.build import initialize
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
@@ -227,6 +227,7 @@ MATCHING = {
     gradient: config.GradientMatching(real_batch=4, network_epochs=1, iterations=2),
     distribution: config.DistributionMatching(real_batch=4, iterations=2),
     condensation: config.CondensationMatching(real_batch=4, network_images=8, iterations=2),
+    alignment: config.AlignmentMatching(real_batch=4, network_epochs=1, iterations=2),
 }
 
 
@@ -246,7 +247,7 @@ def test_experts_distillation_and_evaluation_take_a_network_of_ones_own(nets, tm
     first = Subset(images[::6].clone(), labels[::6], 0.05)
     with Trajectories([tmp_path / "shard.safetensors"]) as experts:
         for objective, section in MATCHING.items():
-            if name == "Mlp" and objective is condensation:
+            if objective is {"Mlp": condensation, "Conv": alignment}[name]:
                 continue
             needed = experts if objective is trajectory else None
             problem = Problem(dataset, spec, section, first.labels, 3, needed, Seed("d"), CPU, "never")
@@ -255,6 +256,18 @@ def test_experts_distillation_and_evaluation_take_a_network_of_ones_own(nets, tm
     learner = Learner(new_network, settings, gradients_for=lambda images: gradients(images))
     curricula = {"last": make_curriculum([snapshots.subset(-1)], settings)}
     assert evaluate(curricula, (images, labels), learner, Seed("e"))["accuracy"].between(0, 100).all()
+
+
+def test_layers_are_matched_where_modules_end_them(nets):
+    networks = {name: build(own(name), SHAPE, CLASSES, Seed("n")) for name in ("Mlp", "Conv")}
+    maps, last = layer_maps(networks["Mlp"], labelled()[0])
+    assert len(maps) == 1 and torch.equal(maps[0], last) and last.shape == (12, 6)
+    with pytest.raises(SeqmatchError, match=r"Conv has no layers whose maps can be matched: .*ReLU"):
+        layer_maps(networks["Conv"], labelled()[0])
+    with torch.random.fork_rng():  # layers draw from the global generator
+        tokens = nn.Sequential(nn.Flatten(), nn.Unflatten(1, (8, 8)), nn.Flatten(0, 1), nn.Tanh(), nn.Linear(8, 3))
+    with pytest.raises(SeqmatchError, match=r"of 12 images a layer \(Tanh\) gives \(96, 8\)"):
+        layer_maps(tokens, labelled()[0])
 
 
 def test_every_script_takes_a_network_of_ones_own(nets, tmp_path):

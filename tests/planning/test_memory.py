@@ -124,3 +124,15 @@ def test_a_folder_without_end_is_not_walked_whole(monkeypatch, tmp_path):
     monkeypatch.setattr("os.walk", endless)
     needed(cifar(source="imagefolder", path=str(tmp_path), image_size=8), "prepare_dataset")
     assert len(walked) <= 3 * (MOST_FILES // 1000 + 2)
+
+
+def test_alignment_asks_for_the_mean_maps_of_each_class():
+    def asked(method, device="cpu", **changes):
+        cells = [{"dataset": "cifar10", "ipc": 10, "methods": {method: None}}]
+        return needed({**cifar(), "device": device, "cells": cells, "matching": changes}, "distill_subset")
+
+    means = 4 * 10 * 128 * (1024 + 256 + 64)
+    batch = 4 * 10 * 2 * 256 * (3072 + 2048)
+    assert 6 * means < asked("cafe") - asked("dm") - batch < 8 * means
+    assert asked("cafe", real_batch=512) - asked("cafe") == batch
+    assert asked("cafe", device="cuda") == asked("dm", device="cuda")

@@ -19,9 +19,11 @@ UNSET = {
     "mean": "the data's",
     "std": "the data's",
     "clip": "none",
+    "layer_weights": "0.1 each, 1 the last, 2 features",
 }
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
-set's augmentation; labels in the file of the images; the statistics of the data set; no bound."""
+set's augmentation; labels in the file of the images; the statistics of the data set; no bound; CAFE's
+weights."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
