@@ -386,8 +386,8 @@ class TrajectoryMatching(SoftLabels, Matching):
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
     adjoint: Literal["exact", "first-order"] = Field(
         "exact",
-        description="the gradient through the student's steps: `exact`, or for comparison TESLA's, which leaves out how "
-        "later steps depend on earlier ones (docs/methods/tesla.md)",
+        description="the gradient through the student's steps: `exact`, or for comparison TESLA's, which leaves out "
+        "how later steps depend on earlier ones (docs/methods/tesla.md)",
     )
 
 
