@@ -40,7 +40,19 @@ ORDER = {
         "methods/README",
         *(
             f"methods/{name}"
-            for name in ("seqmatch", "mtt", "ftd", "dd", "dc", "dm", "idc", "coresets", "external", "differences")
+            for name in (
+                "seqmatch",
+                "mtt",
+                "tesla",
+                "ftd",
+                "dd",
+                "dc",
+                "dm",
+                "idc",
+                "coresets",
+                "external",
+                "differences",
+            )
         ),
     ],
     "Results": ["results/README", "results/*", "performance", "scaling"],

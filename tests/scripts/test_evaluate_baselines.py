@@ -8,13 +8,17 @@ import distill_subset
 import evaluate_baselines
 import pytest
 import torch
+from helpers.calls import call
+from helpers.files import ARCHITECTURE, write_all
 from helpers.tiny import TINY, labelled, normal
 from shared import compute
 
 from seqmatch import config
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
+from seqmatch.files.store import load_table
 from seqmatch.networks import build
+from seqmatch.report.tables.fair import fair_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.experts import save_shard
@@ -44,6 +48,32 @@ def test_random_images_are_those_of_the_method_random_in_the_stages_and_at_the_s
         expected = distill_subset.make_initial(args, job, None)
         assert torch.equal(subset.images, expected.images) and torch.equal(subset.labels, expected.labels)
         assert subset.step_size == own.step_size and subset.soft_labels is None
+
+
+def test_random_images_do_not_improve_on_themselves(tmp_path):
+    """The whole chain: `random` as the workflow makes it, and its baseline."""
+    write_all(tmp_path)
+    paths = {name: tmp_path / name for name in ("data", "snapshots1", "subset1", "accuracy.csv", "baselines.csv")}
+    about = ["--data", paths["data"], "--architecture", ARCHITECTURE, "--compile", "never"]
+    of = ["--dataset", "d", "--method", "random", "--ipc", "2", "--seed", "5"]
+    learning = ["--evaluation", '{"epochs": 3, "networks": 2}', "--architecture-name", "c"]
+    calls = {
+        "distill_subset": [*about, *of, "--subset", "1", "--subset-count", "1", "--matching",
+                           '{"initial_step_size": 0.07}', "--out", paths["snapshots1"]],
+        "select_snapshot": [*about, *learning, "--snapshots", paths["snapshots1"], "--selections", "last", "--networks",
+                            "1", "--name", "d/random", "--scores", tmp_path / "s.csv", "--out", paths["subset1"]],
+        "evaluate": [*about, *of, *learning, "--subsets", paths["subset1"], "--matched-on", "c", "--selection", "last",
+                     "--out", paths["accuracy.csv"]],
+        "evaluate_baselines": [*about, *of, *learning, "--subsets", paths["subset1"], "--out", paths["baselines.csv"]],
+    }  # fmt: skip
+    for script, words in calls.items():
+        status, said = call(script, *words, "--checkpoints", tmp_path / "checkpoints")
+        assert status == 0, said
+    ours, alike = (load_table(paths[name]) for name in ("accuracy.csv", "baselines.csv"))
+    assert ours["accuracy"].tolist() == alike["accuracy"].tolist()
+    assert alike["baseline"].tolist() == ["random"] * 2 and alike["labels"].tolist() == ["class"] * 2
+    table = fair_table(ours, alike, ["random"])
+    assert table.loc[0, "improvement_mean"] == 0
 
 
 def test_step_sizes_of_each_step_go_to_the_random_images_too(job):
