@@ -43,6 +43,7 @@ ORDER = {
             for name in (
                 "seqmatch",
                 "mtt",
+                "tesla",
                 "ftd",
                 "haba",
                 "datm",

@@ -404,6 +404,7 @@ def analyse(call, device):
     call(device, "record_losses", **about, difficulty=extent, out="losses.safetensors")
     call(device, "measure_coupling", **about, coupling=extent, out="coupling.csv")
     call(device, "measure_stages", **about, **name, out="stages.csv")
+    call(device, "evaluate_baselines", **about, **name, choosers=["experts1.safetensors"], out="baselines.csv")
 
 
 def results(folder):

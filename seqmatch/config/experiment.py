@@ -117,3 +117,9 @@ class Config(Section):
     coupling: Coupling = Field(Coupling(), description="coupling of synthetic images")
     cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")
     cross_architecture: CrossArchitecture = Field(CrossArchitecture(), description="the second table")
+    fair_comparison: bool = Field(
+        False,
+        strict=True,
+        description="whether each set is also compared with random images under its own evaluation and step sizes, and "
+        "with all real data (results/fair.csv); one more evaluation for each run and seed",
+    )

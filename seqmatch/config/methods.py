@@ -143,7 +143,8 @@ class Method:
 
 def _trajectory_cost(matching: TrajectoryMatching, images: Images) -> Passes:
     batch = min(matching.synthetic_batch or images.new, images.union)
-    return Passes(matching=matching.experts_per_step * matching.synthetic_steps * batch)
+    matched = matching.experts_per_step * matching.synthetic_steps * batch
+    return Passes(training=matched if matching.adjoint == "first-order" else 0, matching=matched)
 
 
 def _hallucination_cost(matching: HallucinationMatching, images: Images) -> Passes:

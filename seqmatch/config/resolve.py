@@ -101,6 +101,11 @@ class Run:
         return self.objective.own_protocol if self.objective and self.distilled else None
 
     @property
+    def soft(self) -> bool:
+        """Whether networks learn shares of classes that experts gave."""
+        return any(getattr(stage, "soft_labels", False) for stage in self.stages)
+
+    @property
     def sequential(self) -> bool:
         return self.subsets >= 2
 

@@ -415,6 +415,11 @@ class TrajectoryMatching(SoftLabels, Matching):
         None, description="images per student step, by default as many as the subset being distilled has"
     )
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
+    adjoint: Literal["exact", "first-order"] = Field(
+        "exact",
+        description="the gradient through the student's steps: `exact`, or for comparison TESLA's, which leaves out "
+        "how later steps depend on earlier ones (docs/methods/tesla.md)",
+    )
 
     def start_epochs(self, iteration: int) -> range:
         """From which an iteration draws where a part of a trajectory starts."""

@@ -210,6 +210,7 @@ def _unused_sections(config: Config, runs: Runs) -> Iterator[str]:
         "difficulty": any(run.distilled for run in runs),
         "coupling": any(run.divisible for run in runs),
         "selection": any(run.distilled for run in runs),
+        "fair_comparison": any(run.stages for run in runs),
     }
     for section, anything in measured.items():
         if section in config.model_fields_set and not anything:

@@ -9,7 +9,7 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.distillation.step import Problem, Step
 from seqmatch.errors import SeqmatchError
-from seqmatch.matching.dispatch import best_unroll
+from seqmatch.matching.dispatch import best_unroll, first_order_unroll
 from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Descent, Minibatch, Unroll, View, distance
 from seqmatch.seeds import Seed
@@ -47,7 +47,23 @@ def make_step(problem: Problem, batch: int | None = None, draw: Draw = minibatch
     """
     matching = problem.matching
     batch = batch or matching.synthetic_batch or problem.new
-    unroll = best_unroll(
+    return trajectory_step(
+        problem.trajectories,
+        _unroll(problem, batch),
+        problem.labels,
+        batch,
+        matching,
+        problem.augmentation,
+        problem.seed,
+        draw,
+    )
+
+
+def _unroll(problem: Problem, batch: int) -> Unroll:
+    matching = problem.matching
+    if matching.adjoint == "first-order":
+        return first_order_unroll(problem.structure(), problem.activations, batch, problem.device)
+    return best_unroll(
         problem.structure(),
         problem.compile,
         problem.activations,
@@ -55,16 +71,6 @@ def make_step(problem: Problem, batch: int | None = None, draw: Draw = minibatch
         matching.synthetic_steps,
         matching.iterations * matching.experts_per_step,
         problem.device,
-    )
-    return trajectory_step(
-        problem.trajectories,
-        unroll,
-        problem.labels,
-        batch,
-        matching,
-        problem.augmentation,
-        problem.seed,
-        draw,
     )
 
 

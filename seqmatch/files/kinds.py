@@ -511,6 +511,16 @@ class Accuracy(RunRow):
     own: Percent | None = None
 
 
+class BaselineAccuracy(RunRow):
+    about: ClassVar[str] = "a table of accuracies of baselines"
+    key = (*RUN, "baseline", "network")
+    baseline: Literal["random", "class-labels"]
+    labels: Literal["class", "soft"]
+    network: Whole
+    accuracy: Percent | None
+    seconds: NotNegative
+
+
 class Convergence(RunRow):
     about: ClassVar[str] = "a table of the course of distillation"
     key = (*RUN, "subset", "quantity", "iteration")

@@ -1,4 +1,4 @@
-"""Which way to match: by one graph where its memory is small, else by the adjoint; compiled where that pays."""
+"""Which way to match exactly: by one graph where its memory is small, else by the adjoint; compiled where that pays."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ from seqmatch.config import CompileMode
 from seqmatch.errors import ran_out_of_memory
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.match import Match
-from seqmatch.matching.unrolled import Unroll, adjoint, one_graph
+from seqmatch.matching.unrolled import Unroll, adjoint, first_order, one_graph
 from seqmatch.runtime.budget import NUMBER_BYTES, budget_of, chunk_size
 from seqmatch.runtime.compilation import pays
 
@@ -51,6 +51,17 @@ def best_unroll(
             chunk //= 2
 
     return first_that_fits(ways())
+
+
+def first_order_unroll(network: nn.Module, activations: Sequence[int], batch: int, device: torch.device) -> Unroll:
+    """The first-order gradient, which is for comparison: never compiled.
+
+    Args:
+        network, activations, batch: as of `best_unroll`.
+    """
+    student = classifier(network)
+    derivatives = Derivatives(student.shapes, eager(student.loss), chunk_size(batch, activations, device))
+    return partial(first_order, derivatives)
 
 
 def first_that_fits(ways: Iterator[Unroll]) -> Unroll:

@@ -1,4 +1,4 @@
-"""The exact gradient of a loss at the end of a student's steps, for the images that it learned from, in two ways.
+"""The gradient of a loss at the end of a student's steps, for the images that it learned from: exact in two ways.
 
 A student starts at θ_0 and takes N steps of SGD on synthetic batches: with g_i = ∇_θ ℓ(θ_i, x_i) + w θ_i,
 
@@ -14,6 +14,9 @@ needs one graph, that of the directional derivative s_i = ⟨∇_θ ℓ(θ_i, x_
     κ ← m κ + α_i λ,      dT/dx_i = −∂s_i/∂x_i,      dT/dα_i = −⟨v_{i+1}, λ⟩,      λ ← λ − ∂s_i/∂θ_i − w κ.
 
 Its memory is the graph of one chunk of one minibatch, and parameter vectors. Both give the same up to rounding.
+
+`first_order` is another gradient, for comparison: that of TESLA (Cui et al. 2023), which leaves out how θ_i depends on
+the images of the steps before. λ stays what it is at the end, and the result is exact for one step alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -182,6 +185,60 @@ def adjoint(
             after = theta
     by_step_size = sum(by_rates) if isinstance(descent.step_size, float) else torch.stack(by_rates[::-1])
     return Match(loss.item(), image_gradient, _numbers(by_step_size), label_gradient)
+
+
+def first_order(
+    derivatives: Derivatives,
+    start: Tensor,
+    terminal: Terminal,
+    images: Tensor,
+    labels: Tensor,
+    batches: Sequence[Minibatch],
+    descent: Descent,
+) -> Match:
+    """The match with the gradient as if no θ_i but the last depended on images or step sizes.
+
+    The student goes its way twice, so that no θ_i is kept.
+
+    Args:
+        derivatives: those of the student's loss ℓ.
+        start, terminal, images, labels, batches, descent: as `Unroll` says.
+    """
+    rates = descent.rates(len(batches))
+
+    def way() -> Iterator[tuple[Tensor, Tensor]]:
+        """θ_i and θ_{i+1} of each step."""
+        theta, velocity = start, None
+        for (view, index), rate in zip(batches, rates, strict=True):
+            gradient = derivatives.gradient(theta, view(images), labels[index])
+            velocity = _velocity(gradient, theta, velocity, descent)
+            after = theta.sub(velocity, alpha=rate)
+            yield theta, after
+            theta = after
+
+    *_, (_, end) = way()
+    loss, cotangent = terminal(end, derivatives.shapes)
+    image_gradient = torch.zeros_like(images)
+    label_gradient = torch.zeros_like(labels) if labels.is_floating_point() else None
+    by_rates = []
+    for (view, index), rate, share, (theta, after) in zip(batches, rates, _shares(rates, descent), way(), strict=True):
+        pixels = images.detach().requires_grad_()
+        batch = view(pixels)
+        _, _, by_batch, by_labels = derivatives.slope(theta, batch.detach(), labels[index], cotangent)
+        image_gradient.sub_(pull_back(batch, by_batch, pixels), alpha=share)
+        if label_gradient is not None:
+            label_gradient.index_add_(0, index, by_labels, alpha=-share)
+        by_rates.append((after - theta) @ cotangent / rate)
+    by_step_size = sum(by_rates) if isinstance(descent.step_size, float) else torch.stack(by_rates)
+    return Match(loss.item(), image_gradient, _numbers(by_step_size), label_gradient)
+
+
+def _shares(rates: Sequence[float], descent: Descent) -> list[float]:
+    """The factor of each g_i in θ_0 − θ_N: α_i + m α_{i+1} + m² α_{i+2} + …"""
+    shares = [0.0]
+    for rate in reversed(rates):
+        shares.append(rate + descent.momentum * shares[-1])
+    return shares[:0:-1]
 
 
 _Step = tuple[Minibatch, float]

@@ -7,6 +7,7 @@ formulas.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from seqmatch import config
@@ -163,6 +164,14 @@ def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     work, tested = scale.work(run.dataset, wildcards["architecture"]), scale.data(run.dataset).tested
     choices = len(run.selections) if wildcards["architecture"] == run.architecture else 1
     return Cost(run.evaluation.networks * choices * (scale.through(run) * work.training + tested * work.forward))
+
+
+def baselines(scale: Scale, wildcards: dict[str, Any]) -> Cost:
+    run = scale.experiment.run_of(wildcards)
+    data, work = scale.data(run.dataset), scale.work(run.dataset, run.architecture)
+    random = run.evaluation.epochs * data.classes * sum(accumulate(subset_sizes(run.ipc, run.subsets)))
+    seen, sets = (random + scale.through(run), 2) if run.soft else (random, 1)
+    return Cost(run.evaluation.networks * (seen * work.training + sets * data.tested * work.forward))
 
 
 def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:

@@ -176,6 +176,11 @@ def _evaluations(experiment: Experiment) -> Iterator[Wildcards]:
                     yield of | {"architecture": other}
 
 
+def _baselines(experiment: Experiment) -> Iterator[Wildcards]:
+    """What every set is fairly compared with, if that is asked for."""
+    return _runs(lambda run: experiment.config.fair_comparison and bool(run.stages))(experiment)
+
+
 def _cells(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
     """A job for each data set and ipc of which a run is wanted."""
     return lambda experiment: (
@@ -222,6 +227,7 @@ RULES = {
         (f"{RUN}/subset{{subset}}.safetensors", f"{RUN}/scores{{subset}}.csv"), _subsets, costs.selection, 240
     ),
     "evaluate": _training((f"{RUN}/accuracy/{{architecture}}.csv",), _evaluations, costs.evaluation, 480),
+    "evaluate_baselines": _training((f"{RUN}/baselines.csv",), _baselines, costs.baselines, 480),
     "record_losses": _training((f"{RUN}/losses.safetensors",), _runs(_distilled), costs.losses, 240),
     "measure_coupling": _training((f"{RUN}/coupling.csv",), _runs(_divisible), costs.coupling, 240),
     "measure_stages": _training((f"{RUN}/stages.csv",), _runs(_sequential), costs.stages, 240),
@@ -242,6 +248,7 @@ RULES = {
     "table3": _drawing("results/table3.csv", _once(_in(contents.in_table3))),
     "table2": _drawing("results/table2.csv", _once(_any(lambda run: bool(run.others)))),
     "comparison": _drawing("results/comparison.csv", _once(contents.contrasts)),
+    "fair": _drawing("results/fair.csv", _once(lambda experiment: any(_baselines(experiment)))),
     "table4": _drawing("results/table4.csv", _once()),
     "published": _drawing("results/published.csv", _once()),
     "overview": Rule(("results/overview.html", "results/configuration.html"), _once(), costs.nothing, 10, trains=False),
@@ -258,7 +265,7 @@ RULES = {
 }
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
 
-TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "table4", "published", "overview")
+TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "fair", "table4", "published", "overview")
 """Rules whose files are targets, besides figures."""
 
 

@@ -189,6 +189,7 @@ MEMORY: dict[str, Callable[[Scale, Wildcards], float]] = {
     "distill_subset": _distillation,
     "select_snapshot": _selection,
     "evaluate": _evaluation,
+    "evaluate_baselines": lambda scale, wildcards: _training(scale, wildcards) + _evaluation(scale, wildcards),
     "record_losses": _recording(costs.losses),
     "measure_coupling": _evaluation,
     "measure_stages": _evaluation,

@@ -111,6 +111,18 @@ def test_a_student_sees_as_many_stored_images_through_a_hallucinator_as_the_subs
     assert bits(declared_step("hallucination", problem), problem.labels) == bits(expected, problem.labels)
 
 
+def test_the_gradient_of_tesla_is_chosen_by_its_key(experts):
+    exact = SECTIONS["trajectory"].model_copy(update={"synthetic_steps": 1})
+    for steps, alike in ((1, True), (3, False)):
+        section = exact.model_copy(update={"synthetic_steps": steps})
+        problem = make_problem(section, experts)
+        cut = make_problem(section.model_copy(update={"adjoint": "first-order"}), experts)
+        steps_of = (declared_step("trajectory", each) for each in (problem, cut))
+        ours, theirs = (step(normal(6, *SHAPE), 0.1, 0) for step in steps_of)
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+        assert torch.allclose(ours.image_gradient, theirs.image_gradient, rtol=1e-3, atol=1e-6) == alike
+
+
 @pytest.mark.parametrize("augmented", [True, False])
 def test_distributions_are_matched_in_fresh_networks(experts, augmented):
     section = SECTIONS["distribution"].model_copy(update={"augment_matching": augmented})

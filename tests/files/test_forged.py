@@ -75,6 +75,7 @@ FILES = {
 ROWS = {
     "scores": kinds.Scores,
     "accuracies": kinds.Accuracy,
+    "baselines": kinds.BaselineAccuracy,
     "convergence": kinds.Convergence,
     "difficulty": kinds.DifficultyRow,
     "losses-table": kinds.BinnedLosses,

@@ -35,6 +35,8 @@ CALLS = {
                        '{"iterations": 0}', "--objective", "distribution", "--out", "o", "--prefix", "--experts"],
     "evaluate": [*SET, "--architecture-name", "c", "--matched-on", "c", "--selection", "last", "--also", "test",
                  "--snapshots", "snapshots", "--scores", "scores.csv", "--out", "o.csv"],
+    "evaluate_baselines": [*SET, "--architecture-name", "c", "--out", "o.csv"],
+    "fair": ["accuracies.csv", "--baselines", "baselines.csv", "--methods", "mtt", "--csv", "o.csv"],
     "fetch_data": ["--source", "mnist", "--mirror", "nowhere", "--out", "fetched/files.json"],
     "figure_convergence": ["convergence.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
     "figure_coupling": ["coupling.csv", *FIGURE, "--dataset", "d"],

@@ -48,6 +48,7 @@ TABLES = {
     "accuracies": table(K=[1, 1], matched_on="c", architecture="c", selection="last", network=[0, 1],
                         accuracy=[50.0, 51.5], seconds=1.0, selected_on=0, undistilled=0,
                         stored_numbers=768),
+    "baselines": table(baseline="random", labels="class", network=[0, 1], accuracy=[40.0, 41.0], seconds=1.0),
     "convergence": table(subset=[1, 1], quantity=["matching_loss", "step_size"], iteration=[0.0, 0.0], window=1,
                          value=[0.5, 0.1]),
     "difficulty": table(network=[0, 0], stage=1, epoch=0, difficulty=["easy", "hard"], share=0.5, mean_loss=[0.5, 1.0]),

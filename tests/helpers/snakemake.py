@@ -49,6 +49,7 @@ TINY = {
 }
 
 EVERYTHING = TINY | {
+    "fair_comparison": True,
     "datasets": TINY["datasets"]
     | {
         "nette": {"source": "imagenette", "path": "data/imagenet", "validation_fraction": 0.0},

@@ -15,7 +15,7 @@ from seqmatch import config
 from seqmatch.matching import dispatch
 from seqmatch.matching.derivatives import Derivatives, Student, classifier, compiled, eager, flat, shaped
 from seqmatch.matching.dispatch import best_unroll, stride
-from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
+from seqmatch.matching.unrolled import Descent, adjoint, distance, first_order, one_graph
 from seqmatch.networks import activations, build, structure
 from seqmatch.runtime.budget import NUMBER_BYTES, budget_of
 from seqmatch.seeds import Seed
@@ -207,6 +207,53 @@ def test_gradients_through_any_descent_to_any_terminal_loss(descent):
         assert relative(match.label_gradient, by_labels) < 1e-10
         found = torch.tensor(match.step_size_gradient, dtype=torch.float64)
         assert relative(found, by_rates if found.dim() else by_rates.sum()) < 1e-10
+
+
+def by_first_order(network, *setting):
+    student = classifier(network)
+    return first_order(Derivatives(student.shapes, eager(student.loss), 3), *asked(*setting))
+
+
+def test_the_first_order_gradient_of_one_step_is_exact():
+    setting = problem(CONVNET, "crop", torch.float64, steps=1)
+    assert_equal(by_first_order(*setting, 0.1), unrolled(*setting, 0.1), 1e-10)
+
+
+def test_the_first_order_gradient_of_several_steps_is_exact_only_as_the_step_size_goes_to_nothing():
+    """Its error is of the order of the step size; the loss, and so the way of the student, is the same."""
+    setting = problem(CONVNET, "crop", torch.float64, steps=5)
+    errors = {}
+    for rate in (1e-5, 1e-4, 1e-3, 0.1):
+        value, exact, _ = unrolled(*setting, rate)
+        match = by_first_order(*setting, rate)
+        assert match.loss == pytest.approx(value, rel=1e-12)
+        errors[rate] = relative(match.image_gradient, exact)
+    assert errors[1e-4] / errors[1e-5] == pytest.approx(10, rel=0.1)
+    assert errors[1e-3] / errors[1e-4] == pytest.approx(10, rel=0.1)
+    assert errors[0.1] > 0.05
+
+
+@pytest.mark.parametrize("descent", DESCENTS.values(), ids=DESCENTS)
+def test_the_first_order_gradient_is_that_of_one_graph_cut_between_the_steps(descent):
+    network, start, _, images, labels, batches = problem(TINY_CONVNET, "crop", torch.float64, steps=5)
+    shares = normal(len(labels), 3, name="shares", dtype=torch.float64).softmax(1)
+    pixels, leaves = images.clone().requires_grad_(), shares.clone().requires_grad_()
+    rates = torch.tensor(descent.rates(5), dtype=torch.float64, requires_grad=True)
+    theta, moved, velocity = start, torch.zeros_like(start), torch.zeros_like(start)
+    for (view, index), rate in zip(batches, rates, strict=True):
+        cut = theta.detach().requires_grad_()
+        loss = F.cross_entropy(forward(network, cut, view(pixels)), leaves[index])
+        (gradient,) = torch.autograd.grad(loss, cut, create_graph=True)
+        velocity = descent.momentum * velocity + gradient + descent.weight_decay * cut.detach()
+        moved = moved - rate * velocity
+        theta = start + moved
+    by_images, by_rates, by_labels = torch.autograd.grad(theta.sin().sum(), [pixels, rates, leaves])
+    student = classifier(network)
+    derivatives = Derivatives(student.shapes, eager(student.loss), 3)
+    match = first_order(derivatives, start, value_of, images, shares, batches, descent)
+    assert relative(match.image_gradient, by_images) < 1e-10 and relative(match.label_gradient, by_labels) < 1e-10
+    found = torch.tensor(match.step_size_gradient, dtype=torch.float64)
+    assert relative(found, by_rates if found.dim() else by_rates.sum()) < 1e-10
 
 
 @pytest.mark.parametrize("steps", [1, 20])

@@ -28,7 +28,7 @@ def needed(raw, rule):
 
 def cifar(**dataset):
     """One cell of CIFAR-10 with the paper's hyperparameters, and other settings of its data set."""
-    return {**CIFAR, "datasets": {"cifar10": {"source": "cifar10", **dataset}}}
+    return {**CIFAR, "fair_comparison": True, "datasets": {"cifar10": {"source": "cifar10", **dataset}}}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -17,6 +17,7 @@ EXPERIMENT["matching"] |= {"experts": "convnet"}
 EXPERIMENT["evaluation"] = {"networks": 1, "epochs": 60}
 EXPERIMENT["selection"] = {"networks": 1, "also": []}
 EXPERIMENT["cross_architecture"] = {"architectures": []}
+EXPERIMENT["fair_comparison"] = True
 FLAT = {"experts": "flat", "ema": 0.8}
 GRADIENT = {"stages": [{"real_batch": 8, "updates_per_network": 5, "network_epochs": 2}]}
 CONDENSATION = {
@@ -47,7 +48,10 @@ def test_every_method_ends_with_a_row_of_its_own(tmp_path):
     folder = copy_project(tmp_path, EXPERIMENT)
     planned = plan(folder, "results/table1.csv")
     assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 2, 14)
-    run(folder, "results/table1.csv")
+    alike = "results/digits/mtt-soft/ipc3/seed0/baselines.csv"
+    run(folder, "results/table1.csv", alike)
+    found = pd.read_csv(folder / alike)
+    assert list(zip(found["baseline"], found["labels"], strict=True)) == [("random", "soft"), ("class-labels", "class")]
     table = pd.read_csv(folder / "results/table1.csv").set_index("method")
     assert list(table.index) == list(METHODS)
     assert (table["accuracy_mean"] > 20).all(), table["accuracy_mean"]  # chance is 10

@@ -160,7 +160,7 @@ def test_a_change_of_device_repeats_nothing():
 
 
 def test_the_picture_of_the_rules_shows_the_real_graph(tmp_path):
-    configuration = copy.deepcopy(TINY)
+    configuration = copy.deepcopy(TINY) | {"fair_comparison": True}
     configuration["datasets"]["digits"]["source"] = "mnist"  # one that is fetched
     graph = snakemake(copy_project(tmp_path, configuration), "--rulegraph", "mermaid-js", "all").stdout
     names = dict(re.findall(r"(id\d+)\[(\w+)\]", graph))

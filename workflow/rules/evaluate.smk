@@ -31,6 +31,34 @@ rule evaluate:
         + COMPUTE
 
 
+# Random images, and class labels, under the evaluation and step sizes of a set.
+rule evaluate_baselines:
+    input:
+        data=DATA,
+        subsets=subsets,
+        choosers=labellers,
+    output:
+        **table("evaluate_baselines"),
+    log:
+        log_of("evaluate_baselines"),
+    benchmark:
+        benchmark_of("evaluate_baselines")
+    conda:
+        COMPUTING
+    threads: 1
+    resources:
+        **training("evaluate_baselines"),
+    params:
+        **networks("evaluate_baselines", matched),
+        evaluation=evaluation,
+        called=of_run("architecture"),
+    shell:
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --choosers {input.choosers}"
+        " --architecture {params.architecture:q} --evaluation {params.evaluation:q} --dataset {wildcards.dataset}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {params.called}"
+        " --out {output.table}" + COMPUTE
+
+
 rule collect_accuracy:
     input:
         **tables(tables=PLAN.outputs("evaluate")),

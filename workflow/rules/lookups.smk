@@ -137,6 +137,12 @@ def choosers(wildcards):
     return recipe_files(wildcards, stage) if run_of(wildcards).asks_experts(k) else []
 
 
+def labellers(wildcards):
+    """Experts that label real images as they did those of the run."""
+    run = run_of(wildcards)
+    return recipe_files(wildcards, run.stages[0]) if run.soft else []
+
+
 def recipe_files(wildcards, stage):
     return expand(
         made("train_experts"),

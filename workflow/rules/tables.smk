@@ -144,6 +144,32 @@ rule comparison:
         "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv} > {log} 2>&1"
 
 
+rule fair:
+    input:
+        **tables(
+            accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
+            baselines=needed(
+                PLAN.outputs("evaluate_baselines"), "`fair_comparison: true`"
+            ),
+        ),
+    output:
+        **sheet("fair", "fair", "improvement over random, and recovery"),
+    log:
+        log_of("fair"),
+    localrule: True
+    conda:
+        DRAWING
+    threads: 1
+    resources:
+        **limits("fair", 500),
+    params:
+        **command("fair"),
+        methods=METHODS,
+    shell:
+        "python {params.script:q} {input.accuracies} --baselines {input.baselines} --methods {params.methods}"
+        " --csv {output.csv} > {log} 2>&1"
+
+
 # The report's first page, and the whole configuration.
 rule overview:
     input:

@@ -1,0 +1,76 @@
+"""Train fresh networks on what a synthetic set is fairly compared with, and test them.
+
+`random`: random real images, as many per class and stage as the set stores, at the set's own step sizes and under the
+same evaluation; they are those that the method `random` takes at this seed. With --choosers, as for sets that are
+labelled by experts, these label them. `class-labels`: a set of soft labels, with its classes for labels. Networks of
+equal number share their random draws with those of evaluate.py. Writes one row per baseline and network; accuracy is
+in percent, after the last epoch, on test data; a network that failed has none.
+"""
+
+from dataclasses import replace
+
+from shared import command, compute, runs
+
+from seqmatch.analysis.evaluation import evaluate
+from seqmatch.data.dataset import check_classes
+from seqmatch.distillation.coresets import random_order
+from seqmatch.distillation.initial import Part, initial_subset
+from seqmatch.distillation.soft_labels import mean_prediction
+from seqmatch.files.store import save_table
+from seqmatch.seeds import Seed
+from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.subset import load_subset
+from seqmatch.training.experts import Trajectories
+
+
+def main(args):
+    with compute.job(args, [*args.subsets, *args.choosers]) as job:
+        subsets = [load_subset(path, job.dataset.dimensions) for path in args.subsets]
+        sets = {"random": random_images(args, job, subsets)}
+        if any(subset.soft_labels is not None for subset in subsets):
+            sets["class-labels"] = [replace(subset, soft_labels=None) for subset in subsets]
+        curricula = {
+            name: [stage.to(job.device) for stage in make_curriculum(found, args.evaluation)]
+            for name, found in sets.items()
+        }
+        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
+        results = evaluate(curricula, job.dataset.split("test", job.device), compute.learner(args, job), seed)
+        results = results.rename(columns={"selection": "baseline"})
+        soft = (results["baseline"] == "random") & bool(args.choosers)
+        results.insert(1, "labels", soft.map({True: "soft", False: "class"}))
+        results = runs.add_run(runs.run_of(vars(args)), results)
+        save_table(args.out, results.round({"accuracy": 4, "seconds": 3}), job.header)
+
+
+def random_images(args, job, subsets):
+    """Real images in the place of those of the subsets, at their step sizes."""
+    ipc = int(args.ipc)
+    check_classes(job.dataset, ipc)
+    real = job.dataset.split("train")
+    order = random_order(Seed("initial images", args.dataset, args.seed))  # as distill_subset.py has it
+    found = [
+        replace(initial_subset(real, Part(ipc, len(subsets), k), subset.step_size, order), rates=subset.rates)
+        for k, subset in enumerate(subsets, start=1)
+    ]
+    if not args.choosers:
+        return found
+    network = compute.new_network(args, job)(Seed("expert"))
+    with Trajectories(args.choosers) as experts:
+
+        def said(images):
+            ensemble = (experts.load(network, number, experts.epochs) for number in range(len(experts)))
+            return mean_prediction(ensemble, images.to(job.device))
+
+        return [replace(subset, soft_labels=said(subset.images)) for subset in found]
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    compute.add_synthetic_set(arguments)
+    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+    arguments.add_argument(
+        "--choosers", type=command.path, nargs="*", default=[], help="shards of experts that label the random images"
+    )
+    arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
+    compute.add_arguments(arguments)
+    command.run(main, arguments)
