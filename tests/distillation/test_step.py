@@ -12,6 +12,7 @@ from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
 from seqmatch.distillation import condensation, distribution, gradient, kernel, trajectory, unrolled
 from seqmatch.distillation.step import Problem, some
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
 from seqmatch.networks import activations, build, structure
@@ -99,6 +100,13 @@ def test_regression_is_on_the_union_without_any_network(augmented):
     operations = ("crop", "color") if augmented else ()
     expected = kernel.kernel_step(problem.real(), problem.labels, section, operations, SEED)
     assert bits(declared_step("kernel", problem), problem.labels) == bits(expected, problem.labels)
+
+
+def test_a_kernel_that_memory_does_not_hold_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(kernel, "main_memory", lambda: 10**7)
+    section = SECTIONS["kernel"].model_copy(update={"kernel": "pooled"})
+    with pytest.raises(SeqmatchError, match=r"kernel = pooled: of 9 images of 8×8 pixels it takes 0.0 GB"):
+        kernel.make_step(make_problem(section, None, earlier=1))
 
 
 @pytest.mark.parametrize("augmented", [True, False])
