@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.config.methods import OBJECTIVES, Images
 from seqmatch.distillation.step import Problem, Step, some
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.kernels import Kernel
 from seqmatch.matching.match import Match
 from seqmatch.matching.regression import centred, match_regression
+from seqmatch.runtime.budget import main_memory
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled
@@ -21,8 +24,26 @@ from seqmatch.transforms import dsa
 
 
 def make_step(problem: Problem) -> Step:
-    """Match by the kernel that the section names."""
+    """Match by the kernel that the section names.
+
+    Raises:
+        SeqmatchError: this machine has not the memory for it.
+    """
+    _check_memory(problem)
     return kernel_step(problem.real(), problem.labels, problem.matching, problem.augmentation, problem.seed)
+
+
+def _check_memory(problem: Problem) -> None:
+    """A GPU says so itself."""
+    shape, synthetic, matching = problem.dataset.shape, len(problem.labels), problem.matching
+    images = Images(problem.dataset.classes, 0, problem.new, synthetic, shape[1] * shape[2])
+    needed = OBJECTIVES["kernel"].memory(matching, images)
+    if problem.device.type == "cpu" and needed > main_memory():
+        raise SeqmatchError(
+            f"kernel = {matching.kernel}: of {synthetic} images of {shape[1]}×{shape[2]} pixels it takes "
+            f"{needed / 1e9:.1f} GB, and {main_memory() / 1e9:.1f} GB can be used here; use another kernel, a "
+            "smaller ipc, or an image_size of the data set"
+        )
 
 
 def kernel_step(

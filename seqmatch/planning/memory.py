@@ -122,7 +122,7 @@ def _trajectories(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[S
 def _distillation(scale: Scale, wildcards: Wildcards) -> float:
     run, data, k = scale.experiment.run_of(wildcards), scale.data(wildcards["dataset"]), wildcards["subset"]
     kept = COPIES * costs.distillation(scale, wildcards).disk
-    if run.objective and run.stages[k - 1].iterations:
+    if run.objective and run.stages[k - 1].iterations and scale.experiment.config.device != "cuda":
         kept += run.objective.memory(run.stages[k - 1], costs.images_of(scale, run, k))
     architecture = scale.experiment.config.architectures[run.architecture]
     seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(k) else 0

@@ -141,6 +141,13 @@ def test_regression_is_on_the_union_without_any_network(augmented):
     assert bits(declared_step("kernel", problem), problem.labels) == bits(expected, problem.labels)
 
 
+def test_a_kernel_that_memory_does_not_hold_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(kernel, "main_memory", lambda: 10**7)
+    section = SECTIONS["kernel"].model_copy(update={"kernel": "pooled"})
+    with pytest.raises(SeqmatchError, match=r"kernel = pooled: of 9 images of 8×8 pixels it takes 0.0 GB"):
+        kernel.make_step(make_problem(section, None, earlier=1))
+
+
 @pytest.mark.parametrize("augmented", [True, False])
 def test_gradients_are_matched_in_networks_that_learn_from_the_images(experts, augmented):
     section = SECTIONS["gradient"].model_copy(update={"augment_matching": augmented})

@@ -69,12 +69,12 @@ def finite_kernel(name, depth, width, rows, columns, seed):
 def test_a_kernel_is_that_of_wide_networks(name, depth):
     rows, columns = images(3, "rows"), images(2, "columns")
     columns[0] = 0.7 * rows[0]
-    width, networks = (256 if name == "fully-connected" else 128), 24
+    width, networks = (256 if name == "fully-connected" else 128), 12
     sampled = [finite_kernel(name, depth, width, rows, columns, Seed("k") / index) for index in range(networks)]
     expected = torch.stack(sampled)
     error = expected.std(0) / math.sqrt(networks)
     found = Kernel(name, depth)(rows, columns)
-    assert error.max() < 0.05 * found.max()
+    assert error.max() < 0.08 * found.max()
     assert ((found - expected.mean(0)).abs() < 4 * error + 0.01 * found).all()
 
 
