@@ -19,9 +19,12 @@ UNSET = {
     "mean": "the data's",
     "std": "the data's",
     "clip": "none",
+    "skip_above": "none",
+    "initial_max_start_epoch": "max_start_epoch",
 }
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
-set's augmentation; labels in the file of the images; the statistics of the data set; no bound."""
+set's augmentation; labels in the file of the images; the statistics of the data set; no bounds; a range that does not
+grow."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
