@@ -260,6 +260,21 @@ def test_distilling(shard, tmp_path, objective, optimizer):
     on_both(partial(distillation, shard=shard, folder=tmp_path, matching=matching, clamp=clamp))
 
 
+def test_learning_labels(shard, tmp_path):
+    keys = MATCHING["trajectory"].model_dump() | {"soft_labels": True, "initial_max_start_epoch": 1}
+    matching, shares = config.RangedMatching(**keys), normal(6, 3).softmax(1)
+    parts = [Subset(*labelled(per_class=2, name=name), 0.05, soft_labels=shares) for name in ("earlier", "start")]
+
+    def learned(device):
+        labels = torch.cat([shares, shares]).to(device)
+        with Trajectories([shard]) as experts:
+            step = trajectory_step(experts, partial(one_graph, STUDENT), labels, 4, matching, EVERY, Seed("d"))
+            checkpoint = Checkpoint(tmp_path / device.type, "work", 0)
+            return distill(parts[1], parts[:1], step, matching, checkpoint, device).tensors()
+
+    on_both(learned)
+
+
 def test_the_form_of_adam_that_a_gpu_is_given(shard, tmp_path, monkeypatch):
     """PyTorch updates lists of tensors at once there; its count of steps stays on the CPU."""
     matching = MATCHING["trajectory"].model_copy(update={"optimizer": "adam"})

@@ -154,6 +154,10 @@ def _hallucination_cost(matching: HallucinationMatching, images: Images) -> Pass
     return Passes(training=adversary, matching=matching.experts_per_step * matching.synthetic_steps * batch)
 
 
+def _trajectory_epochs(matching: TrajectoryMatching) -> int:
+    return matching.max_start_epoch - 1 + matching.expert_epochs
+
+
 def _gradient_cost(matching: GradientMatching, images: Images) -> Passes:
     learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
     return Passes(forward=3 * images.classes * matching.real_batch + 9 * images.union, training=learned)
@@ -210,7 +214,7 @@ OBJECTIVES = {
         step="seqmatch.distillation.trajectory:make_step",
         cost=_trajectory_cost,
         needs="trajectories",
-        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+        epochs=_trajectory_epochs,
     ),
     "hallucination": Objective(
         section=HallucinationMatching,
@@ -225,7 +229,7 @@ OBJECTIVES = {
         step="seqmatch.distillation.trajectory:make_step",
         cost=_trajectory_cost,
         needs="trajectories",
-        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+        epochs=_trajectory_epochs,
     ),
     "unrolled": Objective(
         section=UnrolledMatching,

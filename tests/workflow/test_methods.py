@@ -38,7 +38,7 @@ METHODS = {
     "seqmatch-ftd": {"stages": [FLAT, FLAT]},
     "idc": {"stages": [CONDENSATION], "evaluation": {"learning_rate": 0.05}},
     "seqmatch-idc": {"stages": [CONDENSATION, CONDENSATION], "evaluation": {"learning_rate": 0.05}},
-    "mtt-soft": {"backbone": "mtt", "stages": [{"soft_labels": True}]},
+    "datm": {"stages": [{"experts": "flat", "initial_max_start_epoch": 2}]},
     "mtt-mixed": {"backbone": "mtt", "stages": [{"parameterisation": "multi-formation", "formation": 2}]},
 }
 EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]

@@ -19,11 +19,14 @@ UNSET = {
     "mean": "the data's",
     "std": "the data's",
     "clip": "none",
+    "skip_above": "none",
+    "initial_max_start_epoch": "max_start_epoch",
     "layer_weights": "0.1 each, 1 the last, 2 features",
+    "lr_decoder": "lr_images",
 }
 """What it means that an optional setting is not set: all images of the subset; the stage's own step size; the data
-set's augmentation; labels in the file of the images; the statistics of the data set; no bound; CAFE's
-weights."""
+set's augmentation; labels in the file of the images; the statistics of the data set; no bounds; a range that does not
+grow; CAFE's weights; one learning rate for all that is stored."""
 
 
 def settings_table(runs: Iterable[Run]) -> pd.DataFrame:
