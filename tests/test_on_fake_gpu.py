@@ -40,6 +40,7 @@ from seqmatch.matching.unrolled import Descent, adjoint, distance, one_graph
 from seqmatch.networks import build, structure
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.formation import decode, encode
+from seqmatch.synthetic.subset import Subset
 from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard

@@ -14,7 +14,7 @@ from seqmatch.synthetic.subset import Subset
 from seqmatch.training.classes import by_class
 from seqmatch.training.inference import accuracy
 from seqmatch.training.learner import Learner
-from seqmatch.training.loop import Labelled
+from seqmatch.training.loop import Labelled, sgd_step
 
 
 def accuracies(
@@ -48,9 +48,8 @@ def replay(
         steps, generator = matching.synthetic_steps, (seed / k).generator()
         groups = GROUPS[matching.order](torch.stack(classes), shown, steps, generator)
         rates = [subset.step_size] * steps if subset.rates is None else subset.rates.tolist()
-        optimizer = torch.optim.SGD(network.parameters(), lr=rates[0], momentum=matching.student_momentum)
+        parameters, descent = list(network.parameters()), config.Training(momentum=matching.student_momentum)
+        velocities = [torch.zeros_like(parameter) for parameter in parameters]
         for rate, group in zip(rates, groups, strict=True):
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad()
-            F.cross_entropy(network(images[group]), labels[group]).backward()
-            optimizer.step()
+            gradients = torch.autograd.grad(F.cross_entropy(network(images[group]), labels[group]), parameters)
+            sgd_step(parameters, list(gradients), velocities, rate, descent)

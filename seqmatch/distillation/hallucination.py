@@ -18,7 +18,7 @@ from seqmatch.matching.contrast import class_contrast, likeness
 from seqmatch.matching.match import Match
 from seqmatch.networks.features import features, head
 from seqmatch.seeds import Seed
-from seqmatch.training.loop import NewNetwork
+from seqmatch.training.loop import NewNetwork, sgd_step
 from seqmatch.transforms import dsa
 
 LIKENESS, CONTRAST = 0.1, 0.1
@@ -69,7 +69,8 @@ def hallucination_step(
         batch_size: stored images in a minibatch of the adversary.
     """
     adversary: nn.Module | None = None
-    optimizer: torch.optim.Optimizer | None = None
+    velocities: list[Tensor] = []
+    descent = config.Training(momentum=MOMENTUM)
 
     def views(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A minibatch through two hallucinators, one after the other, and its labels."""
@@ -79,21 +80,21 @@ def hallucination_step(
         return dsa.apply(dsa.draw(augmentation, len(both), generator), images[both]), labels[both]
 
     def step(images: Tensor, step_size: float, iteration: int) -> Match:
-        nonlocal adversary, optimizer
+        nonlocal adversary, velocities
         match = matched(images, step_size, iteration)
         if not matching.lr_adversary:
             return match
         if iteration % matching.updates_per_network == 0:
             adversary = new_network(seed / iteration)
-            optimizer = torch.optim.SGD(adversary.parameters(), matching.lr_adversary, MOMENTUM)
+            velocities = [torch.zeros_like(parameter) for parameter in adversary.parameters()]
         leaf, generator = images.detach().requires_grad_(), (seed / iteration / "views").generator()
         alike = likeness(*features(adversary, views(leaf, generator)[0]).chunk(2))
         (gradient,) = torch.autograd.grad(alike, leaf)
         with torch.no_grad():
             shown = views(images, generator)
-        optimizer.zero_grad()
-        adversary_loss(adversary, *shown).backward()
-        optimizer.step()
+        parameters = list(adversary.parameters())
+        gradients = torch.autograd.grad(adversary_loss(adversary, *shown), parameters)
+        sgd_step(parameters, list(gradients), velocities, matching.lr_adversary, descent)
         return Match(
             match.loss + matching.likeness * alike.item(),
             match.image_gradient + matching.likeness * gradient,

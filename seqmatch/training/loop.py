@@ -150,7 +150,7 @@ def _train_epoch(
             images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
         with arithmetic(settings.precision, images.device):
             direction = descent(network, images, labels)
-        _sgd_step(parameters, list(direction), velocities, rate, settings)
+        sgd_step(parameters, list(direction), velocities, rate, settings)
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
@@ -168,7 +168,7 @@ def learning_rate(initial: float, settings: config.Training, epoch: int, epochs:
 
 
 @torch.no_grad()
-def _sgd_step(
+def sgd_step(
     parameters: list[Tensor],
     gradients: list[Tensor],
     velocities: list[Tensor],
