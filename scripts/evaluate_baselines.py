@@ -12,6 +12,8 @@ from dataclasses import replace
 from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import evaluate
+from seqmatch.config.sections import Coreset
+from seqmatch.config.storage import subset_sizes
 from seqmatch.data.dataset import check_classes
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.initial import Part, initial_subset
@@ -44,14 +46,14 @@ def main(args):
 
 def random_images(args, job, subsets):
     """Real images in the place of those of the subsets, at their step sizes."""
-    ipc = int(args.ipc)
-    check_classes(job.dataset, ipc)
-    real = job.dataset.split("train")
-    order = random_order(Seed("initial images", args.dataset, args.seed))  # as distill_subset.py has it
-    found = [
-        replace(initial_subset(real, Part(ipc, len(subsets), k), subset.step_size, order), rates=subset.rates)
-        for k, subset in enumerate(subsets, start=1)
-    ]
+    check_classes(job.dataset, int(args.ipc))
+    real, sizes = job.dataset.split("train"), subset_sizes(int(args.ipc), len(subsets))
+    seed = Seed("initial images", args.dataset, args.seed)  # as distill_subset.py has it
+    found = []
+    for k, subset in enumerate(subsets, start=1):
+        stage = Coreset(initial_step_size=subset.step_size)
+        images = initial_subset(real, Part(sizes, k), stage, random_order(seed), seed)
+        found.append(replace(images, rates=subset.rates))
     if not args.choosers:
         return found
     network = compute.new_network(args, job)(Seed("expert"))

@@ -54,7 +54,8 @@ def measure(rates, steps, matches):
     """One row per step size, number of steps and match: relative error, and cosine with the exact gradient."""
     dataset = prepare(digits(), DIGITS, SEED / "data")
     trajectories = experts(dataset)
-    subset = initial_subset(dataset.split("train"), Part(IPC, 1, 1), 0.01, random_order(SEED / "images"))
+    order = random_order(SEED / "images")
+    subset = initial_subset(dataset.split("train"), Part([IPC], 1), config.Coreset(), order, SEED)
     images, labels = subset.images.double(), subset.labels
     student = classifier(structure(ARCHITECTURE, dataset.shape, dataset.classes))
     derivatives = Derivatives(student.shapes, eager(student.loss), len(images))

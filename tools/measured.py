@@ -3,7 +3,7 @@
 Reads the benchmark files of the jobs that are finished. Time is that of the processors where it is known, less what
 distillation jobs took that move no image (loading the program and the data), where there are any. `rate` is estimated
 operations per second of it, and `ratio` how it compares with the median of the data set's methods: 2 means that a
-method took half of what the others suggest, 0.5 that it took twice as much. Jobs of less than ten seconds say nothing,
+method took half of what the others suggest, 0.5 that it took twice as much. Jobs of less than five seconds say nothing,
 and are left out.
 """
 
@@ -24,7 +24,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan
 
-SHORTEST = 10.0
+SHORTEST = 5.0
 """Seconds of a job that says something."""
 
 

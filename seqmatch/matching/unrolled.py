@@ -225,7 +225,7 @@ def first_order(
         pixels = images.detach().requires_grad_()
         batch = view(pixels)
         _, _, by_batch, by_labels = derivatives.slope(theta, batch.detach(), labels[index], cotangent)
-        image_gradient.sub_(pull_back(batch, by_batch, pixels), alpha=share)
+        image_gradient.sub_(*pull_back(batch, by_batch, pixels), alpha=share)
         if label_gradient is not None:
             label_gradient.index_add_(0, index, by_labels, alpha=-share)
         by_rates.append((after - theta) @ cotangent / rate)
