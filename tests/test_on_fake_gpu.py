@@ -66,7 +66,7 @@ MATCHING = {
         updates_per_network=2,
         **BRIEF,
     ),
-    "distribution": config.DistributionMatching(real_batch=4, parameterisation="memories", memories=2, **BRIEF),
+    "distribution": config.DistributionMatching(real_batch=4, **BRIEF),
     "gradient": config.GradientMatching(real_batch=4, updates_per_network=2, network_epochs=2, **BRIEF),
     "condensation": config.CondensationMatching(
         real_batch=4, synthetic_batch=4, updates_per_network=2, network_images=10, **BRIEF
@@ -79,6 +79,7 @@ MATCHING = {
 }
 """Settings by objective."""
 WITHOUT_TRAJECTORIES = ["distribution", "gradient", "condensation", "unrolled", "kernel", "alignment"]
+MEMORIES = {"parameterisation": "memories", "memories": 2}
 MULTI_FORMATION = {"parameterisation": FOUR.name, "formation": FOUR.size}
 
 
@@ -255,9 +256,9 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
 @pytest.mark.parametrize("objective", MATCHING)
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_distilling(shard, tmp_path, objective, optimizer):
-    own = MULTI_FORMATION if objective == "condensation" else {}
+    own = {"condensation": MULTI_FORMATION, "distribution": MEMORIES}.get(objective, {})
     matching = MATCHING[objective].model_copy(update={"optimizer": optimizer, "ema": 0.9} | own)
-    clamp = fit_standardization(labelled()[0].clamp(0, 9).to(torch.uint8)).clamp
+    clamp = None if own is MEMORIES else fit_standardization(labelled()[0].clamp(0, 9).to(torch.uint8)).clamp
     on_both(partial(distillation, shard=shard, folder=tmp_path, matching=matching, clamp=clamp))
 
 

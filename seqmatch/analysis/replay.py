@@ -48,8 +48,8 @@ def replay(
         steps, generator = matching.synthetic_steps, (seed / k).generator()
         groups = GROUPS[matching.order](torch.stack(classes), shown, steps, generator)
         rates = [subset.step_size] * steps if subset.rates is None else subset.rates.tolist()
-        parameters, descent = list(network.parameters()), config.Training(momentum=matching.student_momentum)
+        parameters = list(network.parameters())
         velocities = [torch.zeros_like(parameter) for parameter in parameters]
         for rate, group in zip(rates, groups, strict=True):
             gradients = torch.autograd.grad(F.cross_entropy(network(images[group]), labels[group]), parameters)
-            sgd_step(parameters, list(gradients), velocities, rate, descent)
+            sgd_step(parameters, list(gradients), velocities, rate, matching.student_momentum)

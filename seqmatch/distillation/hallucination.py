@@ -70,7 +70,6 @@ def hallucination_step(
     """
     adversary: nn.Module | None = None
     velocities: list[Tensor] = []
-    descent = config.Training(momentum=MOMENTUM)
 
     def views(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A minibatch through two hallucinators, one after the other, and its labels."""
@@ -94,7 +93,7 @@ def hallucination_step(
             shown = views(images, generator)
         parameters = list(adversary.parameters())
         gradients = torch.autograd.grad(adversary_loss(adversary, *shown), parameters)
-        sgd_step(parameters, list(gradients), velocities, matching.lr_adversary, descent)
+        sgd_step(parameters, list(gradients), velocities, matching.lr_adversary, MOMENTUM)
         return Match(
             match.loss + matching.likeness * alike.item(),
             match.image_gradient + matching.likeness * gradient,

@@ -150,7 +150,7 @@ def _train_epoch(
             images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
         with arithmetic(settings.precision, images.device):
             direction = descent(network, images, labels)
-        sgd_step(parameters, list(direction), velocities, rate, settings)
+        sgd_step(parameters, list(direction), velocities, rate, settings.momentum, settings.weight_decay)
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
@@ -173,7 +173,8 @@ def sgd_step(
     gradients: list[Tensor],
     velocities: list[Tensor],
     rate: float,
-    settings: config.Training,
+    momentum: float,
+    weight_decay: float = 0.0,
 ) -> None:
     """PyTorch's own SGD in its functional form: an optimiser object would import the compiler, 5 s per process."""
     sgd(
@@ -182,8 +183,8 @@ def sgd_step(
         velocities,
         foreach=True,
         lr=rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
+        momentum=momentum,
+        weight_decay=weight_decay,
         dampening=0,
         nesterov=False,
         maximize=False,

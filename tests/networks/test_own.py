@@ -274,7 +274,7 @@ def test_every_script_takes_a_network_of_ones_own(nets, tmp_path):
     write_all(tmp_path)
     of_ours = {ARCHITECTURE: '{"family": "nets:Mlp"}', '{"iterations": 0}': '{"iterations": 1}'}
     scripts = [script for script, words in CALLS.items() if ARCHITECTURE in words]
-    assert len(scripts) == 7
+    assert len(scripts) == 8
     for script in scripts:
         status, said = call(script, *(of_ours.get(word, word) for word in CALLS[script]))
         assert status == 0, said
