@@ -141,7 +141,7 @@ def test_the_messages_of_the_project_do_not_count(tmp_path):
     before = [digest(tmp_path / "scripts" / path.name) for path in SCRIPTS]
     for words in (
         "an expert diverged",
-        "only in the form of Unicode",
+        "each stored image starts",
         "there is no such file",
         "how experts train on real data",
     ):
