@@ -25,7 +25,7 @@ LARGEST, LARGEST_TOGETHER = 200_000, 2_000_000
 
 def main(args):
     distilled = seqmatch.load(args.set)
-    about = entry(distilled, f"{args.name}.safetensors", args.set)
+    about = entry(distilled, f"{args.name}.safetensors", args.set, args.source)
     entries = listed() if INDEX.is_file() else {}
     with temporary_folder(INDEX.parent, args.name) as folder:
         file = folder / about["file"]
@@ -44,9 +44,9 @@ def main(args):
     print(f"{args.name}: {size:,} bytes, {entries[args.name].accuracy.mean:.2f} %", file=sys.stderr)
 
 
-def entry(distilled, file, place):
+def entry(distilled, file, place, source=None):
     """What the index tells of a set, but for its checksum."""
-    made, source = distilled.about.get("distilled", {}), source_of(distilled)
+    made, source = distilled.about.get("distilled", {}), source or source_of(distilled)
     missing = [name for name in ("dataset", "method", "ipc") if name not in made]
     if missing or source not in LICENCES or not distilled.accuracies or distilled.accuracies[0].mean is None:
         raise SeqmatchError(
@@ -72,4 +72,7 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument("set", type=command.path, help="folder of a run, such as results/digits/mtt/ipc2/seed0")
     arguments.add_argument("name", type=command.name, help="in the index, such as digits-mtt-ipc2")
+    arguments.add_argument(
+        "--source", choices=LICENCES, help="whose images they are, where the set says that they lay in a folder"
+    )
     command.run(main, arguments)

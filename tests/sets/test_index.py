@@ -66,8 +66,8 @@ def made(tmp_path, monkeypatch):
     index._read.cache_clear()
 
 
-def added(made, name, place):
-    add_set.main(SimpleNamespace(set=place, name=name))
+def added(made, name, place, source=None):
+    add_set.main(SimpleNamespace(set=place, name=name, source=source))
     index._read.cache_clear()
 
 
@@ -75,7 +75,9 @@ def test_a_set_is_added_and_damage_is_an_error(made):
     added(made, "again", path_of_package("digits-mtt-ipc2"))
     assert listed().keys() == {"again"} and len(seqmatch.load("again").subsets) == 1
     added(made, "other", path_of_package("digits-dm-ipc2"))
-    assert listed().keys() == {"again", "other"}
+    assert listed().keys() == {"again", "other"} and listed()["other"].source == "digits"
+    added(made, "other", path_of_package("digits-dm-ipc2"), "cifar10")
+    assert listed()["other"].licence == "unknown"
     (made / "again.safetensors").write_bytes((made / "other.safetensors").read_bytes())
     with pytest.raises(SeqmatchError, match=r"again.safetensors: not the file that the index tells of \(SHA-256"):
         seqmatch.load("again")
