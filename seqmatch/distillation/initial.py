@@ -50,10 +50,9 @@ def initial_subset(real: Labelled, part: Part, stage: Started, order: Order, see
         stored, decoder = memories.noise(shape, len(classes), *about)
         return Subset(stored, classes, stage.initial_step_size, parameterisation, decoder=decoder)
     index = _chosen(labels, part, order)
-    stored, mixed = parameterisation.arrange(images[index]).clone(), 1
-    if stage.parameterisation == "multi-formation":
-        mixed = stage.formation**2
-    elif stage.parameterisation == "memories":
+    stored = parameterisation.arrange(images[index]).clone()
+    mixed = len(index) // len(stored)
+    if stage.parameterisation == "memories":
         stored, decoder = memories.encode(stored, stage.memories, stage.memory_scale)
     elif stage.parameterisation == "hallucinators":
         decoder = hallucinators.draw(shape, stage.hallucinators, seed / "hallucinators" / part.number)

@@ -175,7 +175,7 @@ class Distilled:
 
 def _look(subset: Subset, pictures: Tensor) -> Subset:
     """The subset with its pictures instead of its images."""
-    if subset.parameterisation.name == "multi-formation":
+    if subset.parameterisation.arranged:
         return replace(subset, images=pictures)
     labels = subset.labels.repeat_interleave(subset.parameterisation.held)
     return replace(subset, images=pictures, labels=labels, parameterisation=PIXELS, decoder={})

@@ -24,8 +24,9 @@ class Form:
 
     decode: Callable[[Tensor, Decoder, int], Tensor]
     """From what is stored to the images that networks see; differentiable."""
-    arrange: Callable[[Tensor, int], Tensor] = lambda images, size: images
-    """From images that networks see to those that a person is shown."""
+    arrange: Callable[[Tensor, int], Tensor] | None = None
+    """From images that networks see to stored ones, where these are images of another form: how real ones are stored
+    at first, and how a person is shown them."""
     size: str | None = None
     """Its name in files, if there is any."""
 
@@ -74,9 +75,14 @@ class Parameterisation:
         """What is stored of n images to those that networks see, (n · held, C, H, W), those of one after the other."""
         return FORMS[self.name].decode(stored, decoder, self.size)
 
+    @property
+    def arranged(self) -> bool:
+        """Whether images are stored, and shown, in another form than networks see them."""
+        return FORMS[self.name].arrange is not None
+
     def arrange(self, images: Tensor) -> Tensor:
-        """Images (n · held, C, H, W) as a person is shown them: those of a formation in a grid, (n, C, H, W)."""
-        return FORMS[self.name].arrange(images, self.size)
+        """Images (n · held, C, H, W) as they are stored at first, and shown: those of a formation in a grid."""
+        return FORMS[self.name].arrange(images, self.size) if self.arranged else images
 
     def sizes(self) -> dict[str, int]:
         """Its size by name; that of formations always, as files have it."""

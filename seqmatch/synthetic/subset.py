@@ -84,9 +84,9 @@ def save_subset(
 
     Of a whitening there is what it is known by; its matrix is kept once per data set.
 
-    `pixels` are the images with the normalisation inverted, clipped to uint8, as networks see them but for those of a
-    formation, which lie in a grid; `initial_pixels` those of the real images that `initial` holds, from which it was
-    distilled.
+    `pixels` are the images with the normalisation inverted, clipped to uint8, as networks see them but for those that
+    are stored in another form, such as a grid; `initial_pixels` those of the real images that `initial` holds, from
+    which it was distilled.
     """
     tensors = subset.tensors() | {
         "pixels": pixels_of(subset, normalization),
@@ -100,7 +100,7 @@ def save_subset(
 def pixels_of(subset: Subset, normalization: Normalization) -> Tensor:
     """The images to look at as uint8. Whitening is of whole images: it is inverted in each that a stored one holds."""
     stored = subset.parameterisation
-    if stored.name == "multi-formation" and not isinstance(normalization, Whitening):
+    if stored.arranged and not isinstance(normalization, Whitening):
         raw = normalization.invert(subset.images)
     else:
         raw = stored.arrange(normalization.invert(stored.decode(subset.images, subset.decoder)))

@@ -36,9 +36,9 @@ METHODS = {
     "dm": {"stages": [{"real_batch": 8}]},
     "ftd": {"stages": [FLAT]},
     "seqmatch-ftd": {"stages": [FLAT, FLAT]},
+    "datm": {"stages": [{"experts": "flat", "initial_max_start_epoch": 2}]},
     "idc": {"stages": [CONDENSATION], "evaluation": {"learning_rate": 0.05}},
     "seqmatch-idc": {"stages": [CONDENSATION, CONDENSATION], "evaluation": {"learning_rate": 0.05}},
-    "datm": {"stages": [{"experts": "flat", "initial_max_start_epoch": 2}]},
     "mtt-mixed": {"backbone": "mtt", "stages": [{"parameterisation": "multi-formation", "formation": 2}]},
 }
 EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
@@ -48,7 +48,7 @@ def test_every_method_ends_with_a_row_of_its_own(tmp_path):
     folder = copy_project(tmp_path, EXPERIMENT)
     planned = plan(folder, "results/table1.csv")
     assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 2, 14)
-    alike = "results/digits/mtt-soft/ipc3/seed0/baselines.csv"
+    alike = "results/digits/datm/ipc3/seed0/baselines.csv"
     run(folder, "results/table1.csv", alike)
     found = pd.read_csv(folder / alike)
     assert list(zip(found["baseline"], found["labels"], strict=True)) == [("random", "soft"), ("class-labels", "class")]
