@@ -130,7 +130,7 @@ def _own_protocols(table: pd.DataFrame) -> Sheet:
     return Sheet(
         "By the method's own protocol",
         body,
-        "How a method's authors judge its images, which docs/methods says of each: dd and rtp by the learned steps, kip "
+        "How a method's authors judge its images, as docs/methods says of each: dd and rtp by the learned steps, kip "
         "by kernel ridge regression. Mean ± standard deviation of the seeds' means, beside the accuracy of networks in "
         "the table above.",
     )
