@@ -56,7 +56,7 @@ def main(args):
             results.insert(place, "own", [accuracy for each in found for accuracy in each])
         results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
         results.insert(place + 1, "undistilled", results["selection"].map(undistilled))
-        results.insert(place + 2, "stored_numbers", stored_numbers(args, job.dataset))
+        results.insert(place + 2, "stored_numbers", stored_numbers(made[0][1], job.dataset))
         save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "own": 4, "seconds": 3}), job.header)
 
 
@@ -96,11 +96,10 @@ def named(function):
     return getattr(import_module(module), name)
 
 
-def stored_numbers(args, dataset):
-    """Numbers that the synthetic set stores, or all real training images."""
-    if not args.subsets:
-        return len(dataset.splits["train"]) * math.prod(dataset.shape)
-    return sum(load_subset(path, dataset.dimensions).numbers for path in args.subsets)
+def stored_numbers(subsets, dataset):
+    """Numbers that the synthetic set stores; without subsets, all real training images."""
+    real = 0 if subsets else len(dataset.splits["train"]) * math.prod(dataset.shape)
+    return real + sum(subset.numbers for subset in subsets)
 
 
 def is_undistilled(path):

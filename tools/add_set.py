@@ -25,7 +25,7 @@ LARGEST, LARGEST_TOGETHER = 200_000, 2_000_000
 
 def main(args):
     distilled = seqmatch.load(args.set)
-    about = entry(distilled, f"{args.name}.safetensors", args.set, args.source)
+    about = entry(distilled, f"{args.name}.safetensors", args.set, args.images_of)
     entries = listed() if INDEX.is_file() else {}
     with temporary_folder(INDEX.parent, args.name) as folder:
         file = folder / about["file"]
@@ -73,6 +73,6 @@ if __name__ == "__main__":
     arguments.add_argument("set", type=command.path, help="folder of a run, such as results/digits/mtt/ipc2/seed0")
     arguments.add_argument("name", type=command.name, help="in the index, such as digits-mtt-ipc2")
     arguments.add_argument(
-        "--source", choices=LICENCES, help="whose images they are, where the set says that they lay in a folder"
+        "--images-of", choices=LICENCES, help="whose images they are, where the set says that they lay in a folder"
     )
     command.run(main, arguments)

@@ -17,9 +17,15 @@ def accuracies(
     subsets: Sequence[Subset], sections: Sequence[config.KernelMatching], test: Labelled, learner: Learner, seed: Seed
 ) -> list[float]:
     """Percent of the test images that regression on the union of all subsets classifies as labelled, with the kernel
-    and ridge that it was distilled for.
+    and ridge that it was distilled for (Nguyen et al. 2021, equation 1).
 
     Nothing is drawn: it is the same number for each network that would be trained.
+
+    Args:
+        subsets: S_1 … S_K.
+        sections: how each was distilled; kernel and ridge are the same in all.
+        test: normalised images (N, C, H, W), and their classes (N,).
+        learner: how many networks there would be.
     """
     images, labels = (torch.cat(tensors) for tensors in zip(*(subset.decoded() for subset in subsets), strict=True))
     (unseen, wanted), section = test, sections[-1]

@@ -23,7 +23,9 @@ def accuracies(
     """Percent of the test images that fresh networks classify as labelled once they have replayed the learned steps.
 
     Args:
-        sections: how each subset was distilled.
+        subsets: S_1 … S_K.
+        sections: how each was distilled.
+        test: normalised images (N, C, H, W), and their classes (N,).
         learner: how networks are made, and how many; not how they are trained.
     """
     networks = [learner.new_network(seed / index / "initial") for index in range(learner.settings.networks)]

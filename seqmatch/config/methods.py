@@ -221,7 +221,7 @@ OBJECTIVES = {
         step="seqmatch.distillation.hallucination:make_step",
         cost=_hallucination_cost,
         needs="trajectories",
-        epochs=lambda matching: matching.max_start_epoch - 1 + matching.expert_epochs,
+        epochs=_trajectory_epochs,
         resumes_every=lambda matching: matching.updates_per_network if matching.lr_adversary else 1,
     ),
     "ranged-trajectory": Objective(

@@ -17,6 +17,7 @@ from seqmatch.config.sections import (
     Dataset,
     Evaluation,
     Experts,
+    HallucinationMatching,
     LearnedLabels,
     LearningMatching,
     Matching,
@@ -97,11 +98,15 @@ CONDITIONS = (
         lambda m: m.initial_max_start_epoch is not None,
         "a stage with `initial_max_start_epoch`",
     ),
+    *(
+        Condition(HallucinationMatching, key, lambda m: m.lr_adversary > 0, "a stage with `lr_adversary` above 0")
+        for key in ("likeness", "updates_per_network")
+    ),
     Condition(
         Matching,
         "lr_decoder",
         lambda m: m.parameterisation in LEARNED,
-        " and ".join(f"`parameterisation: {name}`" for name in LEARNED),
+        " or ".join(f"`parameterisation: {name}`" for name in LEARNED),
     ),
     *(
         Condition(section, key, lambda m: m.updates_per_network > 1, "a stage with `updates_per_network` above 1")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seqmatch import config
 from seqmatch.distillation.learning import learning
 from seqmatch.distillation.starts import teacher_start
-from seqmatch.distillation.step import Problem, Step, some
+from seqmatch.distillation.step import Problem, Step, some_of_each
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.alignment import match_alignment
 from seqmatch.matching.match import Match
@@ -87,14 +87,13 @@ def alignment_step(
     """
     images, real_labels = real
     real_index = [*by_class(real_labels).values()]
-    real_count = min(matching.real_batch, *map(len, real_index))
     members = torch.stack([*by_class(labels).values()])
     network_of = learning(new_network, labels, matching, augmentation, seed)
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
         network = network_of(synthetic, step_size, iteration)
         generator = (seed / iteration / "match").generator()
-        real_batch = torch.stack([some(index, real_count, generator) for index in real_index])
+        real_batch = some_of_each(real_index, matching.real_batch, generator)
         drawn = dsa.draw(augmentation, 1, generator)
         return match_alignment(
             network,

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from seqmatch import config
 from seqmatch.distillation.starts import teacher_start
-from seqmatch.distillation.step import Problem, Step, some
+from seqmatch.distillation.step import Problem, Step, some_of_each
 from seqmatch.matching.gradient import Measure, absolute, match_gradient, squared
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
@@ -51,8 +50,6 @@ def condensation_step(
     """
     images, real_labels = real
     real_index, synthetic_index = ([*by_class(each).values()] for each in (real_labels, labels))
-    real_count = min(matching.real_batch, *map(len, real_index))
-    synthetic_count = min(matching.synthetic_batch or len(labels), *map(len, synthetic_index))
     learner = matching.learner
     if learner.augmentation is None:
         learner = learner.model_copy(update={"augmentation": [name for name in augmentation if name != "cutout"]})
@@ -70,8 +67,8 @@ def condensation_step(
             network, course = begin(seed / iteration, step_size)
         next(course)  # the network as it begins, then after each pass over real images
         generator = (seed / iteration / "match").generator()
-        real_batch = torch.stack([some(index, real_count, generator) for index in real_index])
-        synthetic_batch = torch.stack([some(index, synthetic_count, generator) for index in synthetic_index])
+        real_batch = some_of_each(real_index, matching.real_batch, generator)
+        synthetic_batch = some_of_each(synthetic_index, matching.synthetic_batch or len(labels), generator)
         drawn = dsa.draw_composed(augmentation, 1, generator)
         real_images = dsa.apply_composed(drawn, images[real_batch.flatten()]).unflatten(0, real_batch.shape)
         return match_gradient(

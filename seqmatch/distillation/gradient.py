@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seqmatch import config
 from seqmatch.distillation.learning import learning
-from seqmatch.distillation.step import Problem, Step, some
+from seqmatch.distillation.step import Problem, Step, some_of_each
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.match import Match
 from seqmatch.seeds import Seed
@@ -46,14 +46,13 @@ def gradient_step(
     """
     images, real_labels = real
     real_index = [*by_class(real_labels).values()]
-    real_count = min(matching.real_batch, *map(len, real_index))
     synthetic_batch = torch.stack([*by_class(labels).values()])
     network_of = learning(new_network, labels, matching, augmentation, seed)
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
         network = network_of(synthetic, step_size, iteration)
         generator = (seed / iteration / "match").generator()
-        real_batch = torch.stack([some(index, real_count, generator) for index in real_index])
+        real_batch = some_of_each(real_index, matching.real_batch, generator)
         drawn = dsa.draw(augmentation, 1, generator)
         real_images = dsa.apply(drawn, images[real_batch.flatten()]).unflatten(0, real_batch.shape)
         return match_gradient(

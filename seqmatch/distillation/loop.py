@@ -53,7 +53,8 @@ def distill(
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
-    frozen, frozen_labels = ([subset.decoded()[part].to(device) for subset in prefix] for part in (0, 1))
+    decoded = [subset.to(device).decoded() for subset in prefix]
+    frozen, frozen_labels = ([each[part] for each in decoded] for part in (0, 1))
     state = _State.resume(initial, matching, checkpoint, device)
     with checkpoint, Progress(total=matching.iterations, initial=state.done, unit="it", desc="distill") as bar:
         while state.done < matching.iterations:

@@ -4,6 +4,7 @@ Each objective has a module with a function `make_step`, from a `Problem` to a `
 ``seed / i``, so that a resumed run is the same run. `seqmatch.config.methods` names it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +80,12 @@ class Problem:
         """Classes whose gradients can be matched as one batch, with `synthetic` images of each."""
         parameters = sum(parameter.numel() for parameter in self.structure().parameters())
         return classes_at_once(self.matching.real_batch, synthetic, self.activations, parameters, self.device)
+
+
+def some_of_each(indices: Sequence[Tensor], count: int, generator: torch.Generator) -> Tensor:
+    """As many of each index at random, `count` or as the smallest has: (len(indices), m)."""
+    least = min(count, *map(len, indices))
+    return torch.stack([some(index, least, generator) for index in indices])
 
 
 def some(index: Tensor, count: int, generator: torch.Generator) -> Tensor:

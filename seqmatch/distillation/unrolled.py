@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqmatch import config
 from seqmatch.distillation.starts import teacher_start
-from seqmatch.distillation.step import Problem, Step, some
+from seqmatch.distillation.step import Problem, Step, some_of_each
 from seqmatch.matching.derivatives import Student, classifier, flat
 from seqmatch.matching.dispatch import best_unroll
 from seqmatch.matching.match import Match
@@ -77,14 +77,13 @@ def unrolled_step(
     """
     images, real_labels = real
     real_index, members = ([*by_class(each).values()] for each in (real_labels, labels))
-    real_count = min(matching.real_batch, *map(len, real_index))
     groups = GROUPS[matching.order]
 
     def step(synthetic: Tensor, step_size: float, iteration: int) -> Match:
         start = flat([parameter.detach() for parameter in new_network(seed / iteration / "network").parameters()])
         generator = (seed / iteration / "match").generator()
         drawn = dsa.draw(augmentation, 1, generator)
-        judges = torch.cat([some(index, real_count, generator) for index in real_index])
+        judges = some_of_each(real_index, matching.real_batch, generator).flatten()
         terminal = mean_loss(student, dsa.apply(drawn, images[judges]), real_labels[judges], chunk)
         batches = [
             (partial(_view, index, drawn), index)

@@ -21,6 +21,8 @@ the images of the steps before. λ stays what it is at the end, and the result i
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -140,16 +142,7 @@ def adjoint(
         start, terminal, images, labels, batches, descent: as `Unroll` says.
     """
     steps = list(zip(batches, descent.rates(len(batches)), strict=True))
-
-    def sweep(state: _State, steps: Sequence[_Step]) -> Iterator[_State]:
-        """The states before and after each of some steps."""
-        yield state
-        for (view, index), rate in steps:
-            gradient = derivatives.gradient(state.theta, view(images), labels[index])
-            velocity = _velocity(gradient, state.theta, state.velocity, descent)
-            state = _State(state.theta.sub(velocity, alpha=rate), velocity if descent.momentum else None)
-            yield state
-
+    sweep = partial(_sweep, derivatives, images, labels, descent)
     segments = [steps[first : first + stride] for first in range(0, len(steps), stride)]
     # One tensor: many among those of the graphs would leave holes.
     kept = start.new_empty(len(segments), 2 if descent.momentum else 1, len(start))
@@ -205,23 +198,15 @@ def first_order(
         start, terminal, images, labels, batches, descent: as `Unroll` says.
     """
     rates = descent.rates(len(batches))
-
-    def way() -> Iterator[tuple[Tensor, Tensor]]:
-        """θ_i and θ_{i+1} of each step."""
-        theta, velocity = start, None
-        for (view, index), rate in zip(batches, rates, strict=True):
-            gradient = derivatives.gradient(theta, view(images), labels[index])
-            velocity = _velocity(gradient, theta, velocity, descent)
-            after = theta.sub(velocity, alpha=rate)
-            yield theta, after
-            theta = after
-
-    *_, (_, end) = way()
-    loss, cotangent = terminal(end, derivatives.shapes)
+    steps = list(zip(batches, rates, strict=True))
+    way = partial(_sweep, derivatives, images, labels, descent, _State(start), steps)
+    *_, end = way()
+    loss, cotangent = terminal(end.theta, derivatives.shapes)
     image_gradient = torch.zeros_like(images)
     label_gradient = torch.zeros_like(labels) if labels.is_floating_point() else None
     by_rates = []
-    for (view, index), rate, share, (theta, after) in zip(batches, rates, _shares(rates, descent), way(), strict=True):
+    moves = pairwise(state.theta for state in way())
+    for ((view, index), rate), share, (theta, after) in zip(steps, _shares(rates, descent), moves, strict=True):
         pixels = images.detach().requires_grad_()
         batch = view(pixels)
         _, _, by_batch, by_labels = derivatives.slope(theta, batch.detach(), labels[index], cotangent)
@@ -257,6 +242,23 @@ class _State:
         row[0] = self.theta
         if self.velocity is not None:
             row[1] = self.velocity
+
+
+def _sweep(
+    derivatives: Derivatives,
+    images: Tensor,
+    labels: Tensor,
+    descent: Descent,
+    state: _State,
+    steps: Sequence[_Step],
+) -> Iterator[_State]:
+    """The states before and after each of some steps."""
+    yield state
+    for (view, index), rate in steps:
+        gradient = derivatives.gradient(state.theta, view(images), labels[index])
+        velocity = _velocity(gradient, state.theta, state.velocity, descent)
+        state = _State(state.theta.sub(velocity, alpha=rate), velocity if descent.momentum else None)
+        yield state
 
 
 def _leaf(labels: Tensor) -> Tensor:

@@ -161,6 +161,39 @@ FAULTS = [
         {"cells__1__methods": {"datm": {"stages": [{"lr_labels": 0, "momentum_labels": 0.5}]}}},
         "momentum_labels = 0.5: a stage with `soft_labels` and `lr_labels` alone reads it",
     ),
+    (
+        {"cells__1__methods": {"haba": {"stages": [{"hallucinators": 1}]}}},
+        "methods.haba.stages[0]: hallucinators = 1: the adversary compares two",
+    ),
+    (
+        {"cells__1__methods": {"haba": {"stages": [{"lr_adversary": 0, "likeness": 0.2}]}}},
+        "likeness = 0.2: a stage with `lr_adversary` above 0 alone reads it",
+    ),
+    ({"cells__1__methods": {"haba": {"stages": [{"parameterisation": "pixels"}]}}}, "haba does not read it"),
+    (
+        {"cells__1__methods": {"mtt": {"stages": [{"memories": 4}]}}},
+        "stages[0].memories = 4: `parameterisation: memories` alone reads it",
+    ),
+    (
+        {"cells__1__methods": {"mtt": {"stages": [{"lr_decoder": 1}]}}},
+        "lr_decoder = 1.0: `parameterisation: memories` or `parameterisation: hallucinators` alone reads it",
+    ),
+    (
+        {"cells__1__methods": {"dm": {"stages": [{"parameterisation": "memories", "memories": 9000}]}}},
+        "methods.dm.stages[0].memories = 9000: they leave no room for sums of them in the budget of ipc 2",
+    ),
+    (
+        {"cells__1__ipc": 40, "cells__1__methods": {"dm": {"stages": [{"parameterisation": "memories"}]}}},
+        "the sums of memories start from 158 real images of each class, but the smallest class of digits has 118",
+    ),
+    (
+        {"cells__1__methods": {"random": {"stages": [{"parameterisation": "hallucinators"}]}}},
+        "random moves nothing, and hallucinators say something only once they are distilled",
+    ),
+    (
+        {"cells__1__methods": {"seqmatch-dm": {"stages": [{"parameterisation": "hallucinators"}, {}]}}},
+        "methods.seqmatch-dm.stages: parameterisation has to be the same in all of them",
+    ),
     ({"cells__1__methods": {"mtt": {"stages": [{"skip_above": 1}]}}}, "skip_above: mtt does not read it"),
     ({"cells__1__methods": {"datm": {"stages": [{"skip_above": 0}]}}}, "stages[0].skip_above = 0", "greater than 0"),
     (

@@ -12,9 +12,10 @@ from helpers.tiny import FOUR, ROOT
 from torch import Tensor
 
 import seqmatch
-from seqmatch.config import Architecture, Evaluation
+from seqmatch.config import Architecture, Coreset, Evaluation
 from seqmatch.config.sections import Dataset
 from seqmatch.data.normalization import Standardization, Whitening
+from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
@@ -71,6 +72,20 @@ def distilled():
 def soft():
     stored = [Subset(images(k), torch.arange(2), 0.01, FOUR, SOFT.repeat_interleave(4, 0)) for k in (1, 2)]
     return made(*stored)
+
+
+@pytest.mark.parametrize("name", ["memories", "hallucinators"])
+def test_a_learned_decoder_goes_with_a_set_and_exports_are_decoded(tmp_path, name):
+    stage, real = Coreset(parameterisation=name, memories=2, hallucinators=2), (images("r", 8), torch.arange(8) % 2)
+    distilled = made(*(initial_subset(real, Part([2, 2], k), stage, lambda x, y: x, Seed("s")) for k in (1, 2)))
+    seqmatch.save(distilled, tmp_path / "set.safetensors")
+    found = seqmatch.load(tmp_path / "set.safetensors")
+    assert f"stored as {name} ({distilled.numbers} numbers)" in repr(found) and found.shape == (3, 8, 8)
+    assert torch.equal(found.pixels(), distilled.pixels())
+    seqmatch.export(found, tmp_path / "npz", "npz")
+    exported, labels, _ = read(tmp_path / "npz", "npz")
+    whole = distilled.stages[-1]
+    assert torch.equal(exported, whole.images) and torch.equal(labels, whole.labels)
 
 
 def read(place, format) -> tuple[Tensor, Tensor, Tensor]:

@@ -67,7 +67,7 @@ def made(tmp_path, monkeypatch):
 
 
 def added(made, name, place, source=None):
-    add_set.main(SimpleNamespace(set=place, name=name, source=source))
+    add_set.main(SimpleNamespace(set=place, name=name, images_of=source))
     index._read.cache_clear()
 
 

@@ -3,12 +3,18 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.tiny import normal
+from helpers.tiny import labelled, normal
 from torch.nn.utils import skip_init
 
+from seqmatch.config import Coreset
+from seqmatch.data.normalization import fit_standardization
+from seqmatch.distillation.initial import Part, initial_subset
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.matching.match import pull_back
 from seqmatch.seeds import Seed
 from seqmatch.synthetic import hallucinators, memories
+from seqmatch.synthetic.subset import load_subset, save_subset
 
 SHAPE = (3, 8, 8)
 
@@ -106,3 +112,54 @@ def test_the_gradients_of_memories_are_the_published_products():
     flat = cotangent.flatten(1)
     torch.testing.assert_close(by_coefficients, flat @ decoder["memories"].flatten(1).mT)
     torch.testing.assert_close(by_memories.flatten(1), coefficients.mT @ flat)
+
+
+def stored(name):
+    """A subset of three classes with a learned decoder, and the normalisation of its images."""
+    real, labels = labelled(per_class=4)
+    stage = Coreset(parameterisation=name, memories=2, hallucinators=2)
+    subset = initial_subset((real, labels), Part([4], 1), stage, lambda members, label: members, Seed("s"))
+    return subset, fit_standardization((real * 30 + 120).clamp(0, 255).to(torch.uint8))
+
+
+@pytest.mark.parametrize("name", ["memories", "hallucinators"])
+def test_a_decoder_is_stored_with_its_subset(tmp_path, name):
+    subset, statistics = stored(name)
+    save_subset(tmp_path / "s", subset, subset, statistics, {})
+    found, shown = load_subset(tmp_path / "s"), load_tensors(tmp_path / "s")[0]["pixels"]
+    assert found.parameterisation == subset.parameterisation and found.decoder.keys() == subset.decoder.keys()
+    assert all(torch.equal(*each) for each in zip(found.decoded(), subset.decoded(), strict=True))
+    assert shown.shape == subset.decoded()[0].shape  # people are shown what networks see
+    part = subset[torch.tensor([0, 5])]
+    held = subset.parameterisation.held
+    assert torch.equal(part.decoded()[0][-held:], subset.decoded()[0][5 * held : 6 * held])
+
+
+def wrong(tensors, name):
+    """What is wrong with a file, and its tensors."""
+    one = next(key for key in tensors if key.startswith("decoder."))
+    size = {"memories": "memory_scale", "hallucinators": "hallucinators"}[name]
+    yield "no decoder", {key: tensor for key, tensor in tensors.items() if key != one}
+    yield "no size", {key: tensor for key, tensor in tensors.items() if key != size}
+    yield "another size", tensors | {size: torch.tensor(3)}
+    yield "a size beyond all bounds", tensors | {size: torch.tensor(2**40)}
+    yield "another shape", tensors | {one: tensors[one][:1]}
+    yield "another dimension", tensors | {one: tensors[one][None]}
+    yield "fewer images", tensors | {"images": tensors["images"][1:]}
+    yield "another form of images", tensors | {"images": tensors["images"][..., None]}
+    yield "fewer pictures", tensors | {"pixels": tensors["pixels"][1:]}
+    yield "smaller pictures", tensors | {"pixels": tensors["pixels"][..., 1:]}
+    yield "a number that is none", tensors | {one: tensors[one] * torch.nan}
+
+
+@pytest.mark.parametrize("name", ["memories", "hallucinators"])
+def test_a_decoder_that_does_not_fit_is_refused(tmp_path, name):
+    subset, statistics = stored(name)
+    save_subset(tmp_path / "s", subset, subset, statistics, {})
+    tensors, header = load_tensors(tmp_path / "s")
+    tensors.pop("initial_pixels")
+    for what, forged in [*wrong(tensors, name), ("stored as pixels", tensors)]:
+        about = header | ({"parameterisation": "pixels"} if what == "stored as pixels" else {})
+        save_tensors(tmp_path / "forged", {key: each.contiguous() for key, each in forged.items()}, about)
+        with pytest.raises(SeqmatchError, match="forged"):
+            raise AssertionError(what, load_subset(tmp_path / "forged"))
