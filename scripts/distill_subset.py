@@ -1,7 +1,8 @@
 """Distil subset k of a synthetic set, with the subsets before it frozen; write snapshots along the way.
 
 Starts from real training images. The state is saved in the checkpoint folder every few minutes, and the same command
-resumes from it. With --foreign, the subset is one that another program made, and stays as it is.
+resumes from it. With --until, a part of the iterations is done: the state is written, from which --state goes on, and
+the subset as it is then. With --foreign, the subset is one that another program made, and stays as it is.
 """
 
 import sys
@@ -15,19 +16,20 @@ from shared import command, compute
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
 from seqmatch.config.sections import CHOSEN_BY_EXPERTS, LEARNED
-from seqmatch.config.storage import check_stored, needs_real, started_per_class, subset_sizes
+from seqmatch.config.storage import check_stored, needs_real, started_per_class
 from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, classified_order, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
-from seqmatch.distillation.loop import Restarts, distill, is_skipped, undistilled
+from seqmatch.distillation.loop import Restarts, State, distill_until, is_skipped, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.snapshots import save_snapshots
-from seqmatch.synthetic.subset import load_subset
+from seqmatch.synthetic.snapshots import load_snapshots, save_snapshots
+from seqmatch.synthetic.subset import load_subset, save_subset
 from seqmatch.training.experts import Trajectories
 from seqmatch.training.inference import classified
 
@@ -41,24 +43,29 @@ def main(args):
     args.matching = command.section("--matching", section, args.matching)
     check(args)
     objective = OBJECTIVES.get(args.objective)
-    inputs = [*args.prefix, *args.choosers, *args.experts, *args.foreign]
+    inputs = [*args.prefix, *args.choosers, *args.experts, *args.foreign, *args.state]
     declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
     if args.foreign:
         declared = ([FOREIGN],)
-    with compute.job(args, inputs, *declared) as job:
+    also = [] if args.until is None else [args.subset_out]
+    with compute.job(args, inputs, *declared, also=also) as job:
         compute.check_matched(args, job)
         prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
         size = {"P": parameter_count(args, job)}
-        with Trajectories(args.choosers, size) if args.choosers else nullcontext() as choosers:
-            initial = (take_foreign if args.foreign else make_initial)(args, job, choosers)
+        initial = begin(args, job, size)
         if args.matching.iterations == 0:
             snapshots = undistilled(initial)
         else:
-            restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, args.matching, job.dataset))
-            with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
-                step = make_step(objective)(make_problem(args, job, initial, prefix, trajectories))
-                snapshots = distill(initial, prefix, step, args.matching, job.checkpoint, job.device, restarts)
-        save_snapshots(args.out, snapshots, job.header)
+            state = State(initial, args.matching, job.device)
+            for path in args.state:
+                state.restore(load_tensors(path, state.kind())[0])
+            if args.until != 0:
+                distill(args, job, objective, state, prefix, size)
+            snapshots = state.snapshots()
+        if args.until is None:
+            save_snapshots(args.out, snapshots, job.header)
+        else:
+            save_round(args, job, state)
     if count := sum(is_skipped(loss, args.matching) for loss in snapshots.matching_losses.tolist()):
         print(
             f"note: {args.out}: {count} of {args.matching.iterations} updates were skipped, for a matching loss above "
@@ -67,17 +74,56 @@ def main(args):
         )
 
 
+def begin(args, job, size):
+    """What this subset starts from."""
+    if args.state:
+        snapshots = load_snapshots(args.state[0], job.dataset.dimensions)
+        return replace(snapshots.subset(0), soft_labels=snapshots.soft_labels)
+    with Trajectories(args.choosers, size) if args.choosers else nullcontext() as choosers:
+        return (take_foreign if args.foreign else make_initial)(args, job, choosers)
+
+
+def distill(args, job, objective, state, prefix, size):
+    """Optimise this subset from `state` on."""
+    restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, args.matching, job.dataset))
+    end = args.matching.iterations if args.until is None else args.until
+    with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
+        step = make_step(objective)(make_problem(args, job, state.initial, prefix, trajectories))
+        distill_until(end, state, prefix, step, job.checkpoint, restarts)
+
+
+def save_round(args, job, state):
+    """The state, for the next round of this subset; its images, for that of later ones."""
+    about = {"parameterisation": state.initial.parameterisation.name}
+    save_subset(args.subset_out, state.subset(), state.initial, job.dataset.normalization, job.header)
+    save_tensors(args.out, state.tensors(), job.header | about)
+
+
 def check(args):
     """Whether the arguments go together."""
+    if (args.until is None) != (args.subset_out is None):
+        raise SeqmatchError("--until and --subset-out go together: a part of the iterations, and the subset after it")
+    if len(args.state) > 1 or (args.state and not args.objective):
+        raise SeqmatchError("--state: one file at most, and with --objective")
     if args.ipc == "all" or not 1 <= args.subset <= args.subset_count <= int(args.ipc):
         raise SeqmatchError(
             f"--subset {args.subset} of --subset-count {args.subset_count} at --ipc {args.ipc}: not possible"
         )
+    command.sizes_of(args, args.subset_count)
+    if args.until == 0:
+        return check_choosers(args)
     if len(args.prefix) != args.subset - 1:
         raise SeqmatchError(f"--prefix: {len(args.prefix)} files; subset {args.subset} needs {args.subset - 1}")
     needs = OBJECTIVES[args.objective].needs if args.matching.iterations else "nothing"
     if needs in (("trajectories",) if args.subset == 1 else ("trajectories", "starts")) and not args.experts:
         raise SeqmatchError("--experts: missing; these settings need networks that were trained on real data")
+    check_choosers(args)
+
+
+def check_choosers(args):
+    """Whether there is what chooses or labels the initial images."""
+    if args.state:
+        return
     chosen = args.matching.initial in CHOSEN_BY_EXPERTS
     if (chosen or getattr(args.matching, "soft_labels", False)) and not args.choosers:
         raise SeqmatchError("--choosers: missing; these settings need experts to choose or label the initial images")
@@ -86,7 +132,7 @@ def check(args):
 def make_initial(args, job, choosers):
     """What this subset starts from."""
     matching, size = args.matching, (job.dataset.classes, job.dataset.shape)
-    ipcs = subset_sizes(int(args.ipc), args.subset_count)
+    ipcs = command.sizes_of(args, args.subset_count)
     check_stored([matching], ipcs[args.subset - 1], *size, "--matching")
     started = [started_per_class(matching, ipc, *size) for ipc in ipcs]
     check_classes(job.dataset, sum(started) if needs_real(matching) else 0)
@@ -119,7 +165,7 @@ def order_of(args, job, choosers, count, seed):
 
 def take_foreign(args, job, choosers):
     """This subset as another program made it."""
-    size = subset_sizes(int(args.ipc), args.subset_count)[args.subset - 1]
+    size = command.sizes_of(args, args.subset_count)[args.subset - 1]
     take = import_module(FOREIGN).take  # by name: other jobs do not depend on it
     subset, doubt = take(args.foreign, args.matching, job.dataset, size)
     if doubt:
@@ -206,6 +252,14 @@ if __name__ == "__main__":
     compute.add_run(arguments)
     arguments.add_argument("--subset", type=command.count, required=True, help="number of this subset, from 1")
     arguments.add_argument("--subset-count", type=command.count, required=True, help="number of subsets (K)")
-    arguments.add_argument("--out", type=command.file, required=True, help="snapshots to write (.safetensors)")
+    command.add_sizes(arguments)
+    arguments.add_argument(
+        "--state", type=command.path, nargs="*", default=[], help="state that the round before wrote, to go on from"
+    )
+    arguments.add_argument("--until", type=command.number, metavar="N", help="iterations that are done when it ends")
+    arguments.add_argument("--subset-out", type=command.file, help="with --until: subset to write (.safetensors)")
+    arguments.add_argument(
+        "--out", type=command.file, required=True, help="snapshots, or with --until a state, to write (.safetensors)"
+    )
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -13,7 +13,6 @@ from shared import command, compute, runs
 
 from seqmatch.analysis.evaluation import evaluate
 from seqmatch.config.sections import Coreset
-from seqmatch.config.storage import subset_sizes
 from seqmatch.data.dataset import check_classes
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.initial import Part, initial_subset
@@ -47,7 +46,7 @@ def main(args):
 def random_images(args, job, subsets):
     """Real images in the place of those of the subsets, at their step sizes."""
     check_classes(job.dataset, int(args.ipc))
-    real, sizes = job.dataset.split("train"), subset_sizes(int(args.ipc), len(subsets))
+    real, sizes = job.dataset.split("train"), command.sizes_of(args, len(subsets))
     seed = Seed("initial images", args.dataset, args.seed)  # as distill_subset.py has it
     found = []
     for k, subset in enumerate(subsets, start=1):
@@ -73,6 +72,7 @@ if __name__ == "__main__":
     arguments.add_argument(
         "--choosers", type=command.path, nargs="*", default=[], help="shards of experts that label the random images"
     )
+    command.add_sizes(arguments)
     arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

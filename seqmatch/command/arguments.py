@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from seqmatch.config.sections import Count, Name, SeedNumber
+from seqmatch.config.storage import subset_sizes
 from seqmatch.errors import SeqmatchError, quoted
 from seqmatch.files import kinds
 from seqmatch.files.schema import adapter, parse_json
@@ -56,6 +57,32 @@ def add_images_per_class(arguments: argparse.ArgumentParser) -> None:
         metavar="N",
         help="training images that each class needs (default 1)",
     )
+
+
+def add_sizes(arguments: argparse.ArgumentParser) -> None:
+    """The option of how many images per class each subset has."""
+    arguments.add_argument(
+        "--sizes",
+        type=count,
+        nargs="*",
+        default=[],
+        metavar="N",
+        help="images per class of each subset (default: --ipc divided near-equally)",
+    )
+
+
+def sizes_of(args: argparse.Namespace, subsets: int) -> list[int]:
+    """Images per class of each subset, from --sizes and --ipc.
+
+    Raises:
+        SeqmatchError: they are not of so many subsets, or do not add up.
+    """
+    if args.sizes and len(args.sizes) != subsets:
+        raise SeqmatchError(f"--sizes: {len(args.sizes)} numbers for {subsets} subsets")
+    try:
+        return subset_sizes(int(args.ipc), args.sizes or [None] * subsets)
+    except ValueError as error:
+        raise SeqmatchError(f"--sizes: {error}") from None
 
 
 def images_per_class(text: str) -> str:

@@ -65,6 +65,16 @@ class Entry(Section):
         description="one entry per subset (K entries), each with what differs from `matching`; needed for `seqmatch-…`",
     )
     evaluation: Evaluation = Field(Evaluation(), description="what differs from `evaluation`")
+    rounds: Count | None = Field(
+        None,
+        description="with several subsets: distil them side by side, in so many rounds, each against what the round "
+        "before left of the earlier subsets; by default one after the other",
+    )
+    equal_compute: Name | None = Field(
+        None,
+        description="for one subset: a method of this cell with several; as many iterations as it has in all, and as "
+        "many epochs of evaluation",
+    )
 
 
 class Cell(Section):

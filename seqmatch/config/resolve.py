@@ -64,6 +64,8 @@ class Run:
     """How snapshots are selected, the main selection first."""
     seeds: tuple[int, ...]
     """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
+    rounds: int = 0
+    """In how many rounds subsets are distilled side by side; 0: one after the other."""
 
     @property
     def declaration(self) -> Method:
@@ -79,6 +81,11 @@ class Run:
     def subsets(self) -> int:
         """K, the number of subsets (0 for `whole`)."""
         return len(self.stages)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images per class of each subset."""
+        return subset_sizes(self.ipc, [stage.size for stage in self.stages]) if self.stages else []
 
     @property
     def distilled(self) -> bool:
@@ -108,6 +115,14 @@ class Run:
     @property
     def sequential(self) -> bool:
         return self.subsets >= 2
+
+    def done_after(self, k: int, number: int) -> int:
+        """Iterations of subset k, from 1, that are done when a round ends; round 0 leaves the initial images."""
+        stage = self.stages[k - 1]
+        if number == self.rounds:
+            return stage.iterations
+        every = self.objective.resumes_every(stage)
+        return stage.iterations * number // self.rounds // every * every
 
     def asks_experts(self, k: int) -> bool:
         """Whether experts choose or label the real images that subset k, from 1, starts from."""
@@ -210,6 +225,8 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     declared = METHODS[backbone]
     _check_subsets(cell, method, entry, declared, key)
     evaluation = _evaluation(config, cell, entry, declared)
+    if entry.equal_compute is not None:
+        entry, evaluation = _with_equal_compute(config, cell, entry, evaluation, backbone, key)
     refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
     for name in {"curriculum", "momentum_restarts"} & entry.evaluation.model_fields_set:
@@ -234,13 +251,41 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         else tuple(config.cross_architecture.architectures if cell.architectures is None else cell.architectures),
         selections=_selections(config, cell, any(stage.iterations for stage in stages)),
         seeds=(config.seeds[0],) if whole else tuple(config.seeds),
+        rounds=entry.rounds or 0,
     )
     _check_stages(config, run, key)
+    if run.rounds:
+        _check_rounds(run, key)
     if run.external:
         _check_external(config, run, key)
     else:
         _check_size(config, run, key)
     return run
+
+
+def _with_equal_compute(
+    config: Config, cell: Cell, entry: Entry, evaluation: Evaluation, backbone: str, key: str
+) -> tuple[Entry, Evaluation]:
+    """As many iterations and epochs of evaluation as the method that `equal_compute` names has in all of its stages."""
+    name, place = entry.equal_compute, f"{key}.equal_compute"
+    other = cell.methods.get(name) or Entry()
+    if name not in cell.methods or other.equal_compute is not None or len(other.stages) < 2:
+        several = [method for method, one in cell.methods.items() if one and len(one.stages) > 1]
+        raise SeqmatchError(
+            f"{place} = {name}: expected a method of this cell with several subsets ({', '.join(several) or 'none'})"
+        )
+    if len(entry.stages) > 1:
+        raise SeqmatchError(f"{place}: it is for one subset; this method has {len(entry.stages)}")
+    for given, where in ((entry.stages[0], "stages[0].iterations"), (entry.evaluation, "evaluation.epochs")):
+        if where.rpartition(".")[2] in given.model_fields_set:
+            raise SeqmatchError(f"{key}.{where}: equal_compute decides it; leave it out")
+    run = _resolve(config, cell, name, other, f"{key.rpartition('.')[0]}.{name}")
+    if run.backbone != backbone:
+        raise SeqmatchError(f"{place} = {name}: it has the backbone {run.backbone}, not {backbone}")
+    iterations = sum(stage.iterations for stage in run.stages)
+    stage = entry.stages[0].model_copy(update={"iterations": iterations})
+    epochs = run.subsets * run.evaluation.epochs
+    return entry.model_copy(update={"stages": [stage]}), evaluation.model_copy(update={"epochs": epochs})
 
 
 def _backbone(method: str, entry: Entry, key: str) -> str:
@@ -336,7 +381,11 @@ def _selections(config: Config, cell: Cell, distilled: bool) -> tuple[SelectedBy
 
 
 def _check_stages(config: Config, run: Run, key: str) -> None:
-    """What stages may not contradict: each other, and the experts that they name."""
+    """What stages may not contradict: each other, the `ipc` of their cell, and the experts that they name."""
+    try:
+        run.sizes  # noqa: B018
+    except ValueError as error:
+        raise SeqmatchError(f"{key}.stages: {error}; `size` of all stages has to add up to ipc") from None
     same = ("soft_labels", "parameterisation", *(key for keys in SIZES.values() for key in keys))
     for name in (*same, "kernel", "kernel_depth", "ridge"):
         if len({getattr(stage, name, None) for stage in run.stages}) > 1:
@@ -363,6 +412,20 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
             raise SeqmatchError(
                 f"experts.{stage.experts}.epochs = {recipe.epochs}: {key} can match up to epoch {run.epochs(k)}; raise "
                 "it, or leave it out"
+            )
+
+
+def _check_rounds(run: Run, key: str) -> None:
+    """Whether every round can do a part of every subset's iterations."""
+    if not run.sequential or run.objective is None:
+        raise SeqmatchError(f"{key}.rounds = {run.rounds}: it is for methods that distil several subsets; leave it out")
+    for k, stage in enumerate(run.stages, start=1):
+        ends = [run.done_after(k, number) for number in range(run.rounds + 1)]
+        if len(set(ends)) <= run.rounds:
+            every = run.objective.resumes_every(stage)
+            raise SeqmatchError(
+                f"{key}.rounds = {run.rounds}: the {stage.iterations} iterations of subset {k} cannot be divided into "
+                f"so many parts{f' of whole {every} (updates_per_network)' if every > 1 else ''}; use fewer"
             )
 
 
@@ -395,7 +458,7 @@ def _check_size(config: Config, run: Run, key: str) -> None:
     size = source.classes, (channels, *(dataset.image_size or side for side in sides))
     most = smallest_class(source, splits_of(source, dataset.test_fraction, dataset.validation_fraction))
     check_stored(run.stages, run.ipc, *size, key)
-    sizes = zip(run.stages, subset_sizes(run.ipc, run.subsets), strict=True)
+    sizes = zip(run.stages, run.sizes, strict=True)
     needed = sum(started_per_class(stage, ipc, *size) for stage, ipc in sizes if needs_real(stage))
     if needed > most:
         first = run.stages[0]

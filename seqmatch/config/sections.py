@@ -286,6 +286,11 @@ class WholeData(Section):
 class Stored(WholeData):
     """How a subset of images is stored, whether they are distilled or not."""
 
+    size: Count | None = Field(
+        None,
+        description="images per class of this subset; by default what others leave of `ipc`, divided near-equally",
+    )
+
     parameterisation: Parameterisation = Field(
         "pixels",
         description="how images are stored: `pixels`, as they are; `multi-formation`, several in one (`idc`'s); "

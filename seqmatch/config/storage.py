@@ -13,15 +13,23 @@ Shape = tuple[int, int, int]
 """(C, H, W) of an image."""
 
 
-def subset_sizes(ipc: int, subsets: int) -> list[int]:
-    """Images per class of each of K subsets: near-equal, the larger ones first (50 in 3: 17, 17, 16).
+def subset_sizes(ipc: int, given: Sequence[int | None]) -> list[int]:
+    """Images per class of each of K subsets: as given, and of the others near-equal, the larger ones first (50 in 3:
+    17, 17, 16).
+
+    Args:
+        given: the size of each subset, None where it is open.
 
     Raises:
-        ValueError: more subsets than images per class.
+        ValueError: they do not add up to `ipc`, or leave an open one without an image.
     """
-    if not 1 <= subsets <= ipc:
-        raise ValueError(f"{ipc} images per class cannot be divided into {subsets} subsets")
-    return [ipc // subsets + (k < ipc % subsets) for k in range(subsets)]
+    fixed, count = sum(size or 0 for size in given), given.count(None)
+    left = ipc - fixed
+    if not given or (left < count if count else left != 0):
+        what = f"{len(given)} subsets" + (f" of which {len(given) - count} have {fixed} together" if fixed else "")
+        raise ValueError(f"{ipc} images per class cannot be divided into {what}")
+    near_equal = (left // count + (k < left % count) for k in range(count))
+    return [next(near_equal) if size is None else size for size in given]
 
 
 def stored_per_class(stage: Stored, ipc: int, classes: int, shape: Shape) -> int:
@@ -75,7 +83,8 @@ def check_stored(stages: Sequence[Stored], ipc: int, classes: int, shape: Shape,
     Raises:
         SeqmatchError: they cannot.
     """
-    for index, (stage, size) in enumerate(zip(stages, subset_sizes(ipc, len(stages)), strict=True)):
+    sizes = subset_sizes(ipc, [stage.size for stage in stages])
+    for index, (stage, size) in enumerate(zip(stages, sizes, strict=True)):
         if stage.parameterisation != "memories":
             continue
         if any(side % stage.memory_scale for side in shape[1:]):

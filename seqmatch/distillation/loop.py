@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from seqmatch.distillation.step import Step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.kinds import DECODER, distillation_state
+from seqmatch.files.schema import Kind
 from seqmatch.matching.match import Match, is_finite, pull_back
 from seqmatch.runtime.progress import Progress
 from seqmatch.synthetic.snapshots import Snapshots, snapshot_iterations
@@ -53,11 +54,28 @@ def distill(
     Raises:
         SeqmatchError: the loss or the images are no longer finite.
     """
+    state = State(initial, matching, device)
+    distill_until(matching.iterations, state, prefix, step, checkpoint, restarts)
+    return state.snapshots()
+
+
+def distill_until(
+    end: int,
+    state: "State",
+    prefix: Sequence[Subset],
+    step: Step,
+    checkpoint: Checkpoint,
+    restarts: Restarts = Restarts(),
+) -> None:
+    """Optimise one subset from where it is until `end` iterations are done; all else as in `distill`."""
+    initial, device = state.initial, state.device
     decoded = [subset.to(device).decoded() for subset in prefix]
     frozen, frozen_labels = ([each[part] for each in decoded] for part in (0, 1))
-    state = _State.resume(initial, matching, checkpoint, device)
-    with checkpoint, Progress(total=matching.iterations, initial=state.done, unit="it", desc="distill") as bar:
-        while state.done < matching.iterations:
+    saved = checkpoint.load(state.kind)
+    if saved is not None:
+        state.restore(saved)
+    with checkpoint, Progress(total=end, initial=state.done, unit="it", desc="distill") as bar:
+        while state.done < end:
             if restarts.clamp is not None and state.done % restarts.every == 0:
                 state.stored["images"].copy_(restarts.clamp(state.stored["images"]))
             stored = {name: tensor.detach().requires_grad_() for name, tensor in state.stored.items()}
@@ -80,7 +98,6 @@ def distill(
             bar.update()
             if state.done % restarts.every == 0:
                 checkpoint.reached(state.copy)
-    return state.snapshots()
 
 
 def is_skipped(loss: float, matching: config.Matching) -> bool:
@@ -104,7 +121,7 @@ def undistilled(initial: Subset) -> Snapshots:
     )
 
 
-class _State:
+class State:
     """What changes along the way: what is stored and its moving average, step size, optimiser, and the record of it
     all.
 
@@ -114,6 +131,7 @@ class _State:
     def __init__(self, initial: Subset, matching: config.Matching, device: torch.device):
         self.matching = matching
         self.initial = initial
+        self.device = device
         stored = {"images": initial.images, **{DECODER + name: tensor for name, tensor in initial.decoder.items()}}
         self.stored = {name: tensor.to(device, copy=True) for name, tensor in stored.items()}
         self.average = {name: tensor.clone() for name, tensor in self.stored.items()}
@@ -137,16 +155,9 @@ class _State:
         """The step size, or the mean of those of all steps."""
         return float(self.step_size.mean())
 
-    @classmethod
-    def resume(
-        cls, initial: Subset, matching: config.Matching, checkpoint: Checkpoint, device: torch.device
-    ) -> "_State":
-        state = cls(initial, matching, device)
-        sizes = initial.parameterisation.sizes()
-        saved = checkpoint.load(lambda: distillation_state(state._live(), state.stored, sizes))
-        if saved is not None:
-            state._restore(saved)
-        return state
+    def kind(self) -> Kind:
+        """What a file of a state of this distillation holds."""
+        return distillation_state(self._live(), self.stored, self.initial.parameterisation.sizes())
 
     def update(self, match: Match, gradients: dict[str, Tensor]) -> None:
         """One step of the optimiser on S_k, on its step size and its labels where these are learned; or none.
@@ -175,7 +186,7 @@ class _State:
         if self.labels is not None:
             self.labels.update(match.label_gradient, self.matching)
 
-    def copy(self) -> "_State":
+    def copy(self) -> "State":
         """This moment, safe from further updates."""
         twin = copy.copy(self)
         twin.stored, twin.average, twin.step_size = _cloned(self.stored), _cloned(self.average), self.step_size.clone()
@@ -183,6 +194,18 @@ class _State:
         twin.kept, twin.course = list(self.kept), list(self.course)
         twin.labels = self.labels and self.labels.copy()
         return twin
+
+    def subset(self) -> Subset:
+        """The subset as it is now."""
+        average = {name: tensor.cpu().clone() for name, tensor in self.average.items()}
+        return replace(
+            self.initial,
+            images=average["images"],
+            step_size=self.mean_step_size,
+            soft_labels=self.initial.soft_labels if self.labels is None else self.labels.shares.cpu(),
+            rates=self.step_size.clone() if self.step_size.dim() else None,
+            decoder=decoder_of(average),
+        )
 
     def snapshots(self) -> Snapshots:
         iterations, copies, step_sizes = zip(*self.kept, strict=True)
@@ -219,9 +242,10 @@ class _State:
         labels = {} if self.labels is None else self.labels.live()
         return stored | average | {"live.step_size": self.step_size} | optimizer | labels
 
-    def _restore(self, saved: dict[str, Tensor]) -> None:
+    def restore(self, saved: dict[str, Tensor]) -> None:
+        """Go back, or on, to the state that has these tensors."""
         for name, tensor in self._live().items():
-            tensor.copy_(saved.pop(name))
+            tensor.copy_(saved[name])
         kept = Snapshots.from_tensors(saved, self.initial.parameterisation.name)
         step_sizes = kept.step_sizes if kept.rates is None else kept.rates
         stored = {"images": kept.images, **{DECODER + name: tensor for name, tensor in kept.decoder.items()}}

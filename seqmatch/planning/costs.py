@@ -14,7 +14,7 @@ from seqmatch import config
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import splits_of
 from seqmatch.config.methods import Images
-from seqmatch.config.storage import stored_numbers, stored_per_class, subset_sizes
+from seqmatch.config.storage import stored_numbers, stored_per_class
 from seqmatch.planning.sizes import pixels_of, size_of
 
 NUMBER = 4
@@ -87,7 +87,7 @@ class Scale:
             return [data.train]
         sizes = [
             stage.held * stored_per_class(stage, size, data.classes, data.shape)
-            for size, stage in zip(subset_sizes(run.ipc, run.subsets), run.stages, strict=True)
+            for size, stage in zip(run.sizes, run.stages, strict=True)
         ]
         return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
 
@@ -133,11 +133,15 @@ def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
     stage, work = run.stages[k - 1], scale.work(run.dataset, run.architecture)
+    iterations = stage.iterations
+    if run.rounds:
+        number = wildcards.get("round", run.rounds)
+        iterations = run.done_after(k, number) - (run.done_after(k, number - 1) if number else 0)
     operations = 0.0
-    if stage.iterations:
+    if iterations:
         passes = run.objective.cost(stage, images_of(scale, run, k))
         one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
-        operations = stage.iterations * (one + passes.operations)
+        operations = iterations * (one + passes.operations)
     return Cost(operations, snapshots(stage) * _stored(scale, run, k))
 
 
@@ -169,7 +173,7 @@ def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 def baselines(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     data, work = scale.data(run.dataset), scale.work(run.dataset, run.architecture)
-    random = run.evaluation.epochs * data.classes * sum(accumulate(subset_sizes(run.ipc, run.subsets)))
+    random = run.evaluation.epochs * data.classes * sum(accumulate(run.sizes))
     seen, sets = (random + scale.through(run), 2) if run.soft else (random, 1)
     return Cost(run.evaluation.networks * (seen * work.training + sets * data.tested * work.forward))
 
@@ -211,7 +215,7 @@ def snapshots(stage: config.Matching | config.Coreset) -> int:
 
 def _stored(scale: Scale, run: Run, k: int) -> float:
     """Bytes of S_k."""
-    data, size = scale.data(run.dataset), subset_sizes(run.ipc, run.subsets)[k - 1]
+    data, size = scale.data(run.dataset), run.sizes[k - 1]
     return NUMBER * stored_numbers(run.stages[k - 1], size, data.classes, data.shape)
 
 

@@ -163,6 +163,19 @@ def _teachers(experiment: Experiment) -> Iterator[Wildcards]:
                 yield of | {"shard": shard}
 
 
+def _rounds(experiment: Experiment) -> Iterator[Wildcards]:
+    """Every round of subsets that are distilled side by side, but for the last one, with which they are done."""
+    for of in _subsets(experiment):
+        for number in range(experiment.run_of(of).rounds):
+            yield of | {"round": number}
+
+
+def _teachers_of_rounds(experiment: Experiment) -> Iterator[Wildcards]:
+    for of in _teachers(experiment):
+        for number in range(1, experiment.run_of(of).rounds):
+            yield of | {"round": number}
+
+
 def _evaluations(experiment: Experiment) -> Iterator[Wildcards]:
     """Every run on its own network, then on the other ones."""
     runs = experiment.runs.values()
@@ -221,6 +234,18 @@ RULES = {
     ),
     "train_teachers": _training(
         (f"{RUN}/teachers{{subset}}/shard{{shard}}.safetensors",), _teachers, costs.teachers, 240
+    ),
+    "train_teachers_of_round": _training(
+        (f"{RUN}/round{{round}}/teachers{{subset}}/shard{{shard}}.safetensors",),
+        _teachers_of_rounds,
+        costs.teachers,
+        240,
+    ),
+    "distill_round": _training(
+        (f"{RUN}/round{{round}}/state{{subset}}.safetensors", f"{RUN}/round{{round}}/subset{{subset}}.safetensors"),
+        _rounds,
+        costs.distillation,
+        720,
     ),
     "distill_subset": _training((f"{RUN}/snapshots{{subset}}.safetensors",), _subsets, costs.distillation, 720),
     "select_snapshot": _training(

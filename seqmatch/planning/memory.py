@@ -186,6 +186,8 @@ MEMORY: dict[str, Callable[[Scale, Wildcards], float]] = {
     "prepare_dataset": _preparation,
     "train_experts": _trajectories(costs.experts),
     "train_teachers": _trajectories(costs.teachers),
+    "train_teachers_of_round": _trajectories(costs.teachers),
+    "distill_round": _distillation,
     "distill_subset": _distillation,
     "select_snapshot": _selection,
     "evaluate": _evaluation,

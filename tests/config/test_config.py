@@ -360,6 +360,67 @@ def test_settings_that_contradict_a_method_are_refused(methods, fault):
         config.load(raw)
 
 
+SEQUENTIAL = {"stages": [{"iterations": 30}, {"iterations": 20}], "evaluation": {"epochs": 40}}
+
+
+@pytest.mark.parametrize(
+    ("methods", "fault"),
+    [
+        ({"seqmatch-mtt": {"stages": [{"size": 1}, {"size": 1}]}}, r"mtt.stages: .*2 together; `size` of all"),
+        ({"mtt": {"stages": [{"size": 1}]}}, r"mtt.stages: 3 images per class cannot be divided"),
+        (
+            {"seqmatch-mtt": {"stages": [{"size": 3}, {}]}},
+            "cannot be divided into 2 subsets of which 1 have 3 together",
+        ),
+        ({"mtt": {"rounds": 2}}, "rounds = 2: it is for methods that distil several subsets"),
+        ({"random": {"stages": [{}, {}], "rounds": 2}}, "rounds = 2: it is for methods that distil several subsets"),
+        ({"seqmatch-mtt": SEQUENTIAL | {"rounds": 21}}, "rounds = 21: the 20 iterations of subset 2 cannot be divided"),
+        (
+            {"seqmatch-dc": {"stages": [{"iterations": 20}, {"iterations": 20}], "rounds": 3}},
+            r"rounds = 3: the 20 iterations of subset 1 .* whole 10 \(updates_per_network\); use fewer",
+        ),
+        ({"mtt": {"equal_compute": "seqmatch-mtt"}}, r"= seqmatch-mtt: expected a method .* several subsets \(none\)"),
+        ({"mtt": {"equal_compute": "mtt"}, "seqmatch-mtt": SEQUENTIAL}, r"= mtt: expected .* \(seqmatch-mtt\)"),
+        ({"dm": {"equal_compute": "seqmatch-mtt"}, "seqmatch-mtt": SEQUENTIAL}, "it has the backbone mtt, not dm"),
+        (
+            {"mtt": {"equal_compute": "seqmatch-mtt", "evaluation": {"epochs": 3}}, "seqmatch-mtt": SEQUENTIAL},
+            r"mtt.evaluation.epochs: equal_compute decides it",
+        ),
+        (
+            {"mtt": {"equal_compute": "seqmatch-mtt", "stages": [{"iterations": 3}]}, "seqmatch-mtt": SEQUENTIAL},
+            r"mtt.stages\[0\].iterations: equal_compute decides it",
+        ),
+        (
+            {"two": {"backbone": "mtt", "equal_compute": "seqmatch-mtt", **SEQUENTIAL}, "seqmatch-mtt": SEQUENTIAL},
+            "equal_compute: it is for one subset; this method has 2",
+        ),
+    ],
+)
+def test_divisions_rounds_and_equal_compute_that_cannot_be_are_refused(methods, fault):
+    raw = copy.deepcopy(DEFAULT)
+    raw["cells"][1] = {"dataset": "digits", "ipc": 3, "methods": methods}
+    with pytest.raises(SeqmatchError, match=fault):
+        config.load(raw)
+
+
+def test_equal_compute_has_as_many_iterations_and_epochs_as_all_subsets_of_the_other():
+    raw = copy.deepcopy(DEFAULT)
+    longer = {"backbone": "mtt", "equal_compute": "seqmatch-mtt", "stages": [{"max_start_epoch": 4}]}
+    raw["cells"] = [{"dataset": "digits", "ipc": 3, "methods": {"mtt-equal": longer, "seqmatch-mtt": SEQUENTIAL}}]
+    run = config.load(raw).runs["digits", "mtt-equal", "3"]
+    assert (run.stages[0].iterations, run.stages[0].max_start_epoch, run.evaluation.epochs) == (50, 4, 80)
+
+
+def test_rounds_share_the_iterations_in_parts_from_which_distillation_can_go_on():
+    raw = copy.deepcopy(DEFAULT)
+    stages = [{"iterations": 50, "updates_per_network": 10}, {"iterations": 55, "updates_per_network": 1, "size": 2}]
+    raw["cells"] = [{"dataset": "digits", "ipc": 3, "methods": {"seqmatch-dsa": {"stages": stages, "rounds": 4}}}]
+    run = config.load(raw).runs["digits", "seqmatch-dsa", "3"]
+    assert [run.done_after(1, number) for number in range(5)] == [0, 10, 20, 30, 50]
+    assert [run.done_after(2, number) for number in range(5)] == [0, 13, 27, 41, 55]
+    assert run.sizes == [1, 2]
+
+
 def test_an_unread_key_of_a_general_section_is_named_in_a_warning():
     raw = copy.deepcopy(DEFAULT)
     raw["matching"] |= {"network_epochs": 5, "real_batch": 64}

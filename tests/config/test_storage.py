@@ -22,13 +22,20 @@ from seqmatch.seeds import Seed
     ("ipc", "k", "sizes"), [(50, 3, [17, 17, 16]), (10, 2, [5, 5]), (3, 3, [1, 1, 1]), (5, 1, [5])]
 )
 def test_subsets_are_near_equal(ipc, k, sizes):
-    assert subset_sizes(ipc, k) == sizes
+    assert subset_sizes(ipc, [None] * k) == sizes
 
 
-@pytest.mark.parametrize(("ipc", "k"), [(2, 3), (2, 0)])
-def test_impossible_divisions_are_refused(ipc, k):
-    with pytest.raises(ValueError, match="cannot be divided"):
-        subset_sizes(ipc, k)
+@pytest.mark.parametrize(
+    ("given", "sizes"), [([1, None, None], [1, 5, 4]), ([None, 3], [7, 3]), ([4, 6], [4, 6]), ([10], [10])]
+)
+def test_given_sizes_stay_and_others_share_what_is_left(given, sizes):
+    assert subset_sizes(10, given) == sizes
+
+
+@pytest.mark.parametrize("given", [[None] * 3, [], [2, None], [1, 2], [1]], ids=str)
+def test_impossible_divisions_are_refused(given):
+    with pytest.raises(ValueError, match="2 images per class cannot be divided"):
+        subset_sizes(2, given)
 
 
 CIFAR, DIGITS = (3, 32, 32), (1, 8, 8)

@@ -10,7 +10,7 @@ from benchmarks.plain import flat_parameters
 from seqmatch import config
 from seqmatch.distillation.coresets import classified_order, random_order
 from seqmatch.distillation.learned_labels import LabelState
-from seqmatch.distillation.loop import _State, distill, is_skipped
+from seqmatch.distillation.loop import State, distill, is_skipped
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.trajectory import picks, trajectory_step
@@ -197,7 +197,7 @@ def test_labels_of_images_that_are_stored_as_several_are_learned_each(experts):
 
 def test_a_skipped_update_changes_nothing_and_counts():
     settings = DATM.model_copy(update={"skip_above": 1.0, "ema": 0.5})
-    state = _State(subset(), settings, CPU)
+    state = State(subset(), settings, CPU)
 
     def update(loss):
         gradient = torch.ones_like(state.stored["images"])

@@ -16,7 +16,7 @@ GRID = {"parameterisation": "multi-formation", "formation": 2}
 def initial_subsets(real, ipc, subsets, **stage):
     """S_1 … S_K at the start."""
     stage, order = Coreset(initial_step_size=0.1, **stage), random_order(Seed("i"))
-    started = [stage.formation**2 * size for size in subset_sizes(ipc, subsets)]
+    started = [stage.formation**2 * size for size in subset_sizes(ipc, [None] * subsets)]
     return [initial_subset(real, Part(started, k), stage, order, Seed("s")) for k in range(1, subsets + 1)]
 
 

@@ -10,11 +10,11 @@ from seqmatch.distillation.alignment import alignment_step
 from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
-from seqmatch.distillation.loop import Restarts, _State, distill, undistilled
+from seqmatch.distillation.loop import Restarts, State, distill, distill_until, undistilled
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.trajectory import minibatches, trajectory_step
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.checkpoint import Checkpoint
+from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.matching.dispatch import best_unroll
 from seqmatch.matching.match import Match
 from seqmatch.networks import build, structure
@@ -67,6 +67,28 @@ def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, ma
             trajectories, match or way("never"), labels, batch, settings, ["color", "crop"], Seed("d")
         )
         return distill(start, prefix, step, settings, Checkpoint(folder, "work", seconds), CPU)
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_parts_of_the_iterations_are_the_whole_bit_for_bit(shard, tmp_path, ema):
+    """Each goes on from the tensors that the one before left, as rounds do."""
+    settings = SETTINGS.model_copy(update={"ema": ema})
+    left = {}
+    with Trajectories([shard]) as trajectories:
+        for end in (0, 1, 4, 6):
+            step = trajectory_step(
+                trajectories, way("never"), initial().labels, 3, settings, ["color", "crop"], Seed("d")
+            )
+            state = State(initial(), settings, CPU)
+            if left:
+                state.restore(left)
+            distill_until(end, state, [], step, NoCheckpoint())
+            left = {name: tensor.clone() for name, tensor in state.tensors().items()}
+            assert state.done == end
+    whole = run(shard, tmp_path, settings)
+    assert same(state.snapshots(), whole)
+    now, last = state.subset(), whole.subset(-1)
+    assert torch.equal(now.images, last.images) and now.step_size == last.step_size
 
 
 def same(left, right):
@@ -187,14 +209,14 @@ def test_the_step_size_stays_positive_whatever_its_gradient(shard, tmp_path):
     settings = SETTINGS.model_copy(update={"optimizer": "sgd", "lr_images": 1e-3, "lr_step_size": 1e6})
     snapshots = run(shard, tmp_path, settings.model_copy(update={"iterations": 1}))
     assert (snapshots.step_sizes > 0).all()
-    state = _State(initial(), settings, CPU)
+    state = State(initial(), settings, CPU)
     for _ in range(5):
         state.update(Match(1.0, torch.empty(0), 1.0), {"images": torch.zeros_like(state.stored["images"])})
     assert 0 < float(state.step_size) < 0.05
 
 
 def test_the_step_size_stays_where_its_objective_does_not_learn_it():
-    state = _State(initial(), config.DistributionMatching(**UPDATES), CPU)
+    state = State(initial(), config.DistributionMatching(**UPDATES), CPU)
     for _ in range(3):
         state.update(Match(1.0, torch.empty(0), 1.0), {"images": torch.zeros_like(state.stored["images"])})
     assert float(state.step_size) == 0.05

@@ -62,7 +62,14 @@ EVERYTHING = TINY | {
             "dataset": "mnist",
             "ipc": 2,
             "architectures": [],
-            "methods": {"herding": None, "dm": None, "seqmatch-idc": {"stages": [{}, {}]}},
+            "methods": {
+                "herding": None,
+                "dm": None,
+                "dm-equal": {"backbone": "dm", "equal_compute": "seqmatch-dm"},
+                "seqmatch-dm": {"stages": [{"size": 1}, {}]},
+                "seqmatch-idc": {"stages": [{}, {}]},
+                "seqmatch-mtt": {"stages": [{}, {}], "rounds": 2},
+            },
         },
     ],
 }

@@ -34,7 +34,7 @@ def job():
 
 
 def arguments(**others):
-    return Namespace(dataset="mine", ipc="5", seed=3, choosers=[], architecture=TINY, **others)
+    return Namespace(dataset="mine", ipc="5", seed=3, choosers=[], sizes=[], architecture=TINY, **others)
 
 
 SUBSETS = [Subset(*labelled(per_class=size), rate) for size, rate in ((3, 0.1), (2, 0.02))]

@@ -39,6 +39,8 @@ METHODS = {
     "datm": {"stages": [{"experts": "flat", "initial_max_start_epoch": 2}]},
     "idc": {"stages": [CONDENSATION], "evaluation": {"learning_rate": 0.05}},
     "seqmatch-idc": {"stages": [CONDENSATION, CONDENSATION], "evaluation": {"learning_rate": 0.05}},
+    "beside": {"backbone": "mtt", "stages": [{"size": 2}, {}], "rounds": 2},
+    "mtt-equal": {"backbone": "mtt", "equal_compute": "beside"},
     "mtt-mixed": {"backbone": "mtt", "stages": [{"parameterisation": "multi-formation", "formation": 2}]},
 }
 EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
@@ -47,8 +49,9 @@ EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
 def test_every_method_ends_with_a_row_of_its_own(tmp_path):
     folder = copy_project(tmp_path, EXPERIMENT)
     planned = plan(folder, "results/table1.csv")
-    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 2, 14)
+    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 3, 17)
     alike = "results/digits/datm/ipc3/seed0/baselines.csv"
+    assert (planned["train_teachers_of_round"], planned["distill_round"]) == (1, 4)
     run(folder, "results/table1.csv", alike)
     found = pd.read_csv(folder / alike)
     assert list(zip(found["baseline"], found["labels"], strict=True)) == [("random", "soft"), ("class-labels", "class")]

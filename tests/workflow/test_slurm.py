@@ -148,7 +148,7 @@ def test_a_cancelled_and_a_requeued_job_go_on_to_the_same_bytes(slurm, tmp_path)
         return re.search(r" [1-9]\d*/1000 ", log(method)) is not None
 
     for method, interrupt in (("cancelled", ["scancel"]), ("requeued", ["scontrol", "requeue"])):
-        wait_for(lambda m=method: distils(m), f"{method} to distil", 300)
+        wait_for(lambda m=method: distils(m), f"{method} to distil", 900)
         call(*interrupt, jobs()[comment(method)][-1]["id"])
     assert result.result().returncode == 0, result.result().stderr
     first, second = jobs()[comment("cancelled")]

@@ -93,6 +93,7 @@ wildcard_constraints:
     ipc=r"[1-9]\d*|all",
     seed=r"\d+",
     subset=r"[1-9]\d*",
+    round=r"\d+",
     shard=r"\d+",
     recipe=vocabulary.NAME,
     architecture=vocabulary.NAME,

@@ -1,10 +1,11 @@
 rule distill_subset:
     input:
         data=DATA,
-        prefix=prefix,
+        prefix=earlier,
         choosers=choosers,
         experts=experts,
         foreign=foreign,
+        state=state,
     output:
         made("distill_subset"),
     log:
@@ -23,12 +24,39 @@ rule distill_subset:
         matching=as_json(stage_of),
         architecture=as_json(matched),
         subset_count=of_run("subsets"),
+        sizes=sizes,
+        until=[],
+        subset_out=[],
     shell:
         "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
-        " --experts {input.experts} --foreign {input.foreign} {params.objective} --matching {params.matching:q} --architecture {params.architecture:q}"
-        " --dataset {wildcards.dataset} --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
-        " --subset {wildcards.subset} --subset-count {params.subset_count} --out {output}"
+        " --experts {input.experts} --foreign {input.foreign} --state {input.state} {params.objective}"
+        " --matching {params.matching:q} --architecture {params.architecture:q} --dataset {wildcards.dataset}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --subset {wildcards.subset}"
+        " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out} --out {output[0]}"
         + COMPUTE
+
+
+# A part of a subset's iterations, beside the other subsets, which are as the round before left them.
+use rule distill_subset as distill_round with:
+    output:
+        state=made("distill_round"),
+        subset=RULES["distill_round"].outputs[1],
+    log:
+        log_of("distill_round"),
+    benchmark:
+        benchmark_of("distill_round")
+    resources:
+        **training("distill_round"),
+    params:
+        script=place("distill_subset"),
+        code=code_with_objective,
+        objective=objective,
+        matching=as_json(stage_of),
+        architecture=as_json(matched),
+        subset_count=of_run("subsets"),
+        sizes=sizes,
+        until=until,
+        subset_out=subset_out,
 
 
 # Chooses the snapshot that later subsets are distilled after, and that users take.

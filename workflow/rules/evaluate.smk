@@ -52,8 +52,9 @@ rule evaluate_baselines:
         **networks("evaluate_baselines", matched),
         evaluation=evaluation,
         called=of_run("architecture"),
+        sizes=sizes,
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --choosers {input.choosers}"
+        "python {params.script:q} --data {input.data} --subsets {input.subsets} --choosers {input.choosers} {params.sizes}"
         " --architecture {params.architecture:q} --evaluation {params.evaluation:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {params.called}"
         " --out {output.table}" + COMPUTE

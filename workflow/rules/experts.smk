@@ -30,7 +30,7 @@ rule train_experts:
 use rule train_experts as train_teachers with:
     input:
         data=DATA,
-        prefix=prefix,
+        prefix=earlier,
     output:
         made("train_teachers"),
     log:
@@ -46,3 +46,14 @@ use rule train_experts as train_teachers with:
         through=through_earlier_stages,
         name=draws,
         images_per_class=images_per_class,
+
+
+use rule train_teachers as train_teachers_of_round with:
+    output:
+        made("train_teachers_of_round"),
+    log:
+        log_of("train_teachers_of_round"),
+    benchmark:
+        benchmark_of("train_teachers_of_round")
+    resources:
+        **training("train_teachers_of_round"),

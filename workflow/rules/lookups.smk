@@ -78,10 +78,11 @@ def networks(script_name, architecture, further=lambda wildcards: ()):
 @cache
 def needed_mb(rule_name, **wildcards):
     """Megabytes that a job needs beyond what its rule always does."""
-    if "subset" in wildcards:
-        wildcards["subset"] = int(wildcards["subset"])
+    numbers = {
+        name: int(wildcards[name]) for name in ("subset", "round") if name in wildcards
+    }
     try:
-        return memory.needed(SCALE, rule_name, wildcards) // 1_000_000
+        return memory.needed(SCALE, rule_name, wildcards | numbers) // 1_000_000
     except LookupError:  # outside the configuration: its parameters say so
         return 0
 
@@ -112,6 +113,48 @@ def prefix(wildcards):
     return files(made("select_snapshot"), wildcards, subset=earlier)
 
 
+def round_of(wildcards):
+    """The round that the wildcards name, or the last one, with which a subset is done; 0 where there are none."""
+    return int(wildcards.get("round", run_of(wildcards).rounds))
+
+
+def earlier(wildcards):
+    """The subsets that this one is distilled after: selected ones, or in rounds what the round before left of them; the
+    initial images come after none."""
+    if not run_of(wildcards).rounds:
+        return prefix(wildcards)
+    pattern = RULES["distill_round"].outputs[1]
+    numbers = range(1, int(wildcards.subset)) if round_of(wildcards) else []
+    return files(pattern, wildcards, subset=numbers, round=round_of(wildcards) - 1)
+
+
+def state(wildcards):
+    """Where the round before left the subset, if there is one."""
+    before = round_of(wildcards) - 1
+    return (
+        files(made("distill_round"), wildcards, subset=wildcards.subset, round=before)
+        if before >= 0
+        else []
+    )
+
+
+def until(wildcards):
+    """Iterations that are done when the round ends."""
+    done = run_of(wildcards).done_after(int(wildcards.subset), round_of(wildcards))
+    return ["--until", done]
+
+
+def subset_out(wildcards, output):
+    return ["--subset-out", output.subset]
+
+
+def sizes(wildcards):
+    """Images per class of each subset, where the configuration says them."""
+    run = run_of(wildcards)
+    given = any(stage.size for stage in run.stages)
+    return ["--sizes", *run.sizes] if given else []
+
+
 def subsets(wildcards):
     """S_1 … S_K; none for `whole`."""
     numbers = range(1, run_of(wildcards).subsets + 1)
@@ -125,16 +168,26 @@ def shards(recipe):
 def experts(wildcards):
     """Experts that the subset is distilled from: shared ones for the first, teachers of its own for later ones."""
     run, stage, k = run_of(wildcards), stage_of(wildcards), int(wildcards.subset)
+    if run.rounds and not round_of(wildcards):
+        return []
     if run.uses_teachers(k):
-        pattern = made("train_teachers")
-        return files(pattern, wildcards, subset=k, shard=shards(stage.experts))
+        name = (
+            "train_teachers_of_round"
+            if "round" in wildcards.keys()
+            else "train_teachers"
+        )
+        about = {"subset": k, "round": round_of(wildcards)}
+        return files(made(name), wildcards, shard=shards(stage.experts), **about)
     return recipe_files(wildcards, stage) if run.matches_experts(k) else []
 
 
 def choosers(wildcards):
     """Experts that choose or label the real images that the subset starts from."""
-    stage, k = stage_of(wildcards), int(wildcards.subset)
-    return recipe_files(wildcards, stage) if run_of(wildcards).asks_experts(k) else []
+    run, stage, k = run_of(wildcards), stage_of(wildcards), int(wildcards.subset)
+    asked = run.asks_experts(k) and not state(
+        wildcards
+    )  # else the initial images are there
+    return recipe_files(wildcards, stage) if asked else []
 
 
 def labellers(wildcards):
