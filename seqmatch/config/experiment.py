@@ -70,6 +70,11 @@ class Entry(Section):
         description="with several subsets: distil them side by side, in so many rounds, each against what the round "
         "before left of the earlier subsets; by default one after the other",
     )
+    teachers: Literal["all", "first"] = Field(
+        "all",
+        description="the subsets that the teachers of a later one went through: `all` before it, or the `first` alone, "
+        "as those of the released code",
+    )
     equal_compute: Name | None = Field(
         None,
         description="for one subset: a method of this cell with several; as many iterations as it has in all, and as "

@@ -32,7 +32,7 @@ from seqmatch.config.sections import (
     SelectedBy,
 )
 from seqmatch.config.storage import check_stored, needs_real, started_per_class, subset_sizes
-from seqmatch.config.unread import refuse_unread, warnings
+from seqmatch.config.unread import OF_SEVERAL, refuse_unread, warnings
 from seqmatch.errors import SeqmatchError, allowed
 
 MATCHING_NORMS = ("instance", "none")
@@ -64,6 +64,8 @@ class Run:
     """How snapshots are selected, the main selection first."""
     seeds: tuple[int, ...]
     """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
+    teachers: Literal["all", "first"] = "all"
+    """The subsets that teachers of a later one went through."""
     rounds: int = 0
     """In how many rounds subsets are distilled side by side; 0: one after the other."""
 
@@ -136,6 +138,10 @@ class Run:
     def uses_teachers(self, k: int) -> bool:
         """Whether subset k, from 1, needs networks of its own that went through the earlier subsets."""
         return k > 1 and self._moves(k) and self.objective.needs != "nothing"
+
+    def taught_by(self, k: int) -> int:
+        """How many of the subsets before subset k, from 1, its teachers went through."""
+        return min(k - 1, 1) if self.teachers == "first" else k - 1
 
     def epochs(self, k: int) -> int:
         """Epochs on real data that the experts or teachers of subset k, from 1, record for it."""
@@ -229,7 +235,7 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         entry, evaluation = _with_equal_compute(config, cell, entry, evaluation, backbone, key)
     refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
-    for name in {"curriculum", "momentum_restarts"} & entry.evaluation.model_fields_set:
+    for name in sorted(OF_SEVERAL & entry.evaluation.model_fields_set):
         if len(entry.stages) == 1:
             raise SeqmatchError(f"{key}.evaluation.{name}: with one subset there is nothing to choose; leave it out")
     if whole and evaluation.learning_rate is None:
@@ -251,11 +257,14 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         else tuple(config.cross_architecture.architectures if cell.architectures is None else cell.architectures),
         selections=_selections(config, cell, any(stage.iterations for stage in stages)),
         seeds=(config.seeds[0],) if whole else tuple(config.seeds),
+        teachers=entry.teachers,
         rounds=entry.rounds or 0,
     )
     _check_stages(config, run, key)
     if run.rounds:
         _check_rounds(run, key)
+    if run.teachers == "first" and not any(run.uses_teachers(k) for k in range(3, run.subsets + 1)):
+        raise SeqmatchError(f"{key}.teachers = first: it is for methods with teachers and three subsets or more")
     if run.external:
         _check_external(config, run, key)
     else:

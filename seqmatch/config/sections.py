@@ -630,6 +630,9 @@ class Evaluation(Training):
         "union",
         description="stage k trains networks on S_1 ∪ … ∪ S_k, or on S_k alone; matching always takes the union",
     )
+    step_sizes: Literal["own", "first"] = Field(
+        "own", description="whether each stage is trained with the step size learned for it, or all with that of S_1"
+    )
     momentum_restarts: bool = Field(
         True, strict=True, description="whether momentum begins anew at each stage; `false`, as PDD does: it goes on"
     )

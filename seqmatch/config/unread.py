@@ -32,6 +32,10 @@ Runs = Collection[Any]
 """Each a `seqmatch.config.resolve.Run`."""
 
 
+OF_SEVERAL = {"curriculum", "step_sizes", "momentum_restarts"}
+"""Keys of `evaluation` that tell how stages follow each other: with one subset there is nothing to choose."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """A key that is read only where others have certain values."""
@@ -73,6 +77,7 @@ CONDITIONS = (
         lambda t: len(t.decay_at) > 0 and t.momentum > 0,
         "training with `decay_at` and `momentum`",
     ),
+    Condition(Evaluation, "step_sizes", lambda e: e.learning_rate is None, "an evaluation without `learning_rate`"),
     Condition(Evaluation, "momentum_restarts", lambda e: e.momentum > 0, "an evaluation with `momentum`"),
     Condition(Training, "decay_factor", lambda t: len(t.decay_at) > 0, "training with `decay_at`"),
     Condition(Training, "augmentation_form", lambda t: t.augmentation != [], "training with `augmentation`"),
@@ -170,9 +175,9 @@ def _unread_settings(place: str, of: Any, runs: Runs, what: str) -> Iterator[str
 
 
 def _unread_of_evaluation(run: Any) -> set[str]:
-    """Keys of `evaluation` that nothing of a run reads; where there is one subset, every curriculum is the same."""
+    """Keys of `evaluation` that nothing of a run reads."""
     found = {condition.key for condition in unread(run.evaluation, type(run.evaluation).model_fields)}
-    return found if run.subsets > 1 else found | {"curriculum"}
+    return found if run.subsets > 1 else found | OF_SEVERAL
 
 
 def _read_by(runs: Runs) -> set[str]:

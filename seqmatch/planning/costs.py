@@ -126,7 +126,7 @@ def experts(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
-    through = run.evaluation.epochs * sum(scale.seen(run)[: k - 1])
+    through = run.evaluation.epochs * sum(scale.seen(run)[: run.taught_by(k)])
     return _trajectories(scale, run.dataset, run.stages[k - 1].experts, run.epochs(k), through)
 
 

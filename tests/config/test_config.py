@@ -372,6 +372,13 @@ SEQUENTIAL = {"stages": [{"iterations": 30}, {"iterations": 20}], "evaluation": 
             {"seqmatch-mtt": {"stages": [{"size": 3}, {}]}},
             "cannot be divided into 2 subsets of which 1 have 3 together",
         ),
+        ({"seqmatch-mtt": SEQUENTIAL | {"teachers": "first"}}, "teachers = first: it is for methods with teachers and"),
+        ({"seqmatch-dm": {"stages": [{}] * 3, "teachers": "first"}}, "teachers = first: it is for methods with"),
+        (
+            {"seqmatch-mtt": SEQUENTIAL | {"evaluation": {"step_sizes": "first", "learning_rate": 0.1}}},
+            "step_sizes = first: an evaluation without `learning_rate` alone reads it",
+        ),
+        ({"mtt": {"evaluation": {"step_sizes": "first"}}}, "evaluation.step_sizes: with one subset there is nothing"),
         ({"mtt": {"rounds": 2}}, "rounds = 2: it is for methods that distil several subsets"),
         ({"random": {"stages": [{}, {}], "rounds": 2}}, "rounds = 2: it is for methods that distil several subsets"),
         ({"seqmatch-mtt": SEQUENTIAL | {"rounds": 21}}, "rounds = 21: the 20 iterations of subset 2 cannot be divided"),
@@ -419,6 +426,15 @@ def test_rounds_share_the_iterations_in_parts_from_which_distillation_can_go_on(
     assert [run.done_after(1, number) for number in range(5)] == [0, 10, 20, 30, 50]
     assert [run.done_after(2, number) for number in range(5)] == [0, 13, 27, 41, 55]
     assert run.sizes == [1, 2]
+
+
+@pytest.mark.parametrize(("teachers", "counts"), [("all", [0, 1, 2, 3]), ("first", [0, 1, 1, 1])])
+def test_teachers_go_through_all_earlier_subsets_or_the_first(teachers, counts):
+    raw = copy.deepcopy(DEFAULT)
+    method = {"seqmatch-mtt": {"stages": [{}] * 4, "teachers": teachers}}
+    raw["cells"] = [{"dataset": "digits", "ipc": 4, "methods": method}]
+    run = config.load(raw).runs["digits", "seqmatch-mtt", "4"]
+    assert [run.taught_by(k) for k in range(1, 5)] == counts
 
 
 def test_an_unread_key_of_a_general_section_is_named_in_a_warning():

@@ -31,6 +31,11 @@ def test_a_learning_rate_replaces_the_learned_step_sizes():
     assert [stage.step_size for stage in stages] == [0.7] * 3
 
 
+def test_all_stages_may_have_the_step_size_of_the_first():
+    stages = make_curriculum(subsets(), config.Evaluation(step_sizes="first"))
+    assert [stage.step_size for stage in stages] == [0.1] * 3
+
+
 def test_networks_learn_from_decoded_images():
     first = Subset(*labelled(per_class=2, name="a"), step_size=0.1, parameterisation=FOUR)
     second = Subset(*labelled(per_class=1, name="b"), step_size=0.2)

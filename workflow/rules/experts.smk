@@ -30,7 +30,7 @@ rule train_experts:
 use rule train_experts as train_teachers with:
     input:
         data=DATA,
-        prefix=earlier,
+        prefix=taught_by,
     output:
         made("train_teachers"),
     log:

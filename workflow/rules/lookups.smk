@@ -128,6 +128,12 @@ def earlier(wildcards):
     return files(pattern, wildcards, subset=numbers, round=round_of(wildcards) - 1)
 
 
+def taught_by(wildcards):
+    """The subsets that the teachers of this one went through."""
+    count = run_of(wildcards).taught_by(int(wildcards.subset))
+    return earlier(wildcards)[:count]
+
+
 def state(wildcards):
     """Where the round before left the subset, if there is one."""
     before = round_of(wildcards) - 1
