@@ -70,6 +70,11 @@ class Entry(Section):
         description="with several subsets: distil them side by side, in so many rounds, each against what the round "
         "before left of the earlier subsets; by default one after the other",
     )
+    against: Name | None = Field(
+        None,
+        description="a method of this cell that results/comparison.csv compares this one with; by default, if it has "
+        "several subsets, those of one subset and equal backbone",
+    )
     teachers: Literal["all", "first"] = Field(
         "all",
         description="the subsets that the teachers of a later one went through: `all` before it, or the `first` alone, "

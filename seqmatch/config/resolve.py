@@ -64,6 +64,8 @@ class Run:
     """How snapshots are selected, the main selection first."""
     seeds: tuple[int, ...]
     """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
+    against: str | None = None
+    """The method of the same cell that it is compared with, if it names one."""
     teachers: Literal["all", "first"] = "all"
     """The subsets that teachers of a later one went through."""
     rounds: int = 0
@@ -257,10 +259,13 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         else tuple(config.cross_architecture.architectures if cell.architectures is None else cell.architectures),
         selections=_selections(config, cell, any(stage.iterations for stage in stages)),
         seeds=(config.seeds[0],) if whole else tuple(config.seeds),
+        against=entry.against,
         teachers=entry.teachers,
         rounds=entry.rounds or 0,
     )
     _check_stages(config, run, key)
+    if run.against is not None and run.against not in cell.methods.keys() - {method}:
+        raise SeqmatchError(f"{key}.against = {run.against}: expected another method of this cell")
     if run.rounds:
         _check_rounds(run, key)
     if run.teachers == "first" and not any(run.uses_teachers(k) for k in range(3, run.subsets + 1)):

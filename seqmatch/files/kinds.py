@@ -653,6 +653,7 @@ class ComparisonRow(Row):
     low: Number | None
     high: Number | None
     p: Share | None
+    q: Share | None
     unit: Literal["seeds", "networks"]
     seeds: Whole
     pairs: Whole

@@ -33,17 +33,20 @@ def in_contrasts(contrasts: Collection[tuple[str, str, str, str]], run: Run) -> 
 
 
 def contrasts(experiment: Experiment) -> list[tuple[str, str, str, str]]:
-    """Each method of several subsets with those of one subset, the same backbone, and the same cell: data set, ipc,
-    method, baseline."""
+    """Each method with the one that it names, or if it has several subsets with those of one subset, the same backbone,
+    and the same cell: data set, ipc, method, baseline."""
     runs = experiment.runs.values()
     return [
         (run.dataset, str(run.ipc), run.method, other.method)
         for run in runs
         for other in runs
-        if run.sequential
-        and other.subsets == 1
-        and (run.dataset, run.ipc, run.backbone) == (other.dataset, other.ipc, other.backbone)
+        if (run.dataset, run.ipc) == (other.dataset, other.ipc)
+        and (_is_counterpart(run, other) if run.against is None else run.against == other.method)
     ]
+
+
+def _is_counterpart(run: Run, other: Run) -> bool:
+    return run.sequential and other.subsets == 1 and run.backbone == other.backbone
 
 
 def method_order(experiment: Experiment) -> list[str]:

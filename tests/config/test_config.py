@@ -379,6 +379,8 @@ SEQUENTIAL = {"stages": [{"iterations": 30}, {"iterations": 20}], "evaluation": 
             "step_sizes = first: an evaluation without `learning_rate` alone reads it",
         ),
         ({"mtt": {"evaluation": {"step_sizes": "first"}}}, "evaluation.step_sizes: with one subset there is nothing"),
+        ({"mtt": {"against": "dm"}}, "against = dm: expected another method of this cell"),
+        ({"mtt": {"against": "mtt"}}, "against = mtt: expected another method of this cell"),
         ({"mtt": {"rounds": 2}}, "rounds = 2: it is for methods that distil several subsets"),
         ({"random": {"stages": [{}, {}], "rounds": 2}}, "rounds = 2: it is for methods that distil several subsets"),
         ({"seqmatch-mtt": SEQUENTIAL | {"rounds": 21}}, "rounds = 21: the 20 iterations of subset 2 cannot be divided"),

@@ -64,7 +64,7 @@ TABLES = {
                              "test_selected_failed": [0]}),
     "architectures": pd.DataFrame({**CELL, "matched_on": ["c"], "architecture": ["c"], **MEANS}),
     "comparison": pd.DataFrame({**CELL, "baseline": ["dm"], "difference": [1.5], "low": [None], "high": [None],
-                                "p": [None], "unit": ["networks"], "seeds": [1], "pairs": [1],
+                                "p": [None], "q": [None], "unit": ["networks"], "seeds": [1], "pairs": [1],
                                 "failed": [0]}),
 }  # fmt: skip
 

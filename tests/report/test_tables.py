@@ -358,6 +358,26 @@ def test_equal_differences_have_no_interval_and_numbers_without_partner_do_not_c
     assert row["difference"] == 1 and row["pairs"] == 4 and pd.isna(row["p"])
 
 
+def test_what_is_significant_is_adjusted_for_all_contrasts_that_are_tested():
+    """q of Benjamini & Hochberg: m p_j / j of the j-th smallest of m, or that of a larger one if it is less."""
+    nan = float("nan")
+    gains = {"seqmatch-mtt": [2.0, 2.4, 2.9], "b": [1.0, 2.0, 3.1], "c": [-1.0, 2.0, 0.5], "d": [0.5, nan, 0.7]}
+    given = {"mtt": [0.0, 0.0, 0.0], **gains}
+    rows = [
+        row
+        for method, values in given.items()
+        for seed, value in enumerate(values)
+        for row in runs_of(method, 1, [50 + value], seeds=(seed,))
+    ]
+    table = comparison_table(pd.DataFrame(rows), [("digits", "2", method, "mtt") for method in gains])
+    first, second, third = table["p"][:3]
+    assert first < second < third
+    expected = [min(3 * first, 1.5 * second, third), min(1.5 * second, third), third]
+    assert table["q"][:3].tolist() == pytest.approx(expected) and pd.isna(table.loc[3, "q"])
+    (sheet,) = comparison_sheets(table)
+    assert sheet.body["significant at 5 %"].tolist() == ["yes" if q < 0.05 else "no" for q in expected] + ["not tested"]
+
+
 def test_the_comparison_is_of_main_selections_on_the_matched_network():
     rows = pd.concat([accuracy(), pd.DataFrame(runs_of("mtt", 1, [75.0, 76.0]))])
     row = comparison_table(rows, [CONTRAST, ("digits", "2", "seqmatch-mtt", "random")])

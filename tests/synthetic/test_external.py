@@ -113,7 +113,11 @@ def test_what_the_configuration_leaves_out_is_told():
         (STAGE | {"mean": [0.5]}, {}, "mean and std go together"),
         (STAGE | {"mean": [0.5], "std": [1.0, 2.0]}, {}, "1 of mean and 2 of std"),
         (STAGE | grid, whitened, "several images in one cannot be whitened"),
-        (STAGE | {"lr_images": 1.0}, {}, r"stages\[0\]\.lr_images: external does not read it; it reads experts, size, para"),
+        (
+            STAGE | {"lr_images": 1.0},
+            {},
+            r"stages\[0\]\.lr_images: external does not read it; it reads experts, size, para",
+        ),
     ):
         with pytest.raises(SeqmatchError, match=message):
             experiment(stage, **changes)

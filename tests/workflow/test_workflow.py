@@ -152,6 +152,14 @@ def test_sequential_methods_are_compared_with_every_variant_of_their_backbone():
     assert found == [("digits", "3", "seqmatch-mtt", other) for other in ("mtt", "mtt-long")]
 
 
+def test_a_method_is_compared_with_the_one_that_it_names():
+    configuration = copy.deepcopy(TINY)
+    two = {"backbone": "mtt", "stages": [{}, {}], "against": "seqmatch-mtt"}
+    configuration["cells"][1]["methods"] = {"mtt": None, "seqmatch-mtt": {"stages": [{}, {}]}, "two": two}
+    found = contents.contrasts(config.load(configuration))
+    assert found == [("digits", "3", "seqmatch-mtt", "mtt"), ("digits", "3", "two", "seqmatch-mtt")]
+
+
 def test_a_change_of_device_repeats_nothing():
     """What tables and the overview are given of the configuration; jobs are given it as a resource."""
     experiments = [config.load(TINY | {"device": device}) for device in ("cpu", "auto")]

@@ -14,7 +14,7 @@ TITLE = "Sequential methods against their backbones: paired differences of test 
 CONFIDENCE = 0.95
 PAIR = ["seed", "network"]
 
-COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "unit", "seeds", "pairs", "failed"]
+COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "q", "unit", "seeds", "pairs", "failed"]
 
 
 def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str, str, str]]) -> pd.DataFrame:
@@ -31,7 +31,9 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
 
     Returns:
         One row per contrast: `dataset`, `ipc`, `method`, `K`, `baseline`, `difference` (method − baseline, in points),
-        `low` and `high` (its 95 % confidence interval), `p` (two-sided; of no difference), `unit` (seeds or networks),
+        `low` and `high` (its 95 % confidence interval), `p` (two-sided; of no difference), `q` (of seeds without
+        failures: p adjusted for all such rows, so that of those below a level so large a share is expected to be no
+        difference; Benjamini & Hochberg 1995), `unit` (seeds or networks),
         `seeds`, `pairs`, `failed` (pairs that are left out, because a network of them failed). Interval and p are
         empty for a single pair and where all differences are equal; the difference too, where no pair is left.
     """
@@ -53,7 +55,12 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
         row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
         row |= _student(seeds if unit == "seeds" else pairs)
         rows.append(row | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs), "failed": failed})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    tested = (table["unit"] == "seeds") & (table["failed"] == 0) & table["p"].notna()
+    table["q"] = table["q"].astype(float)
+    if tested.any():
+        table.loc[tested, "q"] = stats.false_discovery_control(table.loc[tested, "p"].astype(float), method="bh")
+    return table
 
 
 def _rows(cells: Mapping[tuple[str, str, str], pd.DataFrame], key: tuple[str, str, str]) -> pd.DataFrame:
@@ -82,7 +89,7 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
             "against": table["baseline"],
             "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
             "95 % interval": [_interval(row) for row in table.itertuples()],
-            "p": ["" if pd.isna(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in table["p"]],
+            **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},
             "of": table["unit"],
             "seeds": table["seeds"].astype(str),
             "pairs": [f"{row.pairs}" + f", {row.failed} failed" * (row.failed > 0) for row in table.itertuples()],
@@ -91,9 +98,10 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
     )
     note = (
         "Points of accuracy, over pairs of networks of equal distillation seed and number. With two or more seeds, "
-        "interval and p (Student's t, two-sided, not adjusted for the number of rows) are of the seeds' mean "
-        "differences. With one seed they are of networks: how sure the difference between these two synthetic sets is, "
-        "not between the methods, which is then not tested."
+        "interval and p (Student's t, two-sided) are of the seeds' mean differences; q is p adjusted for all rows "
+        "that are tested (Benjamini & Hochberg), and decides what is significant. With one seed interval and p are of "
+        "networks: how sure the difference between these two synthetic sets is, not between the methods, which is then "
+        "not tested."
     )
     if table["failed"].any():
         note += " Pairs with a network that failed (its training diverged) are left out, and their row is not tested."
@@ -104,7 +112,11 @@ def _interval(row) -> str:
     return "" if pd.isna(row.low) else f"{row.low:+.1f} to {row.high:+.1f}"
 
 
+def _probability(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
 def _verdict(row) -> str:
-    if row.unit != "seeds" or row.failed or pd.isna(row.p):
+    if pd.isna(row.q):
         return "not tested"
-    return "yes" if row.p < 1 - CONFIDENCE else "no"
+    return "yes" if row.q < 1 - CONFIDENCE else "no"

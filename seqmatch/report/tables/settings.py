@@ -12,6 +12,7 @@ TITLE = "Table 4: hyperparameters"
 STAGE = ["dataset", "ipc", "method", "backbone", "architecture", "stage"]
 
 UNSET = {
+    "size": "near-equal",
     "synthetic_batch": "all",
     "learning_rate": "each stage's",
     "augmentation": "the data's",
@@ -59,6 +60,10 @@ def _relevant(run: Run, k: int) -> dict[str, str]:
     else:
         ignored.add("momentum" if stage.optimizer == "adam" else "beta1")
     own = {name: text for name, text in _texts(stage) if name not in ignored}
+    if run.rounds:
+        own["rounds"] = str(run.rounds)
+    if run.teachers != "all" and run.uses_teachers(k):
+        own["teachers"] = run.teachers
     return objective | own | ({} if stage.iterations else {"iterations": "0"})
 
 
