@@ -1,0 +1,63 @@
+"""The greedy division of images per class into subsets, with made-up judgements in place of runs."""
+
+import sys
+from argparse import Namespace
+
+import pytest
+from helpers.tiny import ROOT
+
+from seqmatch import config
+from seqmatch.errors import SeqmatchError
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import divide
+from divide import Trial, next_divisions, stages, worth
+
+ARGUMENTS = {"configfile": [ROOT / "config/choices.yaml"], "dataset": "digits", "ipc": 6, "method": "seqmatch-mtt"}
+
+
+def divided(monkeypatch, capsys, judgement, **others):
+    """What is printed where `judgement` of sizes gives accuracy and operations."""
+    monkeypatch.setattr(divide, "judge", lambda whole, cell, entry, sizes, args: Trial(sizes, *judgement(sizes)))
+    divide.main(Namespace(**ARGUMENTS | {"step": 2} | others))
+    return capsys.readouterr().out
+
+
+def test_the_next_images_go_to_the_last_subset_or_a_new_one():
+    assert next_divisions(None, 2, 6) == [(2,)]
+    assert next_divisions(Trial((2, 1), 50.0, 1.0), 2, 4) == [(2, 2), (2, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("gains", "best"), [([(3, 1), (4, 2)], 0), ([(3, 2), (4, 2)], 1), ([(-1, 1), (1, 90)], 1), ([(-1, 9), (-2, 1)], 0)]
+)
+def test_what_gains_more_per_operation_is_worth_more_and_any_gain_more_than_a_loss(gains, best):
+    before = Trial((2,), 50.0, 10.0)
+    trials = [Trial((4,), 50.0 + gain, 10.0 + cost) for gain, cost in gains]
+    assert max(trials, key=lambda trial: worth(trial, before)) is trials[best]
+
+
+def test_what_was_tried_is_printed_and_the_stages_that_were_chosen_load(monkeypatch, capsys):
+    """New subsets cost as much as larger ones here; they gain more up to two."""
+    said = divided(monkeypatch, capsys, lambda sizes: (10.0 * sum(sizes) + 5 * (len(sizes) == 2), 1e12 * sum(sizes)))
+    rows = [line.split("|")[1:] for line in said.splitlines() if line.startswith("| ")][1:]
+    assert [(row[0].strip(), row[3].strip()) for row in rows] == [
+        ("2", "yes"), ("4", ""), ("2 2", "yes"), ("2 4", "yes"), ("2 2 2", ""),
+    ]  # fmt: skip
+    assert "together 22 TFLOP" in said and "stages:\n- {size: 2}\n- {max_start_epoch: 6" in said
+    sizes = stages({"stages": [{}, {"max_start_epoch": 4}]}, (2, 1, 3))
+    assert sizes == [{"size": 2}, {"max_start_epoch": 4, "size": 1}, {"max_start_epoch": 4, "size": 3}]
+
+
+@pytest.mark.parametrize("method", ["random", "mtt-unknown"])
+def test_a_method_that_distils_nothing_is_refused(method):
+    with pytest.raises(SeqmatchError, match=f"no cell distils with {method} on digits at ipc 6"):
+        divide.main(Namespace(**ARGUMENTS | {"method": method, "step": 2}))
+
+
+def test_without_validation_images_nothing_can_be_judged(monkeypatch):
+    whole = config.read(ROOT / "config/choices.yaml")
+    whole["datasets"]["digits"]["validation_fraction"] = 0
+    with pytest.raises(SeqmatchError, match="validation_fraction = 0: validation images judge divisions"):
+        divide.cell_of(whole, Namespace(**ARGUMENTS))
