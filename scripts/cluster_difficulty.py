@@ -9,13 +9,12 @@ two seeds.
 import pandas as pd
 from shared import command, runs, table_formats
 
-from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.analysis.difficulty import RANDOM_STATE, agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.files import finished
 from seqmatch.files.kinds import LOSSES, RUN
 from seqmatch.files.store import load_arrays, provenance, save_table
 from seqmatch.report.tables.stability import stability_sheets
 
-RANDOM_STATE = 0
 SEEDLESS = RUN[:-1]
 """What tells runs apart, but for their seeds."""
 

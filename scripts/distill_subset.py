@@ -103,6 +103,8 @@ def check(args):
     """Whether the arguments go together."""
     if (args.until is None) != (args.subset_out is None):
         raise SeqmatchError("--until and --subset-out go together: a part of the iterations, and the subset after it")
+    if args.until is not None and args.until >= args.matching.iterations:
+        raise SeqmatchError(f"--until {args.until}: expected fewer than the {args.matching.iterations} iterations")
     if len(args.state) > 1 or (args.state and not args.objective):
         raise SeqmatchError("--state: one file at most, and with --objective")
     if args.ipc == "all" or not 1 <= args.subset <= args.subset_count <= int(args.ipc):

@@ -45,10 +45,10 @@ class Trial:
 def main(args):
     whole = experiment.merged(args.configfile)
     cell, entry = cell_of(whole, args)
-    chosen, shown = None, []
-    while chosen is None or sum(chosen.sizes) < args.ipc:
+    chosen, shown, ipc = None, [], int(args.ipc)
+    while chosen is None or sum(chosen.sizes) < ipc:
         before = chosen
-        tried = [judge(whole, cell, entry, sizes, args) for sizes in next_divisions(before, args.step, args.ipc)]
+        tried = [judge(whole, cell, entry, sizes, args) for sizes in next_divisions(before, args.step, ipc)]
         chosen = max(tried, key=lambda trial, before=before: worth(trial, before))
         shown += [(trial, "yes" if trial is chosen else "") for trial in tried]
     table = pd.DataFrame(
@@ -63,13 +63,13 @@ def main(args):
 
 def cell_of(whole, args):
     """The cell, and the entry of the method that is divided."""
-    run = config.load(whole).runs.get((args.dataset, args.method, str(args.ipc)))
+    run = config.load(whole).runs.get((args.dataset, args.method, args.ipc))
     if run is None or not run.distilled:
         raise SeqmatchError(f"no cell distils with {args.method} on {args.dataset} at ipc {args.ipc}")
     if whole["datasets"][args.dataset].get("validation_fraction") == 0:
         raise SeqmatchError(f"datasets.{args.dataset}.validation_fraction = 0: validation images judge divisions")
     for cell in whole["cells"]:
-        if (cell["dataset"], cell["ipc"]) == (args.dataset, args.ipc) and args.method in cell["methods"]:
+        if (cell["dataset"], str(cell["ipc"])) == (args.dataset, args.ipc) and args.method in cell["methods"]:
             entry = {"stages": [{}], "evaluation": {}, **(cell["methods"][args.method] or {})}
             return cell, entry | {"backbone": run.backbone}
 
@@ -99,14 +99,14 @@ def stages(entry, sizes):
 def judge(whole, cell, entry, sizes, args):
     """Distil a division by a short run."""
     name, ipc = "-".join(map(str, ("divided", *sizes))), sum(sizes)
-    short = [stage | {"iterations": args.iterations} for stage in stages(entry, sizes)]
-    evaluation = entry["evaluation"] | {"epochs": args.epochs}
+    short = [stage | {"iterations": args.short_iterations} for stage in stages(entry, sizes)]
+    evaluation = entry["evaluation"] | {"epochs": args.short_epochs}
     method = {"backbone": entry["backbone"], "stages": short, "evaluation": evaluation}
     own = {"ipc": ipc, "methods": {name: method}, "architectures": []}
-    settings = whole | {"seeds": list(range(args.seeds)), "cells": [cell | own], "fair_comparison": False}
+    settings = whole | {"seeds": list(range(args.seed_count)), "cells": [cell | own], "fair_comparison": False}
     asked = config.load(settings)
     last = {"dataset": args.dataset, "method": name, "ipc": ipc, "subset": len(sizes)}
-    scores = [RULES["select_snapshot"].outputs[1].format(**last, seed=seed) for seed in range(args.seeds)]
+    scores = [RULES["select_snapshot"].outputs[1].format(**last, seed=seed) for seed in range(args.seed_count)]
     run(settings, scores, name, args)
     best = [load_table(args.folder / path, Scores).groupby("snapshot")["validation"].mean().max() for path in scores]
     scale, plan = Scale(asked, networks.count_operations), Plan(asked)
@@ -131,12 +131,12 @@ if __name__ == "__main__":
     arguments = command.parser(__doc__)
     experiment.add_argument(arguments)
     arguments.add_argument("--dataset", type=command.name, required=True, help="data set of the cell")
-    arguments.add_argument("--ipc", type=command.count, required=True, help="images per class of the cell")
+    arguments.add_argument("--ipc", type=command.images_per_class, required=True, help="images per class of the cell")
     arguments.add_argument("--method", type=command.name, required=True, help="its method, such as seqmatch-mtt")
     arguments.add_argument("--step", type=command.count, default=1, help="images per class at a time (default 1)")
-    arguments.add_argument("--iterations", type=command.count, default=50, help="of each subset (default 50)")
-    arguments.add_argument("--epochs", type=command.count, default=50, help="of each stage (default 50)")
-    arguments.add_argument("--seeds", type=command.count, default=2, help="distillation seeds (default 2)")
+    arguments.add_argument("--short-iterations", type=command.count, default=50, help="of each subset (default 50)")
+    arguments.add_argument("--short-epochs", type=command.count, default=50, help="of each stage (default 50)")
+    arguments.add_argument("--seed-count", type=command.count, default=2, help="distillation seeds (default 2)")
     arguments.add_argument("--cores", type=command.count, default=1, help="for the workflow (default 1)")
     arguments.add_argument(
         "--folder", type=command.path, default=Path("divided"), help="for the runs (default divided)"

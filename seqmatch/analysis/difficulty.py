@@ -8,6 +8,8 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+RANDOM_STATE = 0
+"""Seeds the starts of k-means in every table."""
 BINS = 100
 """The table of all instances has about so many rows, each the mean over near-equally many instances."""
 
@@ -72,6 +74,52 @@ def difficulty_table(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray,
         for name, mask in kinds
     ]
     return pd.DataFrame(rows)
+
+
+def stage_ends(losses: np.ndarray, stages: np.ndarray) -> np.ndarray:
+    """Losses when each stage ends, the mean over networks: (K, N).
+
+    Args:
+        losses, stages: as `difficulty_table` takes them.
+    """
+    ends = [int(np.flatnonzero(stages == stage)[-1]) for stage in np.unique(stages)]
+    return losses.mean(0)[ends]
+
+
+def common_difficulty(ends: Mapping[tuple[str, int], np.ndarray], random_state: int) -> pd.DataFrame:
+    """Mean losses of hard and easy instances when each stage ends, on a split that all methods share.
+
+    An instance is hard for a seed by k-means on its final losses under all methods, of the *other* seeds: a split by
+    the losses that are then averaged would favour methods that had no part in it, and draw the hard ones nearer.
+
+    Args:
+        ends: by method and seed, as `stage_ends` returns.
+
+    Returns:
+        One row per method, seed, stage and kind: `method`, `seed`, `stage` (from 1), `difficulty`, `mean_loss`. None
+        for a method without other seeds.
+    """
+    rows = []
+    for seed in sorted({seed for _, seed in ends}):
+        others = [losses[-1] for (_, other), losses in ends.items() if other != seed]
+        if not others:
+            continue
+        hard = hard_instances(np.mean(others, axis=0, keepdims=True), random_state)
+        rows += [
+            {
+                "method": method,
+                "seed": seed,
+                "stage": stage,
+                "difficulty": name,
+                "mean_loss": float(losses[mask].mean()),
+            }
+            for (method, own), of_run in ends.items()
+            if own == seed
+            for stage, losses in enumerate(of_run, start=1)
+            for name, mask in (("easy", ~hard), ("hard", hard))
+            if mask.any()
+        ]
+    return pd.DataFrame(rows, columns=["method", "seed", "stage", "difficulty", "mean_loss"])
 
 
 def binned_losses(losses: np.ndarray, epochs: np.ndarray, stages: np.ndarray, hard: np.ndarray) -> pd.DataFrame:

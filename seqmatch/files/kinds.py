@@ -542,6 +542,15 @@ class DifficultyRow(RunRow):
     mean_loss: Measured
 
 
+class CommonDifficulty(RunRow):
+    about: ClassVar[str] = "a table of losses on images that are hard or easy for all methods"
+    key = (*RUN, "stage", "difficulty")
+    empty = True
+    stage: Count
+    difficulty: Literal["easy", "hard"]
+    mean_loss: Measured
+
+
 class BinnedLosses(RunRow):
     about: ClassVar[str] = "a table of losses in bins"
     key = (*RUN, "bin", "epoch")

@@ -263,6 +263,13 @@ RULES = {
         60,
         trains=False,
     ),
+    "compare_difficulty": Rule(
+        ("results/common_difficulty.csv",),
+        _once(lambda experiment: len(experiment.config.seeds) > 1 and _any(_sequential)(experiment)),
+        costs.nothing,
+        60,
+        trains=False,
+    ),
     "collect_accuracy": _drawing("results/accuracy.csv", _once()),
     "collect_coupling": _drawing("results/coupling.csv", _once(_any(_divisible))),
     "collect_stages": _drawing("results/stages.csv", _once(_any(_sequential))),
@@ -290,7 +297,18 @@ RULES = {
 }
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
 
-TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "fair", "table4", "published", "overview")
+TABLES = (
+    "collect_accuracy",
+    "compare_difficulty",
+    "table1",
+    "table3",
+    "table2",
+    "comparison",
+    "fair",
+    "table4",
+    "published",
+    "overview",
+)
 """Rules whose files are targets, besides figures."""
 
 

@@ -196,5 +196,6 @@ MEMORY: dict[str, Callable[[Scale, Wildcards], float]] = {
     "measure_coupling": _evaluation,
     "measure_stages": _evaluation,
     "cluster_difficulty": _clustering,
+    "compare_difficulty": _clustering,
 }
 """By rule; what a rule's own memory does not depend on the configuration is not among them."""

@@ -10,7 +10,15 @@ from helpers.tiny import TINY, labelled
 from sklearn.metrics import adjusted_rand_score
 
 from seqmatch import config
-from seqmatch.analysis.difficulty import BINS, agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.analysis.difficulty import (
+    BINS,
+    agreement_table,
+    binned_losses,
+    common_difficulty,
+    difficulty_table,
+    hard_instances,
+    stage_ends,
+)
 from seqmatch.analysis.losses import record_losses, record_moments
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_table
@@ -51,6 +59,33 @@ def test_the_table_holds_shares_and_means():
     assert last.loc["hard", "share"] == 0.25 and last.loc["easy", "share"] == 0.75
     assert last.loc["hard", "mean_loss"] == pytest.approx(losses[-1, is_hard].mean() + 1)
     assert last.loc["easy", "stage"] == 2
+
+
+def test_what_stages_teach_is_judged_on_images_that_other_seeds_found_hard():
+    """By hand, for two methods whose seeds disagree on what is hard."""
+    hard_of = {0: [0, 1], 1: [2, 3]}
+    ends = {}
+    for seed, hard in hard_of.items():
+        final = np.full(8, 0.1)
+        final[hard] = 2.0
+        ends["mtt", seed] = final[None]
+        ends["two", seed] = np.stack([final + 1, final - 0.05])
+    table = common_difficulty(ends, 0).set_index(["method", "seed", "stage", "difficulty"])["mean_loss"]
+    assert len(table) == 12
+    for seed in (0, 1):
+        others = hard_of[1 - seed]  # these are easy for this seed
+        easy = np.delete(ends["mtt", seed][0], others)
+        assert table["mtt", seed, 1, "hard"] == pytest.approx(0.1)
+        assert table["mtt", seed, 1, "easy"] == pytest.approx(easy.mean())
+        assert table["two", seed, 1, "hard"] == pytest.approx(1.1) and table["two", seed, 2, "hard"] == pytest.approx(
+            0.05
+        )
+    assert common_difficulty({("mtt", 0): ends["mtt", 0]}, 0).empty
+
+
+def test_a_stage_ends_with_its_last_record():
+    losses = np.arange(2 * 5 * 3, dtype=float).reshape(2, 5, 3)
+    assert np.array_equal(stage_ends(losses, np.array([1, 1, 2, 2, 2])), losses.mean(0)[[1, 4]])
 
 
 def test_bins_hold_every_instance_once_hard_ones_first():

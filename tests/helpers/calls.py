@@ -30,6 +30,7 @@ CALLS = {
     "cluster_difficulty": ["losses", "--out", "o.csv", "--bins", "b.csv", "--csv", "s.csv"],
     "collect_convergence": ["snapshots", "--score-tables", "scores.csv", "--out", "o.csv"],
     "collect_tables": ["coupling.csv", "--out", "o.csv"],
+    "compare_difficulty": ["losses", "--out", "o.csv"],
     "comparison": ["accuracies.csv", "--contrasts", '[["d", "4", "mtt", "mtt"]]', "--csv", "o.csv"],
     "distill_subset": [*NETWORK, *RUN, "--subset", "1", "--subset-count", "1", "--matching",
                        '{"iterations": 0}', "--objective", "distribution", "--out", "o", "--prefix", "--experts"],

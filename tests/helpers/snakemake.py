@@ -49,6 +49,7 @@ TINY = {
 }
 
 EVERYTHING = TINY | {
+    "seeds": [0, 1],
     "fair_comparison": True,
     "datasets": TINY["datasets"]
     | {

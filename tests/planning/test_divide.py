@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import divide
 from divide import Trial, next_divisions, stages, worth
 
-ARGUMENTS = {"configfile": [ROOT / "config/choices.yaml"], "dataset": "digits", "ipc": 6, "method": "seqmatch-mtt"}
+ARGUMENTS = {"configfile": [ROOT / "config/choices.yaml"], "dataset": "digits", "ipc": "6", "method": "seqmatch-mtt"}
 
 
 def divided(monkeypatch, capsys, judgement, **others):

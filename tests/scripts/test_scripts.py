@@ -19,6 +19,7 @@ ARCHITECTURE = ["--architecture", '{"family": "convnet"}']
 DISTILL = ["distill_subset", *RUN, *ARCHITECTURE, "--subset-count", "1"]
 TRAJECTORY = [*DISTILL, "--subset", "1", "--objective", "trajectory"]
 EVALUATE = ["evaluate", *RUN, *shlex.split("--architecture-name a --matched-on a --selection last --evaluation {}")]
+ROUND = ["--subset-out", "s.safetensors", "--until"]
 TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--published", "p.csv"]
 
 
@@ -33,6 +34,12 @@ TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--publ
         ([*DISTILL, "--subset", "1", "--matching", "{}"], "nowhere.safetensors: there is no such file"),
         ([*TRAJECTORY, "--matching", '{"k": 0}'], "--matching: k: Extra inputs"),
         ([*DISTILL, "--subset", "1", "--matching", '{"iterations": 1}'], "--matching: iterations: Extra inputs"),
+        ([*TRAJECTORY, "--matching", "{}", "--sizes", "1", "1"], "--sizes: 2 numbers for 1 subsets"),
+        ([*TRAJECTORY, "--matching", "{}", "--sizes", "1"], "--sizes: 2 images per class cannot be divided into 1"),
+        ([*TRAJECTORY, "--matching", "{}", "--until", "3"], "--until and --subset-out go together"),
+        ([*TRAJECTORY, "--matching", "{}", *ROUND, "5000"], "--until 5000: expected fewer than the 5000 iterations"),
+        ([*DISTILL, "--subset", "1", "--matching", "{}", *ROUND, "0"], "--until 0: expected fewer than the 0"),
+        ([*TRAJECTORY, "--matching", "{}", "--state", "a", "b"], "--state: one file at most"),
         ([*TRAJECTORY, "--matching", "{"], "argument --matching: not JSON"),
         ([*EVALUATE, "--architecture", "{}"], "--architecture"),
         ([*EVALUATE, "--architecture", "{"], "--architecture: Expecting"),

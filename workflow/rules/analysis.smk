@@ -77,6 +77,26 @@ rule cluster_difficulty:
         "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} --csv {output.csv} > {log} 2>&1"
 
 
+rule compare_difficulty:
+    input:
+        losses=PLAN.outputs("record_losses"),
+    output:
+        **table("compare_difficulty"),
+    log:
+        log_of("compare_difficulty"),
+    benchmark:
+        benchmark_of("compare_difficulty")
+    conda:
+        DRAWING
+    threads: 1
+    resources:
+        **limits("compare_difficulty", 2000),
+    params:
+        **command("compare_difficulty"),
+    shell:
+        "python {params.script:q} {input.losses} --out {output.table} > {log} 2>&1"
+
+
 use rule collect_accuracy as collect_coupling with:
     input:
         **tables(tables=PLAN.outputs("measure_coupling")),
