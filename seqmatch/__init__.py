@@ -1,7 +1,7 @@
 """Sequential Subset Matching for dataset distillation (Du, Shi, Zhou, NeurIPS 2023).
 
 What stands here is loaded when it is used: `load` a distilled set, `train` networks on it, `evaluate` it, `save` it in
-one file; `from_tensors` makes one of what other programs distilled.
+one file; `from_tensors` makes one of what other programs distilled; `sets` are those that come with the package.
 """
 
 from importlib import import_module
@@ -23,6 +23,8 @@ __all__ = sorted(_PLACES)
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("seqmatch")
+    if name == "sets":
+        return import_module("seqmatch.sets")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

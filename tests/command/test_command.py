@@ -54,6 +54,8 @@ def test_no_option_takes_what_is_not_checked(name):
 def test_help_and_the_index_load_no_torch():
     code = "import sys, seqmatch.command.main, seqmatch.sets; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    code = "import sys, seqmatch; seqmatch.sets.listed(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_the_index_and_one_set_are_shown(called):
