@@ -663,7 +663,7 @@ class ShownImage(Row):
     about: ClassVar[str] = "a table of images"
     block: Text
     file: Text
-    tensor: Literal["pixels", "initial_pixels"]
+    tensor: Literal["pixels", "initial_pixels", "change"]
     index: Whole
 
 

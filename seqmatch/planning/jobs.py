@@ -148,6 +148,11 @@ def _runs(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wild
     return lambda experiment: (of for run in experiment.runs.values() if wanted(run) for of in _of_run(run))
 
 
+def _first_seeds(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
+    """A job for each run that is wanted, of its first seed; those of others are made when they are asked for."""
+    return lambda experiment: (_of_run(run)[0] for run in experiment.runs.values() if wanted(run))
+
+
 def _subsets(experiment: Experiment) -> Iterator[Wildcards]:
     for run in experiment.runs.values():
         for of in _of_run(run):
@@ -258,9 +263,9 @@ RULES = {
     "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets(_divisible)),
     "figure_stages": _drawing(f"{FIGURES}/stages-ipc{{ipc}}.png", _cells(_sequential)),
     "figure_images": _drawing(
-        f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(lambda run: run.subsets > 0)
+        f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _first_seeds(lambda run: run.subsets > 0)
     ),
-    "figure_initial": _drawing(f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(_distilled)),
+    "figure_initial": _drawing(f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _first_seeds(_distilled)),
     "figure_resources": _drawing(f"{FIGURES}/resources.png", _datasets()),
 }
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""

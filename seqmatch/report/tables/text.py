@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from tabulate import LATEX_ESCAPE_RULES
 
 from seqmatch.errors import printable
+from seqmatch.report import latex
 
 BOLD = re.compile("\ufdd0(.*?)\ufdd1")
 """What `bold` marks, by characters that Unicode keeps for use within a program: no name holds them."""
@@ -16,15 +16,6 @@ NUMBERED = re.compile(r"^Table \d+: ")
 
 MARKDOWN = re.compile(r"[\\`*\[|~$]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 """What Markdown would not take as text; an underscore within a word is text."""
-
-LATEX = LATEX_ESCAPE_RULES | {
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "*": "{*}",
-    "`": r"\textasciigrave{}",
-    '"': r"\textquotedbl{}",
-}
-"""LaTeX's special characters, also those that are some only at the beginning of a row or doubled."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ def to_latex(sheets: Sequence[Sheet], label: str) -> str:
 
     Sheets without rows are left out.
     """
-    label = re.sub(r"[^A-Za-z0-9_.:-]", "-", label)
+    label = latex.name(label)
     parts = [
         "% Needs \\usepackage{booktabs}; names in other scripts need LuaLaTeX or XeLaTeX and a font that has them.\n"
     ]
@@ -126,5 +117,4 @@ def _in_markdown(text: str) -> str:
 
 
 def _in_latex(text: str) -> str:
-    escaped = "".join(LATEX.get(letter, letter) for letter in printable(text))
-    return BOLD.sub(r"\\textbf{\1}", escaped).replace("±", r"$\pm$")
+    return BOLD.sub(r"\\textbf{\1}", latex.escaped(text))
