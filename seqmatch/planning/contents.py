@@ -15,6 +15,12 @@ PUBLISHED_NAMES = {
 }
 """Names that publications have for families of networks."""
 
+PUBLISHED_SOURCES = (
+    *("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "tiny-imagenet"),
+    *IMAGENET_SUBSETS,
+)
+"""Sources that resources/published_results.csv has numbers of."""
+
 
 def in_table3(experiment: Experiment, run: Run) -> bool:
     """Whether a run is on a subset of ImageNet."""

@@ -11,7 +11,7 @@ ESCAPED = LATEX_ESCAPE_RULES | {
     "[": "{[}",
     "*": "{*}",
     "`": r"\textasciigrave{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\char34{}",
 }
 """LaTeX's special characters, also those that are some only at the beginning of a row or doubled."""
 
@@ -22,9 +22,8 @@ SIGNS = {
     "∪": r"$\cup$",
     "…": r"\ldots{}",
     "α": r"$\alpha$",
-    "⁺": "$^+$",
-    "⁻": "$^-$",
     "ₖ": "$_k$",
+    "\N{FIGURE SPACE}": r"\phantom{0}",
     **{chr(0x2080 + digit): f"$_{digit}$" for digit in range(10)},
 }
 """Signs of ours that pdfLaTeX does not take as they are."""
@@ -35,6 +34,11 @@ LETTERS = ESCAPED | SIGNS
 def escaped(text: str) -> str:
     """Text that LaTeX shows as it is."""
     return "".join(LETTERS.get(letter, letter) for letter in printable(text))
+
+
+def sentence(text: str) -> str:
+    """Text of a caption; a number stays beside its sign of percent."""
+    return escaped(text).replace(r" \%", r"~\%")
 
 
 def name(text: str) -> str:

@@ -24,13 +24,14 @@ CONFIGURATION = (
     '{"datasets": {"d": {"source": "digits"}}, "architectures": {"c": {"family": "convnet"}}, "experts": '
     '{"e": {"architecture": "c"}}, "cells": [{"dataset": "d", "ipc": 4, "methods": {"random": {}}}]}'
 )
-FIGURE = ["--out", "f.png", "f.csv"]
+FIGURE = ["--out", "f.png", "f.csv", "f.txt", "f.tex"]
 
 CALLS = {
     "cluster_difficulty": ["losses", "--out", "o.csv", "--bins", "b.csv", "--csv", "s.csv"],
     "collect_convergence": ["snapshots", "--score-tables", "scores.csv", "--out", "o.csv"],
     "collect_tables": ["coupling.csv", "--out", "o.csv"],
     "comparison": ["accuracies.csv", "--contrasts", '[["d", "4", "mtt", "mtt"]]', "--csv", "o.csv"],
+    "count_operations": ["--configuration", CONFIGURATION, "--out", "o.csv"],
     "distill_subset": [*NETWORK, *RUN, "--subset", "1", "--subset-count", "1", "--matching",
                        '{"iterations": 0}', "--objective", "distribution", "--out", "o", "--prefix", "--experts"],
     "evaluate": [*SET, "--architecture-name", "c", "--matched-on", "c", "--selection", "last", "--also", "test",

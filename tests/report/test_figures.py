@@ -306,7 +306,7 @@ def test_captions_say_what_is_seen_and_of_how_many():
     names = {"dataset": "digits", "ipc": "2"}
     caption = difficulty_caption(difficulty().assign(**names))
     assert "(digits, 2 images per class)" in caption and caption.endswith("2 distillation seeds, 2 networks each.")
-    assert "25% of all and 0.52 for MTT" in caption
+    assert "25 % of all and 0.52 for MTT" in caption
     assert "seed 0 of 2" in losses_caption(losses().assign(**names))
 
 

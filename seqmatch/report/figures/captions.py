@@ -49,5 +49,5 @@ def sentences(*parts: str) -> str:
 def save(caption: str, paths: Sequence[Path]) -> None:
     """Write a caption beside a figure: as text (.txt), or as the whole figure (.tex)."""
     for path in paths:
-        about = {"file": path.stem, "caption": latex.escaped(caption), "label": latex.name(path.stem)}
+        about = {"file": path.stem, "caption": latex.sentence(caption), "label": latex.name(path.stem)}
         save_text(path, FIGURE.format(**about) if path.suffix == ".tex" else f"{caption}\n")

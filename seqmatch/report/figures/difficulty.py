@@ -51,7 +51,8 @@ def difficulty_caption(table: pd.DataFrame) -> str:
     shares /= table.groupby("method")["seed"].nunique()
     ends = hard[hard["epoch"] == hard.groupby("method")["epoch"].transform("max")].groupby("method")["mean_loss"].mean()
     listed = ", ".join(
-        f"{shares.get(method, 0):.0%} of all and {ends.get(method, 0):.2f} for {names[method]}" for method in names
+        f"{100 * shares.get(method, 0):.0f} % of all and {ends.get(method, 0):.2f} for {names[method]}"
+        for method in names
     )
     return captions.sentences(
         f"Loss of real training images ({captions.where(table)}) while networks learn from the synthetic sets",
