@@ -89,9 +89,11 @@ def published_architectures(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def configuration(experiment: Experiment) -> str:
-    """What the configuration sets, as JSON, but for what changes no result; defaults are the models' own."""
-    return experiment.config.model_dump_json(exclude_unset=True, exclude={"device", "compile", "data", "figures"})
+def configuration(experiment: Experiment, without: Collection[str] = ()) -> str:
+    """What the configuration sets, as JSON, but for what changes no result, and the sections `without`; defaults are the
+    models' own."""
+    left_out = {"device", "compile", "data", "figures", *without}
+    return experiment.config.model_dump_json(exclude_unset=True, exclude=left_out)
 
 
 def resolved(experiment: Experiment) -> str:

@@ -20,8 +20,8 @@ def test_times_are_summed_by_rule():
 def test_what_was_run_names_every_method_with_its_subsets():
     said = overview.described_experiment(EXPERIMENT)
     assert said["digits ipc 3"] == (
-        "random (convnet, 2 networks per seed), mtt (convnet, 2 networks per seed), "
-        "seqmatch-mtt (convnet, K = 2, 2 networks per seed)"
+        "Random (convnet, 2 networks per seed), MTT (convnet, 2 networks per seed), "
+        "SeqMatch-MTT (convnet, K = 2, 2 networks per seed)"
     )
     assert said["distillation seeds"] == "0" and said["data sets"] == "digits (source: digits, standardize)"
 

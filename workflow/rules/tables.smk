@@ -7,8 +7,12 @@ COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
+FIGURES = [path for path in PLAN.targets if path.endswith(".png")]
 FAMILIES = tuple(sorted({network.module for network in CONFIG.architectures.values()}))
 PUBLISHED_ARCHITECTURES = json.dumps(contents.published_architectures(EXPERIMENT))
+
+
+OF_ANALYSES = ("difficulty", "coupling", "fair_comparison")
 
 
 # Where they are counted, the networks are built, as nothing else of a table needs them.
@@ -26,7 +30,7 @@ rule count_operations:
     params:
         script=place("count_operations"),
         code=code("count_operations", FAMILIES),
-        configuration=contents.configuration(EXPERIMENT),
+        configuration=contents.configuration(EXPERIMENT, OF_ANALYSES),
         resolved=contents.resolved(EXPERIMENT),
     shell:
         "python {params.script:q} --configuration {params.configuration:q} --out {output.table} > {log} 2>&1"
@@ -209,13 +213,15 @@ rule overview:
             accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
             resources=PLAN.outputs("collect_resources"),
         ),
+        figures=FIGURES,
+        captions=[path.replace(".png", ".txt") for path in FIGURES],
         published=PUBLISHED,
     output:
         overview=report(
             made("overview"),
             caption="../report/overview.rst",
             category="Overview",
-            labels={"page": "what was run, and what came out"},
+            labels={"page": "what came out, and what was run"},
         ),
         configuration=report(
             RULES["overview"].outputs[1],
@@ -241,6 +247,6 @@ rule overview:
         "python {params.script:q} --tables {input.tables} --comparison {input.comparison}"
         " --accuracies {input.accuracies} --published {input.published:q}"
         " --published-data {params.published_data:q} --published-architectures {params.architectures:q}"
-        " --resources {input.resources}"
+        " --resources {input.resources} --figures {input.figures}"
         " --configuration {params.configuration:q} --out {output.overview}"
         " --configuration-page {output.configuration} > {log} 2>&1"
