@@ -1,6 +1,6 @@
 """Pages for the HTML report, with tables that sort by a click; each stands on its own and works offline."""
 
-from base64 import b64encode
+from base64 import encodebytes
 from collections.abc import Sequence
 from html import escape
 
@@ -93,7 +93,7 @@ def table(frame: pd.DataFrame) -> str:
 
 def figure(picture: bytes, caption: str, anchor: str) -> str:
     """A PNG with its caption; a click shows it as wide as the page."""
-    data = b64encode(picture).decode()
+    data = encodebytes(picture).decode()  # in lines, as whatever shows the page within another may have to have it
     image = f'<img src="data:image/png;base64,{data}" alt="{_text(caption)}">'
     return (
         f'<figure id="{_text(anchor)}"><a href="#{_text(anchor)}">{image}</a><figcaption>{_text(caption)}</figcaption>'
