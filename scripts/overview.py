@@ -25,7 +25,7 @@ from seqmatch.files.store import load_table, load_table_header, load_tables, sav
 from seqmatch.report import html
 from seqmatch.report.published import beside_methods, read_published
 from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes, read_accuracies
-from seqmatch.report.tables.comparison import comparison_sheets
+from seqmatch.report.tables.comparison import CONFIDENCE, comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
 from seqmatch.report.tables.text import means_stds
@@ -45,7 +45,7 @@ def main(args):
     figures = [html.figure(path.read_bytes(), caption_of(path), anchor(path)) for path in args.figures]
     careful = cautions(tables, [load_table(path, ComparisonRow) for path in args.comparison])
     parts = [
-        html.paragraph("; ".join(filter(None, map(answer, tables)))),
+        html.paragraph(". ".join(filter(None, map(answer, tables)))),
         *([html.section("What to be careful about", html.points(careful))] if careful else []),
         *(html.section(sheet.title, html.sheet(sheet)) for sheet in (*accuracies, *compared)),
         *([html.section("Figures", *figures[:1], html.gallery(figures[1:]))] if figures else []),

@@ -23,8 +23,8 @@ h2 {{ font-size: 1.1em; margin: 2em 0 .6em; }}
 p, dl {{ max-width: 75em; }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; }}
-th, td {{ padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }}
-th {{ cursor: pointer; border-bottom: 2px solid #888; user-select: none; }}
+th, td {{ padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }}
+th {{ white-space: normal; vertical-align: bottom; cursor: pointer; border-bottom: 2px solid #888; user-select: none; }}
 th::after {{ content: attr(data-order); display: inline-block; width: 1em; padding-left: .3em; }}
 tbody tr:hover {{ background: #f4f6f8; }}
 td {{ font-variant-numeric: tabular-nums; }}
@@ -32,7 +32,7 @@ dl {{ display: grid; grid-template-columns: max-content auto; gap: .25em 1.2em; 
 dt {{ font-weight: 600; }}
 dd {{ margin: 0; }}
 summary {{ cursor: pointer; font-weight: 600; margin: 1.5em 0 .6em; }}
-figure {{ margin: 0; }}
+figure {{ margin: 0 0 1em; }}
 figure img {{ width: 100%; max-width: 56em; }}
 figcaption {{ color: #444; font-size: .9em; max-width: 62em; overflow-wrap: anywhere; }}
 .gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22em, 100%), 1fr)); gap: 1.5em; }}
