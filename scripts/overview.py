@@ -23,6 +23,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
 from seqmatch.files.store import load_table, load_table_header, load_tables, save_text
 from seqmatch.report import html
+from seqmatch.report.figures.captions import number
 from seqmatch.report.published import beside_methods, read_published
 from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes, read_accuracies
 from seqmatch.report.tables.comparison import CONFIDENCE, comparison_sheets
@@ -42,7 +43,7 @@ def main(args):
     accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
     times = times_table(load_tables(args.resources, Resources))
-    figures = [html.figure(path.read_bytes(), caption_of(path), anchor(path)) for path in args.figures]
+    figures = [drawn(path) for path in args.figures]
     careful = cautions(tables, [load_table(path, ComparisonRow) for path in args.comparison])
     parts = [
         html.paragraph(". ".join(filter(None, map(answer, tables)))),
@@ -59,12 +60,20 @@ def main(args):
 
 def answer(table):
     """The best of each cell, in words."""
-    sets = table[(table["K"] > 0) & table["accuracy_mean"].notna()]
-    best = sets.loc[sets.groupby(CELL, sort=False)["accuracy_mean"].idxmax()]
-    named = zip(cell_names(best), method_names(best), means_stds(best), best["seeds"], strict=True)
-    return "; ".join(
-        f"{cell}: {name} is best, {mean} % ({counted(seeds, 'seed')})" for cell, name, mean, seeds in named
-    )
+    sets, texts = table[(table["K"] > 0) & table["accuracy_mean"].notna()], []
+    for _, cell in sets.groupby(CELL, sort=False):
+        best = cell.loc[[cell["accuracy_mean"].idxmax()]]
+        where, name, seeds = (
+            cell_names(best).iloc[0],
+            method_names(best).iloc[0],
+            number(best["seeds"].iloc[0], "seed"),
+        )
+        alike = ", ".join(method_names(cell[cell["p_best"] >= 1 - CONFIDENCE]))
+        texts.append(
+            f"{where}: {name} has the highest mean, {means_stds(best)[0]} % ({seeds})"
+            + (f"; not told from it: {alike}" if alike else "")
+        )
+    return ". ".join(texts)
 
 
 def cautions(tables, comparisons):
@@ -76,26 +85,19 @@ def cautions(tables, comparisons):
             texts.append(f"{pair}: a single seed, so that the methods are not compared, only two synthetic sets.")
         elif row.low < 0 < row.high:
             texts.append(
-                f"{pair}: {counted(row.seeds, 'seed')} do not tell them apart; anything from {row.low:+.1f} to "
+                f"{pair}: {number(row.seeds, 'seed')} do not tell them apart; anything from {row.low:+.1f} to "
                 f"{row.high:+.1f} points agrees with what was measured."
             )
     return list(dict.fromkeys(texts))
 
 
-def counted(number, what):
-    return f"{number} {what}{'s' * (number > 1)}"
-
-
-def caption_of(picture):
-    """The caption that lies beside a figure."""
+def drawn(picture):
+    """A figure with the caption that lies beside it."""
     try:
-        return picture.with_suffix(".txt").read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SeqmatchError(f"{picture}: its caption cannot be read: {error}") from None
-
-
-def anchor(picture):
-    return f"{picture.parent.name}-{picture.stem}"
+        caption = picture.with_suffix(".txt").read_text(encoding="utf-8").strip()
+        return html.figure(picture.read_bytes(), caption, f"{picture.parent.name}-{picture.stem}")
+    except (OSError, ValueError) as error:
+        raise SeqmatchError(f"{picture}: it, or its caption ({picture.stem}.txt), cannot be read: {error}") from None
 
 
 def configured(experiment):

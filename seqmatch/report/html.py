@@ -25,7 +25,7 @@ p, dl {{ max-width: 75em; }}
 table {{ border-collapse: collapse; }}
 th, td {{ padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }}
 th {{ white-space: normal; vertical-align: bottom; cursor: pointer; border-bottom: 2px solid #888; user-select: none; }}
-th::after {{ content: attr(data-order); display: inline-block; width: 1em; padding-left: .3em; }}
+th::after {{ content: attr(data-order); position: absolute; }}
 tbody tr:hover {{ background: #f4f6f8; }}
 td {{ font-variant-numeric: tabular-nums; }}
 dl {{ display: grid; grid-template-columns: max-content auto; gap: .25em 1.2em; }}
