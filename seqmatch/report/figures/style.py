@@ -151,7 +151,7 @@ def panels(
 
     Args:
         names: the title of each panel.
-        height: of a row, in inches.
+        height: of a row, in inches, at NeurIPS' size of letters.
         spans: where given, what each horizontal axis spans, from 0. Then an inch is as much in every panel.
         sharey: whether they share their vertical axis.
     """
@@ -164,7 +164,7 @@ def panels(
         max([least, *(spans[name] for name in list(names)[column::columns])]) if spans else 1
         for column in range(columns)
     ]
-    figure = Figure(figsize=(width, height * rows))
+    figure = Figure(figsize=(width, height * rows * style.size / DEFAULT.size))
     grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey, width_ratios=widths).flatten()
     for spare in grid[len(names) :]:
         spare.remove()
