@@ -6,7 +6,7 @@ Takes the table that collect_convergence.py wrote beside the figure.
 from shared import drawing
 
 from seqmatch.files.kinds import Convergence
-from seqmatch.report.figures.convergence import convergence_figure
+from seqmatch.report.figures.convergence import convergence_caption, convergence_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, convergence_figure, Convergence)
+    drawing.run(__doc__, convergence_figure, convergence_caption, Convergence)

@@ -6,7 +6,7 @@ Takes the tables of measure_coupling.py, collected, or the one beside the figure
 from shared import drawing
 
 from seqmatch.files.kinds import CouplingRow
-from seqmatch.report.figures.coupling import coupling_figure
+from seqmatch.report.figures.coupling import coupling_caption, coupling_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, coupling_figure, CouplingRow, of_one=["dataset"])
+    drawing.run(__doc__, coupling_figure, coupling_caption, CouplingRow, of_one=["dataset"])

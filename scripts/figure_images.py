@@ -1,4 +1,4 @@
-"""Draw synthetic images, a row a class, a block of columns a subset (Fig. 3, 5, 7 and 8 of the paper).
+"""Draw synthetic images with the names of their classes (Fig. 3, 5, 7 and 8 of the paper).
 
 Takes files of subsets, or the table beside the figure: it lists every image shown with the file, tensor and index that
 hold its pixels.
@@ -7,13 +7,19 @@ hold its pixels.
 from pathlib import Path
 
 import pandas as pd
-from shared import command
+from shared import command, drawing
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import NAMED_SUBSET, ShownImage
-from seqmatch.files.store import load_arrays, load_table, provenance, save_table
-from seqmatch.report.figures.images import Block, images_figure
-from seqmatch.report.figures.style import save, subset
+from seqmatch.files.store import load_arrays, load_table
+from seqmatch.report.figures.images import Block, change, images_caption, images_figure
+from seqmatch.report.figures.style import subset
+
+ONLY = "images"
+"""Name of a block that is the only one, which the figure does not show."""
+
+BESIDE_INITIAL = {"initial_pixels": "initial", "pixels": "distilled", "change": "change"}
+"""What is shown of a subset beside its initial images, and its name."""
 
 
 def main(args):
@@ -24,18 +30,16 @@ def main(args):
         path, index = Path(file), rows["index"].to_numpy()
         arrays, header = load_arrays(path, NAMED_SUBSET)
         class_names = class_names or header["class_names"]
+        if "initial_pixels" in arrays:
+            arrays["change"] = change(arrays["pixels"], arrays["initial_pixels"])
         if header["class_names"] != class_names or tensor not in arrays or index.max() >= len(arrays["labels"]):
             raise SeqmatchError(f"{path}: does not hold the images of {title} that are to be shown")
-        blocks.append(Block(title, arrays[tensor][index], arrays["labels"][index]))
+        blocks.append(Block("" if title == ONLY else title, arrays[tensor][index], arrays["labels"][index]))
     if not blocks:
         raise SeqmatchError(f"{first}: no images to show")
-    save(
-        images_figure(blocks, class_names, args.title),
-        [path for path in args.out if path.suffix != ".csv"],
-    )
-    for path in args.out:
-        if path.suffix == ".csv":
-            save_table(path, table, provenance(command.parameters(args), args.images))
+    figure = images_figure(blocks, class_names, args.title, style=drawing.style(args))
+    caption = images_caption(blocks, len(class_names), args.title, "change" in set(table["tensor"]))
+    drawing.write(args, figure, caption, table, args.images)
 
 
 def listed(paths, initial):
@@ -44,8 +48,9 @@ def listed(paths, initial):
     for number, path in enumerate(paths, start=1):
         arrays, header = load_arrays(path, NAMED_SUBSET)
         labels, class_names = arrays["labels"], header["class_names"]
-        for tensor, name in [("initial_pixels", ", initial")] * initial + [("pixels", "")]:
-            about = {"block": f"{subset(number)}{name}", "file": path.as_posix(), "tensor": tensor}
+        for tensor, name in BESIDE_INITIAL.items() if initial else [("pixels", "")]:
+            block = f"{subset(number)} {name}".strip() if len(paths) > 1 else name
+            about = {"block": block or ONLY, "file": path.as_posix(), "tensor": tensor}
             images = pd.DataFrame({"index": range(len(labels)), "class": [class_names[label] for label in labels]})
             tables.append(images.assign(**about)[[*about, *images]])
     return pd.concat(tables, ignore_index=True)
@@ -56,13 +61,9 @@ if __name__ == "__main__":
     arguments.add_argument(
         "images", type=command.path, nargs="+", help="files of the subsets in order, or a table of images"
     )
-    arguments.add_argument("--initial", action="store_true", help="the real images that a subset began as beside it")
-    arguments.add_argument("--title", type=command.title, default="", help="title of the figure")
     arguments.add_argument(
-        "--out",
-        type=command.figure_file,
-        nargs="+",
-        required=True,
-        help="figures (.pdf, .png) and table of its images (.csv)",
+        "--initial", action="store_true", help="beside each subset its initial images, and the change"
     )
+    arguments.add_argument("--title", type=command.title, default="", help="title of the figure")
+    drawing.add_look(arguments)
     command.run(main, arguments)

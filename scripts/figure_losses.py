@@ -6,7 +6,7 @@ Takes the table of bins that cluster_difficulty.py wrote, or the one beside the 
 from shared import drawing
 
 from seqmatch.files.kinds import BinnedLosses
-from seqmatch.report.figures.losses import losses_figure
+from seqmatch.report.figures.losses import losses_caption, losses_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, losses_figure, BinnedLosses)
+    drawing.run(__doc__, losses_figure, losses_caption, BinnedLosses)

@@ -6,7 +6,7 @@ Takes the tables of measure_stages.py, collected, or the one beside the figure.
 from shared import drawing
 
 from seqmatch.files.kinds import StageAccuracy
-from seqmatch.report.figures.stages import stages_figure
+from seqmatch.report.figures.stages import stages_caption, stages_figure
 
 if __name__ == "__main__":
-    drawing.run(__doc__, stages_figure, StageAccuracy)
+    drawing.run(__doc__, stages_figure, stages_caption, StageAccuracy)

@@ -1,4 +1,5 @@
-"""The report's first pages: what was run, on what, for how long, and what came out; and the resolved configuration.
+"""The report's first pages: what came out, what to be careful about, all figures, what was run, on what and for how
+long; and the resolved configuration. Each stands on its own: it needs no other file.
 
 Times and memory are those of the jobs' last runs, as Snakemake measured them.
 """
@@ -12,19 +13,25 @@ from itertools import groupby
 from pathlib import Path
 from shutil import which
 
+import pandas as pd
 import yaml
 from shared import command, table_formats
 
 from seqmatch import config
+from seqmatch.config.methods import display_name
+from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
 from seqmatch.files.store import load_table, load_table_header, load_tables, save_text
 from seqmatch.report import html
+from seqmatch.report.figures.captions import number
 from seqmatch.report.published import beside_methods, read_published
-from seqmatch.report.tables.accuracy import read_accuracies
-from seqmatch.report.tables.comparison import comparison_sheets
+from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes, read_accuracies
+from seqmatch.report.tables.comparison import CONFIDENCE, comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
+from seqmatch.report.tables.text import means_stds
 
+TITLE = "Dataset distillation: what came out, and what was run"
 ACCURACY = "Test accuracy in percent, mean ± standard deviation over networks"
 
 
@@ -36,14 +43,61 @@ def main(args):
     accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
     times = times_table(load_tables(args.resources, Resources))
+    figures = [drawn(path) for path in args.figures]
+    careful = cautions(tables, [load_table(path, ComparisonRow) for path in args.comparison])
     parts = [
+        html.paragraph(". ".join(filter(None, map(answer, tables)))),
+        *([html.section("What to be careful about", html.points(careful))] if careful else []),
         *(html.section(sheet.title, html.sheet(sheet)) for sheet in (*accuracies, *compared)),
+        *([html.section("Figures", *figures[:1], html.gallery(figures[1:]))] if figures else []),
         html.section("What was run", html.listing(described_experiment(experiment))),
-        html.section("With what", html.listing(machine(args.accuracies))),
-        html.section("How long it took", html.paragraph(total(times)), html.table(times)),
+        html.folded("With what", html.listing(machine(args.accuracies))),
+        html.folded("How long it took", html.paragraph(total(times)), html.table(times)),
     ]
-    save_text(args.overview, html.page("Dataset distillation: what was run, and what came out", parts))
+    save_text(args.overview, html.page(TITLE, parts))
     save_text(args.configuration_page, html.page("Configuration", configured(experiment)))
+
+
+def answer(table):
+    """The best of each cell, in words."""
+    sets, texts = table[(table["K"] > 0) & table["accuracy_mean"].notna()], []
+    for _, cell in sets.groupby(CELL, sort=False):
+        best = cell.loc[[cell["accuracy_mean"].idxmax()]]
+        where, name, seeds = (
+            cell_names(best).iloc[0],
+            method_names(best).iloc[0],
+            number(best["seeds"].iloc[0], "seed"),
+        )
+        alike = ", ".join(method_names(cell[cell["p_best"] >= 1 - CONFIDENCE]))
+        texts.append(
+            f"{where}: {name} has the highest mean, {means_stds(best)[0]} % ({seeds})"
+            + (f"; not told from it: {alike}" if alike else "")
+        )
+    return ". ".join(texts)
+
+
+def cautions(tables, comparisons):
+    """What the tables do not tell, or tell with doubt."""
+    texts = [note for table in tables for note in notes(table)]
+    for row in pd.concat(comparisons).itertuples() if comparisons else ():
+        pair = f"{row.dataset} ipc {row.ipc}, {display_name(row.method)} against {display_name(row.baseline)}"
+        if row.unit != "seeds":
+            texts.append(f"{pair}: a single seed, so that the methods are not compared, only two synthetic sets.")
+        elif row.low < 0 < row.high:
+            texts.append(
+                f"{pair}: {number(row.seeds, 'seed')} do not tell them apart; anything from {row.low:+.1f} to "
+                f"{row.high:+.1f} points agrees with what was measured."
+            )
+    return list(dict.fromkeys(texts))
+
+
+def drawn(picture):
+    """A figure with the caption that lies beside it."""
+    try:
+        caption = picture.with_suffix(".txt").read_text(encoding="utf-8").strip()
+        return html.figure(picture.read_bytes(), caption, f"{picture.parent.name}-{picture.stem}")
+    except (OSError, ValueError) as error:
+        raise SeqmatchError(f"{picture}: it, or its caption ({picture.stem}.txt), cannot be read: {error}") from None
 
 
 def configured(experiment):
@@ -81,7 +135,7 @@ def described_experiment(experiment):
 
 def described(run):
     subsets = f", K = {run.subsets}" if run.subsets > 1 else ""
-    return f"{run.method} ({run.architecture}{subsets}, {run.evaluation.networks} networks per seed)"
+    return f"{display_name(run.method)} ({run.architecture}{subsets}, {run.evaluation.networks} networks per seed)"
 
 
 def machine(accuracies):
@@ -148,6 +202,9 @@ if __name__ == "__main__":
     )
     arguments.add_argument(
         "--resources", type=command.path, nargs="+", required=True, help="tables of measure_resources.py"
+    )
+    arguments.add_argument(
+        "--figures", type=command.path, nargs="*", default=[], help="figures (.png), each with its caption beside it"
     )
     command.add_configuration(arguments)
     table_formats.add_published(arguments)

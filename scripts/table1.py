@@ -1,12 +1,14 @@
 """Tables 1 and 3: every method by data set and images per class, on the network that was matched.
 
 Writes a tidy CSV, and Markdown, LaTeX and HTML made from it, with published numbers beside this run's; accuracies in
-percent. Table 3 is that of the ImageNet subsets.
+percent. In LaTeX, what follows the first table has a file of its own (…-further.tex). Table 3 is that of the ImageNet
+subsets.
 """
 
 from shared import command, table_formats
 
-from seqmatch.files.store import provenance
+from seqmatch.files.kinds import Operations
+from seqmatch.files.store import load_table, provenance
 from seqmatch.report.published import beside_methods, read_published
 from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.methods import methods_sheets, methods_table
@@ -15,10 +17,12 @@ TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over net
 
 
 def main(args):
-    table = methods_table(read_accuracies(args.accuracies), args.methods)
+    operations = load_table(args.operations, Operations) if args.operations else None
+    table = methods_table(read_accuracies(args.accuracies), args.methods, operations)
     compared = beside_methods(table, read_published(args.published), args.published_data, args.published_architectures)
-    header = provenance(command.parameters(args), [*args.accuracies, args.published])
-    table_formats.write(args.csv, table, header, methods_sheets(table, compared, TITLE.format(args.number)))
+    inputs = [*args.accuracies, *filter(None, [args.operations]), args.published]
+    header = provenance(command.parameters(args), inputs)
+    table_formats.write(args.csv, table, header, methods_sheets(table, compared, TITLE.format(args.number)), apart=True)
 
 
 if __name__ == "__main__":
@@ -26,6 +30,7 @@ if __name__ == "__main__":
     arguments.add_argument("accuracies", type=command.path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--number", type=command.count, choices=[1, 3], default=1, help="of the table, in its title")
     arguments.add_argument("--methods", type=command.name, nargs="+", required=True, help="method names, top to bottom")
+    arguments.add_argument("--operations", type=command.path, help="table that count_operations.py wrote")
     table_formats.add_published(arguments)
     table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)

@@ -159,7 +159,7 @@ def test_a_command_runs_from_anywhere(path):
 
 def test_every_script_is_run_by_a_rule_and_every_rule_runs_a_script_that_exists():
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    assert set(re.findall(r'(?:command|networks|place)\("(\w+)"', text)) == {path.stem for path in SCRIPTS}
+    assert set(re.findall(r'(?:command|drawing|networks|place)\("(\w+)"', text)) == {path.stem for path in SCRIPTS}
 
 
 def kind(action):

@@ -21,7 +21,7 @@ from seqmatch.files.kinds import ReproducedCell
 from seqmatch.files.schema import check_table
 from seqmatch.files.store import digest, provenance, save_table, save_text
 from seqmatch.planning.costs import Scale
-from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.jobs import Plan
 from seqmatch.report.agreement import CELL, agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
 from seqmatch.report.figures.style import save
@@ -32,8 +32,6 @@ from seqmatch.report.tables.text import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "<!-- written by tools/corner.py -->"
-OF_A_RUN = ("train_teachers", "distill_subset", "select_snapshot", "evaluate")
-"""Rules whose jobs a cell's accuracy needs, besides its experts."""
 
 
 def main(args):
@@ -61,16 +59,7 @@ def petaflops(plan: Plan, table: pd.DataFrame) -> Iterator[float]:
     """What one seed of each cell costs with its experts, which other cells may share: 10¹⁵ operations."""
     scale = Scale(plan.experiment, networks.count_operations)
     for cell in table[CELL].to_dict("records"):
-        run = plan.experiment.run_of(cell)
-        recipes = {recipe for _, recipe in run.shared_experts()}
-        first = cell | {"seed": plan.experiment.config.seeds[0]}
-        jobs = [job for rule in OF_A_RUN for job in plan.by_rule[rule] if first.items() <= job.wildcards.items()]
-        jobs += [
-            job
-            for job in plan.by_rule["train_experts"]
-            if job.wildcards["dataset"] == cell["dataset"] and job.wildcards["recipe"] in recipes
-        ]
-        yield sum(RULES[job.rule].cost(scale, job.wildcards).operations for job in jobs) / 1e15
+        yield plan.operations(scale, plan.experiment.run_of(cell)) / 1e15
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ FURTHER = [
     ("`cross_architecture`", sections.CrossArchitecture),
     ("`difficulty`", sections.Difficulty),
     ("`coupling`", sections.Coupling),
+    ("`figures`", sections.Figures),
     ("`cells[]`", Cell),
     ("`cells[].methods.*`", Entry),
 ]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-import matplotlib as mpl
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -27,7 +26,7 @@ from seqmatch.files.store import provenance, save_table
 from seqmatch.matching.derivatives import Derivatives, classifier, eager
 from seqmatch.matching.unrolled import Descent, adjoint, distance, first_order
 from seqmatch.networks import build, structure
-from seqmatch.report.figures.style import ONE_COLUMN, STYLE, looks, save
+from seqmatch.report.figures.style import Style, save, styled
 from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories
@@ -91,18 +90,18 @@ def experts(dataset):
     return record_trajectories(members, dataset.augmentation)
 
 
-@mpl.rc_context(STYLE)
-def first_order_figure(table):
+@styled
+def first_order_figure(table, style: Style):
     """Relative error and cosine against the number of steps, a line for each step size; bands are all matches."""
-    figure = Figure(figsize=(2 * ONE_COLUMN, 2.4))
+    figure = Figure(figsize=(style.text, 2.2))
     panels = dict(zip(("error", "cosine"), figure.subplots(1, 2), strict=True))
-    look = looks(f"α = {rate:g}" for rate in sorted(table["step_size"].unique()))
+    looks = style.looks(f"α = {rate:g}" for rate in sorted(table["step_size"].unique()))
     for name, panel in panels.items():
-        for (rate, rows), style in zip(table.groupby("step_size"), look.values(), strict=True):
+        for (rate, rows), look in zip(table.groupby("step_size"), looks.values(), strict=True):
             shown = rows[rows["steps"] > 1] if name == "error" else rows  # exact for one step: nothing on a log axis
             spread = shown.groupby("steps")[name].agg(["mean", "min", "max"])
-            panel.plot(spread.index, spread["mean"], marker="o", markersize=3, label=f"α = {rate:g}", **style)
-            panel.fill_between(spread.index, spread["min"], spread["max"], color=style["color"], alpha=0.15, lw=0)
+            panel.plot(spread.index, spread["mean"], marker="o", markersize=3, label=f"α = {rate:g}", **look)
+            panel.fill_between(spread.index, spread["min"], spread["max"], color=look["color"], alpha=0.15, lw=0)
         ticks = sorted(shown["steps"].unique())
         panel.set_xscale("log", base=2)
         panel.set_xticks(ticks, labels=ticks)

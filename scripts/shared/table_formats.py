@@ -39,11 +39,20 @@ def add_published_architectures(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-def write(path: Path, table: pd.DataFrame, header: dict[str, Any], sheets: Sequence[Sheet]) -> None:
-    """A tidy table as CSV, and beside it what people read of it."""
+def write(
+    path: Path, table: pd.DataFrame, header: dict[str, Any], sheets: Sequence[Sheet], apart: bool = False
+) -> None:
+    """A tidy table as CSV, and beside it what people read of it.
+
+    Args:
+        apart: whether, in LaTeX, sheets after the first have a file of their own.
+    """
     save_table(path, table.round(4), header)
     save_text(path.with_suffix(".md"), to_markdown(sheets))
-    save_text(path.with_suffix(".tex"), to_latex(sheets, path.stem))
+    shown = [sheet for sheet in sheets if len(sheet.body)]
+    save_text(path.with_suffix(".tex"), to_latex(shown[:1] if apart else shown, path.stem))
+    if apart:
+        save_text(path.with_name(f"{path.stem}-further.tex"), to_latex(shown[1:], path.stem, 2))
     save_text(path.with_suffix(".html"), table_page(table, sheets))
 
 

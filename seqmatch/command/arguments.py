@@ -161,8 +161,8 @@ def table_file(text: str) -> Path:
 
 
 def figure_file(text: str) -> Path:
-    """The path of a figure to write, or of the table of what it shows."""
-    return _ending(file(text), (".pdf", ".png", ".csv"))
+    """The path of a figure to write, of its caption, or of the table of what it shows."""
+    return _ending(file(text), (".pdf", ".png", ".txt", ".tex", ".csv"))
 
 
 def json_value(text: str) -> Any:

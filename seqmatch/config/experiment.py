@@ -16,6 +16,7 @@ from seqmatch.config.sections import (
     Difficulty,
     Evaluation,
     Experts,
+    Figures,
     Name,
     Place,
     Section,
@@ -137,6 +138,7 @@ class Config(Section):
     coupling: Coupling = Field(Coupling(), description="coupling of synthetic images")
     cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")
     cross_architecture: CrossArchitecture = Field(CrossArchitecture(), description="the second table")
+    figures: Figures = Field(Figures(), description="how figures look")
     fair_comparison: bool = Field(
         False,
         strict=True,

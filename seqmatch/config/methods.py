@@ -104,6 +104,8 @@ class Method:
 
     title: str
     """What moves the images, in a few words."""
+    label: str = ""
+    """Its name as papers write it, if that is another than its own."""
     page: str = ""
     """Its page in docs/methods, if it has one."""
     source: str = ""
@@ -296,12 +298,14 @@ def objective_of(name: str) -> Objective:
 METHODS = {
     "random": Method(
         title="nothing: real images, at random",
+        label="Random",
         page="coresets",
         subsets="any",
         fixed={"initial": "random"},
     ),
     "herding": Method(
         title="nothing: real images whose mean features are those of all",
+        label="Herding",
         page="coresets",
         source="Welling 2009",
         subsets="any",
@@ -309,6 +313,7 @@ METHODS = {
     ),
     "k-center": Method(
         title="nothing: real images that cover all others",
+        label="K-Center",
         page="coresets",
         source="Sener & Savarese 2018",
         subsets="any",
@@ -316,6 +321,7 @@ METHODS = {
     ),
     "dd": Method(
         title="the loss of a network that learned from them, by gradients through all its steps",
+        label="DD",
         page="dd",
         source="Wang et al. 2018",
         objective="unrolled",
@@ -335,6 +341,7 @@ METHODS = {
     ),
     "rtp": Method(
         title="the same with a student that has momentum",
+        label="RTP",
         page="dd",
         source="Deng & Russakovsky 2022",
         objective="unrolled",
@@ -353,6 +360,7 @@ METHODS = {
     ),
     "kip": Method(
         title="the error of kernel ridge regression on them",
+        label="KIP",
         page="kip",
         source="Nguyen et al. 2021",
         objective="kernel",
@@ -366,6 +374,7 @@ METHODS = {
     ),
     "dc": Method(
         title="each class's gradient in networks that learn along the way",
+        label="DC",
         page="dc",
         source="Zhao, Mopuri & Bilen 2021",
         objective="gradient",
@@ -374,18 +383,21 @@ METHODS = {
     ),
     "dsa": Method(
         title="the same, augmented",
+        label="DSA",
         page="dc",
         source="Zhao & Bilen 2021",
         objective="gradient",
     ),
     "dm": Method(
         title="each class's mean features in random networks",
+        label="DM",
         page="dm",
         source="Zhao & Bilen 2023",
         objective="distribution",
     ),
     "cafe": Method(
         title="each class's mean maps in all layers of networks that learn along the way",
+        label="CAFE",
         page="cafe",
         source="Wang et al. 2022",
         objective="alignment",
@@ -393,12 +405,14 @@ METHODS = {
     ),
     "mtt": Method(
         title="parts of expert trajectories",
+        label="MTT",
         page="mtt",
         source="Cazenavette et al. 2022",
         objective="trajectory",
     ),
     "ftd": Method(
         title="parts of flatter expert trajectories; images averaged",
+        label="FTD",
         page="ftd",
         source="Du et al. 2022",
         objective="trajectory",
@@ -407,6 +421,7 @@ METHODS = {
     ),
     "haba": Method(
         title="parts of expert trajectories, by what small networks make of each image",
+        label="HaBa",
         page="haba",
         source="Liu et al. 2022",
         objective="hallucination",
@@ -415,6 +430,7 @@ METHODS = {
     ),
     "datm": Method(
         title="parts of flatter expert trajectories, ever later ones; labels are learned too",
+        label="DATM",
         page="datm",
         source="Guo et al. 2024",
         objective="ranged-trajectory",
@@ -429,6 +445,7 @@ METHODS = {
     ),
     "idc": Method(
         title="each class's gradient in networks that learn from real images; stored images are grids of smaller ones",
+        label="IDC",
         page="idc",
         source="Kim et al. 2022",
         objective="condensation",
@@ -451,12 +468,14 @@ METHODS = {
     ),
     "external": Method(
         title="nothing: a synthetic set that another program made",
+        label="External",
         page="external",
         subsets="any",
         unmoved=External,
     ),
     "whole": Method(
         title="nothing: training on all real data, for comparison",
+        label="Whole",
         subsets="none",
         unmoved=WholeData,
     ),
@@ -480,3 +499,12 @@ def standard_names() -> dict[str, str]:
         for backbone, method in METHODS.items()
         for name in ([backbone] if method.subsets == "none" else [backbone, SEQUENTIAL + backbone])
     }
+
+
+def display_name(name: str) -> str:
+    """A method as papers write it, such as SeqMatch-MTT; a name of the configuration's own stays as it is."""
+    backbone = name.removeprefix(SEQUENTIAL)
+    if backbone not in METHODS:
+        return name
+    label = METHODS[backbone].label or backbone
+    return label if backbone == name else f"SeqMatch-{label}"

@@ -656,6 +656,17 @@ class CrossArchitecture(Section):
     seeds: Count | None = Field(None, description="how many of `seeds`, from the first; by default all")
 
 
+class Figures(Section):
+    """How figures look; it repeats the figures alone."""
+
+    style: Literal["neurips", "iclr", "cvpr", "wide"] = Field(
+        "neurips",
+        description="the venue whose text is as wide as they are, so that nothing scales them: 5.5 inches (`cvpr` "
+        "6.9), with letters of 8 points; `wide`, for slides and pages: 9 inches and 11 points",
+    )
+    font: Literal["sans", "serif"] = Field("sans", description="kind of letters; `serif` looks like Times")
+
+
 class Difficulty(Section):
     """The hard and easy split of the real training instances."""
 

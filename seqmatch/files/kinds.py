@@ -619,6 +619,8 @@ class MethodRow(Row):
     selected_on: Whole
     undistilled: Whole
     stored_numbers: Numbers
+    gflop: NotNegative | None = None
+    p_best: Share | None
     last_mean: Percent | None
     last_std: Percent | None
     last_failed: Whole
@@ -673,8 +675,17 @@ class ShownImage(Row):
     about: ClassVar[str] = "a table of images"
     block: Text
     file: Text
-    tensor: Literal["pixels", "initial_pixels"]
+    tensor: Literal["pixels", "initial_pixels", "change"]
     index: Whole
+
+
+class Operations(Row):
+    about: ClassVar[str] = "a table of counted operations"
+    key = ("dataset", "ipc", "method")
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    gflop: NotNegative
 
 
 class PublishedNumber(Row):

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import IMAGENET_SUBSETS
-from seqmatch.config.methods import standard_names
+from seqmatch.config.methods import display_name, standard_names
 
 PUBLISHED_NAMES = {
     "convnet": "ConvNet-{depth}",
@@ -14,6 +14,12 @@ PUBLISHED_NAMES = {
     "alexnet": "AlexNet",
 }
 """Names that publications have for families of networks."""
+
+PUBLISHED_SOURCES = (
+    *("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "tiny-imagenet"),
+    *IMAGENET_SUBSETS,
+)
+"""Sources that resources/published_results.csv has numbers of."""
 
 
 def in_table3(experiment: Experiment, run: Run) -> bool:
@@ -54,6 +60,20 @@ def method_order(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys([*standard_names(), *(run.method for run in experiment.runs.values())]))
 
 
+def method_colors(experiment: Experiment) -> list[str]:
+    """Methods in the order of the colours that they have in figures: distilled ones first."""
+    runs = sorted(experiment.runs.values(), key=lambda run: not run.distilled)
+    return list(dict.fromkeys(run.method for run in runs))
+
+
+def title(run: Run, seed: str) -> str:
+    """Words for a synthetic set: data set, method, images per class and seed."""
+    subsets = f" (K = {run.subsets})" if run.subsets > 1 else ""
+    real = "" if run.distilled or run.external else ", real images"
+    each = f"{run.ipc} image{'s' * (run.ipc != 1)} per class"
+    return f"{run.dataset}, {display_name(run.method)}{subsets}, {each}, seed {seed}{real}"
+
+
 def published_data(experiment: Experiment) -> dict[str, str]:
     """Data sets that hold a published one as it is, and which."""
     return {
@@ -72,9 +92,11 @@ def published_architectures(experiment: Experiment) -> dict[str, str]:
     }
 
 
-def configuration(experiment: Experiment) -> str:
-    """What the configuration sets, as JSON, but for what changes no result; defaults are the models' own."""
-    return experiment.config.model_dump_json(exclude_unset=True, exclude={"device", "compile", "data"})
+def configuration(experiment: Experiment, without: Collection[str] = ()) -> str:
+    """What the configuration sets, as JSON, but for what changes no result, and for the sections `without`; defaults
+    are the models' own."""
+    left_out = {"device", "compile", "data", "figures", *without}
+    return experiment.config.model_dump_json(exclude_unset=True, exclude=left_out)
 
 
 def resolved(experiment: Experiment) -> str:

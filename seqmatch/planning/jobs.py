@@ -90,6 +90,16 @@ class Plan:
         """The first file of each job of a rule whose wildcards are `wanted`."""
         return [job.outputs[0] for job in self.by_rule[rule] if wanted(job.wildcards)]
 
+    def operations(self, scale: Scale, run: Run) -> float:
+        """Of one seed of a run, from its experts, which other runs may share, to its evaluation on its own network."""
+        recipes = {recipe for _, recipe in run.shared_experts()}
+        own = _of_run(run)[0]
+        jobs = [job for rule in OF_A_RUN for job in self.by_rule[rule] if own.items() <= job.wildcards.items()]
+        jobs = [job for job in jobs if job.wildcards.get("architecture", run.architecture) == run.architecture]
+        shards = [job for job in self.by_rule["train_experts"] if job.wildcards["dataset"] == run.dataset]
+        jobs += [job for job in shards if job.wildcards["recipe"] in recipes]
+        return sum(RULES[job.rule].cost(scale, job.wildcards).operations for job in jobs)
+
     def own_accuracies(self, wanted: Callable[[Run], bool], seeds: Collection[int]) -> list[str]:
         """Accuracies of runs on the network that was matched."""
 
@@ -146,6 +156,11 @@ def _of_run(run: Run) -> list[Wildcards]:
 def _runs(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
     """A job for each run that is wanted, and seed."""
     return lambda experiment: (of for run in experiment.runs.values() if wanted(run) for of in _of_run(run))
+
+
+def _first_seeds(wanted: Callable[[Run], bool]) -> Callable[[Experiment], Iterator[Wildcards]]:
+    """A job for each run that is wanted, of its first seed; those of others are made when they are asked for."""
+    return lambda experiment: (_of_run(run)[0] for run in experiment.runs.values() if wanted(run))
 
 
 def _subsets(experiment: Experiment) -> Iterator[Wildcards]:
@@ -214,6 +229,16 @@ def _any(wanted: Callable[[Run], bool]) -> Callable[[Experiment], bool]:
     return lambda experiment: any(map(wanted, experiment.runs.values()))
 
 
+def _any_published(experiment: Experiment) -> bool:
+    """Whether there are published numbers of any data set and architecture of the experiment."""
+    data = contents.published_data(experiment)
+    architectures = contents.published_architectures(experiment)
+    return any(
+        data.get(run.dataset) in contents.PUBLISHED_SOURCES and run.architecture in architectures
+        for run in experiment.runs.values()
+    )
+
+
 def _in(table: Callable[[Experiment, Run], bool]) -> Callable[[Experiment], bool]:
     return lambda experiment: any(table(experiment, run) for run in experiment.runs.values())
 
@@ -276,39 +301,43 @@ RULES = {
     "collect_convergence": _drawing("results/{dataset}/convergence-ipc{ipc}.csv", _cells(_distilled)),
     "measure_resources": _drawing("results/{dataset}/resources.csv", _datasets()),
     "collect_resources": _drawing("results/resources.csv", _once()),
+    "count_operations": _drawing("results/operations.csv", _once()),
     "table1": _drawing("results/table1.csv", _once(_in(contents.in_table1))),
     "table3": _drawing("results/table3.csv", _once(_in(contents.in_table3))),
     "table2": _drawing("results/table2.csv", _once(_any(lambda run: bool(run.others)))),
     "comparison": _drawing("results/comparison.csv", _once(contents.contrasts)),
     "fair": _drawing("results/fair.csv", _once(lambda experiment: any(_baselines(experiment)))),
     "table4": _drawing("results/table4.csv", _once()),
-    "published": _drawing("results/published.csv", _once()),
+    "published": _drawing("results/published.csv", _once(_any_published)),
     "overview": Rule(("results/overview.html", "results/configuration.html"), _once(), costs.nothing, 10, trains=False),
     "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_distilled)),
+    "figure_common_difficulty": _drawing(
+        f"{FIGURES}/common_difficulty-ipc{{ipc}}.png",
+        lambda experiment: _cells(_sequential)(experiment) if len(experiment.config.seeds) > 1 else iter([]),
+    ),
     "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets(_divisible)),
     "figure_stages": _drawing(f"{FIGURES}/stages-ipc{{ipc}}.png", _cells(_sequential)),
     "figure_images": _drawing(
-        f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(lambda run: run.subsets > 0)
+        f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _first_seeds(lambda run: run.subsets > 0)
     ),
-    "figure_initial": _drawing(f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _runs(_distilled)),
+    "figure_initial": _drawing(f"{FIGURES}/initial-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _first_seeds(_distilled)),
     "figure_resources": _drawing(f"{FIGURES}/resources.png", _datasets()),
 }
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
 
-TABLES = (
-    "collect_accuracy",
-    "compare_difficulty",
-    "table1",
-    "table3",
-    "table2",
-    "comparison",
-    "fair",
-    "table4",
-    "published",
-    "overview",
+OF_A_RUN = (
+    "train_teachers",
+    "train_teachers_of_round",
+    "distill_round",
+    "distill_subset",
+    "select_snapshot",
+    "evaluate",
 )
+"""Rules whose jobs a run's accuracy needs, besides its experts."""
+
+TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "fair", "table4", "published", "overview")
 """Rules whose files are targets, besides figures."""
 
 

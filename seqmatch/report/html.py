@@ -1,5 +1,6 @@
 """Pages for the HTML report, with tables that sort by a click; each stands on its own and works offline."""
 
+from base64 import encodebytes
 from collections.abc import Sequence
 from html import escape
 
@@ -12,22 +13,36 @@ PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5em; color: #222; background: #fff; }}
+body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5em auto; padding: 0 1em; max-width: 76em;
+  color: #222; background: #fff; }}
 h1 {{ font-size: 1.35em; margin: 0 0 .8em; }}
 h2 {{ font-size: 1.1em; margin: 2em 0 .6em; }}
 p, dl {{ max-width: 75em; }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; }}
-th, td {{ padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }}
-th {{ cursor: pointer; border-bottom: 2px solid #888; user-select: none; }}
-th::after {{ content: attr(data-order); display: inline-block; width: 1em; padding-left: .3em; }}
+th, td {{ padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }}
+th {{ white-space: normal; vertical-align: bottom; cursor: pointer; border-bottom: 2px solid #888; user-select: none; }}
+th::after {{ content: attr(data-order); position: absolute; }}
 tbody tr:hover {{ background: #f4f6f8; }}
 td {{ font-variant-numeric: tabular-nums; }}
 dl {{ display: grid; grid-template-columns: max-content auto; gap: .25em 1.2em; }}
 dt {{ font-weight: 600; }}
 dd {{ margin: 0; }}
+summary {{ cursor: pointer; font-weight: 600; margin: 1.5em 0 .6em; }}
+figure {{ margin: 0 0 1em; }}
+figure img {{ width: 100%; max-width: 56em; }}
+figcaption {{ color: #444; font-size: .9em; max-width: 62em; overflow-wrap: anywhere; }}
+.gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22em, 100%), 1fr)); gap: 1.5em; }}
+.gallery figure:target {{ grid-column: 1 / -1; }}
+.careful {{ background: #fff7e0; border-left: 4px solid #e69f00; padding: .5em 1em .5em 2em; max-width: 72em; }}
+@media (max-width: 40em) {{
+  dl {{ display: block; }}
+  dd {{ margin: 0 0 .6em 1em; }}
+  th, td {{ padding: .25em .4em; }}
+}}
 pre {{ background: #f6f6f6; padding: 1em; overflow-x: auto; }}
 </style>
 </head>
@@ -76,6 +91,31 @@ def table(frame: pd.DataFrame) -> str:
     return f'<div class="wide">{emphasized}</div>'
 
 
+def figure(picture: bytes, caption: str, anchor: str) -> str:
+    """A PNG with its caption; a click shows it as wide as the page."""
+    data = encodebytes(picture).decode()  # in lines, as whatever shows the page within another may have to have it
+    image = f'<img src="data:image/png;base64,{data}" alt="{_text(caption)}">'
+    return (
+        f'<figure id="{_text(anchor)}"><a href="#{_text(anchor)}">{image}</a><figcaption>{_text(caption)}</figcaption>'
+        "</figure>"
+    )
+
+
+def gallery(figures: Sequence[str]) -> str:
+    """Figures side by side, as many as there is room for."""
+    return f'<div class="gallery">{"".join(figures)}</div>'
+
+
+def points(texts: Sequence[str]) -> str:
+    """What to be careful about, a point each."""
+    return f'<ul class="careful">{"".join(f"<li>{_text(text)}</li>" for text in texts)}</ul>'
+
+
+def folded(title: str, *parts: str) -> str:
+    """What a click on its title shows."""
+    return "\n".join([f"<details><summary>{_text(title)}</summary>", *parts, "</details>"])
+
+
 def section(title: str, *parts: str) -> str:
     return "\n".join([f"<h2>{_text(title)}</h2>", *parts])
 
@@ -106,4 +146,4 @@ def table_page(tidy: pd.DataFrame, sheets: Sequence[Sheet]) -> str:
     """A page for one table: as people read it, then all its columns."""
     first, *others = sheets
     further = [section(other.title, sheet(other)) for other in others]
-    return page(first.title, [sheet(first), *further, section("All columns", table(tidy))])
+    return page(first.title, [sheet(first), *further, folded("All columns", table(tidy))])

@@ -77,6 +77,7 @@ ROWS = {
     "accuracies": kinds.Accuracy,
     "baselines": kinds.BaselineAccuracy,
     "convergence": kinds.Convergence,
+    "common_difficulty": kinds.CommonDifficulty,
     "difficulty": kinds.DifficultyRow,
     "losses-table": kinds.BinnedLosses,
     "coupling": kinds.CouplingRow,

@@ -24,7 +24,7 @@ CONFIGURATION = (
     '{"datasets": {"d": {"source": "digits"}}, "architectures": {"c": {"family": "convnet"}}, "experts": '
     '{"e": {"architecture": "c"}}, "cells": [{"dataset": "d", "ipc": 4, "methods": {"random": {}}}]}'
 )
-FIGURE = ["--out", "f.png", "f.csv"]
+FIGURE = ["--out", "f.png", "f.csv", "f.txt", "f.tex"]
 
 CALLS = {
     "cluster_difficulty": ["losses", "--out", "o.csv", "--bins", "b.csv", "--csv", "s.csv"],
@@ -32,6 +32,7 @@ CALLS = {
     "collect_tables": ["coupling.csv", "--out", "o.csv"],
     "compare_difficulty": ["losses", "--out", "o.csv"],
     "comparison": ["accuracies.csv", "--contrasts", '[["d", "4", "mtt", "mtt"]]', "--csv", "o.csv"],
+    "count_operations": ["--configuration", CONFIGURATION, "--out", "o.csv"],
     "distill_subset": [*NETWORK, *RUN, "--subset", "1", "--subset-count", "1", "--matching",
                        '{"iterations": 0}', "--objective", "distribution", "--out", "o", "--prefix", "--experts"],
     "evaluate": [*SET, "--architecture-name", "c", "--matched-on", "c", "--selection", "last", "--also", "test",
@@ -40,6 +41,7 @@ CALLS = {
     "fair": ["accuracies.csv", "--baselines", "baselines.csv", "--methods", "mtt", "--csv", "o.csv"],
     "fetch_data": ["--source", "mnist", "--mirror", "nowhere", "--out", "fetched/files.json"],
     "figure_convergence": ["convergence.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
+    "figure_common_difficulty": ["common_difficulty.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
     "figure_coupling": ["coupling.csv", *FIGURE, "--dataset", "d"],
     "figure_difficulty": ["difficulty.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
     "figure_images": ["subset", *FIGURE, "--title", "t"],

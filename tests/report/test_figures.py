@@ -16,14 +16,15 @@ from seqmatch.data.normalization import identity
 from seqmatch.errors import SeqmatchError, printable
 from seqmatch.files.store import load_table, save_table
 from seqmatch.report.figures import fonts, images
-from seqmatch.report.figures.convergence import convergence_figure
-from seqmatch.report.figures.coupling import coupling_figure, coupling_points, fit
-from seqmatch.report.figures.difficulty import difficulty_figure
+from seqmatch.report.figures.common_difficulty import common_difficulty_caption, common_difficulty_figure
+from seqmatch.report.figures.convergence import convergence_caption, convergence_figure
+from seqmatch.report.figures.coupling import coupling_caption, coupling_figure, coupling_points, fit
+from seqmatch.report.figures.difficulty import difficulty_caption, difficulty_figure
 from seqmatch.report.figures.images import Block, images_figure
-from seqmatch.report.figures.losses import losses_figure
+from seqmatch.report.figures.losses import losses_caption, losses_figure
 from seqmatch.report.figures.resources import resources_figure
-from seqmatch.report.figures.stages import stages_figure
-from seqmatch.report.figures.style import COLORS, looks, panels, save
+from seqmatch.report.figures.stages import stages_caption, stages_figure
+from seqmatch.report.figures.style import COLORS, DEFAULT, letter_of, panels, save, style_of
 from seqmatch.synthetic.subset import Subset, save_subset
 
 
@@ -48,7 +49,7 @@ def losses(methods=("mtt", "seqmatch-mtt")):
             index,
             "hard" if index == 0 else "easy",
             images,
-            1 + (epoch > 50),
+            1 + (epoch > 50) * (method != "mtt"),
             epoch,
             2.0 / (1 + index + epoch),
         )
@@ -87,18 +88,21 @@ def convergence(methods=("mtt", "seqmatch-mtt")):
     return pd.DataFrame(rows, columns=["method", "seed", "subset", "quantity", "iteration", "window", "value"])
 
 
-def labels(panel):
-    return [text.get_text() for text in panel.get_legend().get_texts()]
+def labels(figure):
+    """Of the figure's one legend."""
+    (legend,) = figure.legends
+    assert not any(panel.get_legend() for panel in figure.axes)
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def test_the_difficulty_figure_draws_both_kinds_for_each_method():
     table = difficulty()
     figure = difficulty_figure(table)
-    assert [panel.get_title() for panel in figure.axes] == ["mtt", "seqmatch-mtt"]
+    assert [panel.get_title() for panel in figure.axes] == ["(a) MTT", "(b) SeqMatch-MTT (K = 2)"]
     for panel, lines in zip(figure.axes, (2, 3), strict=True):  # and where the second subset joins
         assert len(panel.lines) == lines and len(panel.collections) == 2
-        assert labels(panel) == ["easy (75%)", "hard (25%)"]
-    easy = figure.axes[0].lines[0]
+    assert labels(figure) == ["hard images", "easy images"]
+    easy = figure.axes[0].lines[1]
     rows = table[(table["method"] == "mtt") & (table["difficulty"] == "easy")]
     assert np.allclose(easy.get_ydata(), rows.groupby("epoch")["mean_loss"].mean())
     assert figure.axes[1].lines[2].get_xdata()[0] == 50
@@ -107,7 +111,7 @@ def test_the_difficulty_figure_draws_both_kinds_for_each_method():
 def test_the_heat_map_shows_the_hardest_on_top_in_proportion():
     figure = losses_figure(losses())
     first, second, bar = figure.axes
-    assert first.get_title() == "mtt" and "loss" in bar.get_ylabel()
+    assert first.get_title() == "(a) MTT" and "loss" in bar.get_ylabel()
     assert first.yaxis_inverted() and second.yaxis_inverted()
     (mesh,) = second.collections
     assert mesh.get_rasterized() and mesh.get_array().shape == (3, 3)
@@ -130,12 +134,9 @@ def test_the_coupling_figure_fits_a_line_to_the_differences():
     )
     figure = coupling_figure(table)
     (panel,) = figure.axes
-    (legend,) = figure.legends
-    names = [text.get_text() for text in legend.get_texts()]
-    assert {"mtt, ipc 2", "seqmatch-mtt, ipc 10"} <= set(names)
-    assert [name.split(":")[0] for name in names if "slope" in name] == ["all", "mtt", "seqmatch-mtt"]
-    assert "all: slope −1.0 (95 % CI −1.0 to −1.0)" in names
-    assert "S⁺" in panel.get_xlabel() and "S⁺" in panel.get_ylabel()
+    assert labels(figure) == ["MTT, ipc 2", "MTT, ipc 10", "SeqMatch-MTT, ipc 2", "SeqMatch-MTT, ipc 10"]
+    assert len([line for line in panel.lines if line.get_linestyle() == "--"]) == 2  # no line through both methods
+    assert "slopes: MTT −1.0 (−1.0 to −1.0), SeqMatch-MTT" in coupling_caption(table.assign(dataset="digits"))
 
 
 def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
@@ -149,31 +150,42 @@ def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
     half = stats.t.ppf(0.975, 28) * error
     assert (line.slope, line.intercept) == pytest.approx(tuple(solution))
     assert (line.low, line.high) == pytest.approx((solution[0] - half, solution[0] + half))
+    at, inverse = np.array([-1.0, 0.5]), np.linalg.inv(design.T @ design)
+    around = [np.sqrt(residual[0] / 28 * row @ inverse @ row) for row in np.stack([at, np.ones(2)], 1)]
+    assert line.half(at) == pytest.approx(stats.t.ppf(0.975, 28) * np.array(around))
 
 
 def test_two_points_or_points_above_each_other_have_no_line():
     assert fit(pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0])) is None
     assert fit(pd.Series([1.0, 1.0, 1.0]), pd.Series([1.0, 2.0, 4.0])) is None
-    figure = coupling_figure(coupling(["mtt"], seeds=1))
-    assert not [text for text in figure.legends[0].get_texts() if "slope" in text.get_text()]
+    table = coupling(["mtt"], seeds=1).assign(dataset="digits")
+    (panel,) = coupling_figure(table).axes
+    assert not [line for line in panel.lines if line.get_linestyle() == "--"]
+    assert "No method has the 3 points" in coupling_caption(table)
 
 
-def test_the_convergence_figure_has_a_row_of_panels_per_stage_and_says_how_it_is_smoothed():
-    figure = convergence_figure(convergence())
-    titles = [panel.get_title() for panel in figure.axes]
-    assert titles[0] == "S₁: matching loss" and titles[-1] == "S₂: validation accuracy, %" and len(titles) == 6
-    assert [len(panel.lines) for panel in figure.axes] == [2, 2, 2, 1, 1, 1]
-    assert np.allclose(figure.axes[1].lines[0].get_ydata(), [1.5, 6.5, 11.5])
-    (legend,) = figure.legends
-    assert "means over 5 iterations" in legend.get_title().get_text()
-    assert [text.get_text() for text in legend.get_texts()] == ["mtt", "seqmatch-mtt"]
-    second = figure.axes[4].lines[0]
-    assert second.get_color() == figure.axes[1].lines[1].get_color()  # SeqMatch's in every panel
-
-
-def test_without_validation_there_are_two_panels_per_stage():
+def test_the_convergence_figure_counts_iterations_on_and_starts_losses_at_one():
     table = convergence()
-    assert len(convergence_figure(table[table["quantity"] != "validation"]).axes) == 4
+    figure = convergence_figure(table)
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["(a) matching loss, start = 1", "(b) step size", "(c) validation accuracy, %"]
+    for panel in figure.axes:
+        one, first, second, joins = panel.lines
+        assert one.get_xdata().tolist() == first.get_xdata().tolist() == [0, 5, 10]
+        assert second.get_xdata().tolist() == [10, 15, 20] and joins.get_xdata()[0] == 10
+        assert first.get_color() == second.get_color() != one.get_color()  # SeqMatch's
+    loss, step_size, _ = figure.axes
+    assert np.allclose(step_size.lines[0].get_ydata(), [1.5, 6.5, 11.5])
+    assert np.allclose(loss.lines[2].get_ydata(), np.array([1.5, 6.5, 11.5]) / 1.5)
+    assert labels(figure) == ["MTT", "SeqMatch-MTT (K = 2)"]
+    assert "means over 5 iterations" in convergence_caption(table.assign(dataset="digits", ipc="2"))
+
+
+def test_what_there_is_nothing_of_has_no_panel():
+    table = convergence()
+    assert len(convergence_figure(table[table["quantity"] != "validation"]).axes) == 2
+    fixed = table.assign(value=table["value"].where(table["quantity"] != "step_size", 0.1))
+    assert len(convergence_figure(fixed).axes) == 2
 
 
 def test_the_stages_figure_sets_both_curricula_side_by_side():
@@ -185,11 +197,35 @@ def test_the_stages_figure_sets_both_curricula_side_by_side():
         for stages in (1, 2, 3)
     ]
     table = pd.DataFrame(rows, columns=["method", "seed", "curriculum", "network", "stages", "accuracy"])
-    (panel,) = stages_figure(table).axes
+    figure = stages_figure(table)
+    (panel,) = figure.axes
     union, subset = (container.lines[0] for container in panel.containers)
     assert union.get_ydata().tolist() == [60.5, 70.5, 80.5] and subset.get_ydata().tolist() == [55.5, 65.5, 75.5]
     assert [round(x) for x in union.get_xdata()] == [1, 2, 3]
-    assert panel.get_title() == "seqmatch-mtt" and len(labels(panel)) == 2
+    assert panel.get_title() == "SeqMatch-MTT (K = 3)" and len(labels(figure)) == 2
+
+
+def test_what_stages_teach_has_intervals_over_seeds():
+    losses = {("seqmatch-mtt", 1): [1.0, 1.2, 1.7], ("seqmatch-mtt", 2): [0.5, 0.8, 0.8], ("mtt", 1): [0.9, 1.1, 1.0]}
+    rows = [
+        (method, seed, stage, kind, loss + (kind == "hard"))
+        for (method, stage), of_seeds in losses.items()
+        for seed, loss in enumerate(of_seeds)
+        for kind in ("easy", "hard")
+    ]
+    table = pd.DataFrame(rows, columns=["method", "seed", "stage", "difficulty", "mean_loss"])
+    figure = common_difficulty_figure(table)
+    hard, _ = figure.axes
+    assert [panel.get_title() for panel in figure.axes] == ["(a) hard images", "(b) easy images"]
+    sequential, single = hard.containers
+    assert (
+        sequential.lines[0].get_ydata().tolist() == pytest.approx([2.3, 1.7]) and len(single.lines[0].get_xdata()) == 1
+    )
+    (_, low), (_, high) = sequential.lines[2][0].get_segments()[0]
+    interval = stats.ttest_1samp([2.0, 2.2, 2.7], 0).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((interval.low, interval.high))
+    assert sorted(labels(figure)) == ["MTT", "SeqMatch-MTT (K = 2)"]
+    assert "3 distillation seeds" in common_difficulty_caption(table.assign(dataset="digits", ipc="2"))
 
 
 def test_figures_leave_failed_networks_out_and_say_so():
@@ -197,29 +233,31 @@ def test_figures_leave_failed_networks_out_and_say_so():
     table = pd.DataFrame(rows, columns=["method", "seed", "curriculum", "network", "stages", "accuracy"])
     table.loc[[0, 1, 3], "accuracy"] = float("nan")  # one network everywhere, the other one after two stages
     figure = stages_figure(table)
-    assert figure.get_supxlabel() == "failed networks, left out: 3"
+    assert figure.get_supxlabel() == "Failed networks, left out: 3"
     means = figure.axes[0].containers[0].lines[0].get_ydata()
     assert means[0] == 60.0 and np.isnan(means[1])
     halves = coupling(["mtt"])
     halves.loc[0, "accuracy"] = float("nan")
     assert coupling_figure(halves).get_supxlabel().endswith(": 1")
     assert stages_figure(table.fillna(50.0)).get_supxlabel() == ""
+    assert stages_caption(table.assign(dataset="digits", ipc="2")).endswith("Failed networks, left out: 3.")
 
 
 def test_the_resources_figure_adds_up_jobs_of_a_rule():
     rows = [("evaluate", 90.0, 1024.0, 1.0), ("distill_subset", 600.0, 512.0, 0.0), ("evaluate", 30.0, 2048.0, 2.0)]
     table = pd.DataFrame(rows, columns=["rule", "seconds", "memory_mib", "disk_mb"])
     time, memory, disk = resources_figure(table).axes
-    assert [tick.get_text() for tick in time.get_yticklabels()] == ["evaluate (2)", "distill_subset (1)"]
-    assert [bar.get_width() for bar in time.patches] == [2, 10] and time.get_xlabel() == "time of all jobs, min"
-    assert [bar.get_width() for bar in memory.patches] == [2, 0.5]
-    assert [bar.get_width() for bar in disk.patches] == [3, 0] and time.yaxis_inverted()
+    assert [tick.get_text() for tick in time.get_yticklabels()] == ["evaluate (2)", "distill subset (1)"]
+    assert [bar.get_width() for bar in time.patches] == [120, 600] and time.yaxis_inverted()
+    texts = [[text.get_text() for text in panel.texts] for panel in (time, memory, disk)]
+    assert texts == [["2.0 min", "10 min"], ["2.0 GiB", "512 MiB"], ["2.9 MiB", "0 KiB"]]
 
 
 def test_the_images_figure_shows_every_image_in_its_row():
     labels = np.array([0, 0, 1])
     pixels = np.arange(3 * 64).reshape(3, 1, 8, 8).astype(np.uint8)
     blocks = [Block("S₁", pixels, labels), Block("S₂", pixels[[0, 2]], labels[[0, 2]])]
+    assert not images.in_columns(blocks, 2) and images.in_columns(blocks[1:], 2)
     figure = images_figure(blocks, ["zero", "one"], "title")
     first, second = figure.axes
     assert first.get_title() == "S₁" and second.get_title() == "S₂"
@@ -233,6 +271,20 @@ def test_the_images_figure_shows_every_image_in_its_row():
         assert 9 * label <= tick < 9 * label + 8
 
 
+def test_few_images_of_few_classes_have_a_column_for_each_class():
+    pixels = np.arange(3 * 64).reshape(3, 1, 8, 8).astype(np.uint8)
+    figure = images_figure([Block("S₁", pixels, np.arange(3)), Block("S₂", pixels, np.arange(3))], list("abc"), "t")
+    first, second = figure.axes
+    assert [text.get_text() for text in first.get_xticklabels()] == ["a", "b", "c"] and not second.get_xticklabels()
+    shown = np.asarray(second.images[0].get_array())
+    assert shown.shape == (8, 26) and (shown[:, 9:17] == pixels[1, 0]).all() and second.get_ylabel() == "S₂"
+
+
+def test_a_change_is_grey_where_there_is_none():
+    before = np.array([0, 100, 255, 255, 0], np.uint8)
+    assert images.change(np.array([0, 100, 255, 0, 255], np.uint8), before).tolist() == [128, 128, 128, 0, 255]
+
+
 def test_a_grid_of_many_classes_and_images_stays_on_a_page():
     labels = np.repeat(np.arange(200), 10)
     pixels = np.zeros((2000, 3, 16, 16), np.uint8)
@@ -242,11 +294,44 @@ def test_a_grid_of_many_classes_and_images_stays_on_a_page():
 
 
 def test_many_methods_have_rows_of_panels_and_looks_of_their_own():
-    figure, axes = panels(7, 2.0, sharey=True)
+    figure, axes = panels({name: name for name in "abcdefg"}, DEFAULT, 2.0)
     assert len(axes) == len(figure.axes) == 7 and figure.get_size_inches()[1] == 6
-    found = looks([f"m{index}" for index in range(18)] * 2)
+    found = DEFAULT.looks([f"m{index}" for index in range(18)] * 2)
     assert len({tuple(look.values()) for look in found.values()}) == 18
     assert [look["color"] for look in found.values()][:6] == list(COLORS)
+    assert [letter_of(index) for index in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]
+
+
+def test_a_method_has_one_colour_in_all_figures_of_an_experiment():
+    style = style_of("neurips", "sans", ["mtt", "seqmatch-mtt", "dm"])
+    assert style.looks(["dm"])["dm"]["color"] == style.looks(["mtt", "dm"])["dm"]["color"] == COLORS[2]
+    assert list(style.looks(["random", "dm"])) == ["random", "dm"]
+
+
+def test_an_epoch_is_as_wide_in_every_panel():
+    figure = difficulty_figure(difficulty().query("method != 'mtt' or epoch <= 50"))
+    FigureCanvasAgg(figure).draw()
+    scales = [panel.get_position().width / panel.get_xlim()[1] for panel in figure.axes]
+    assert [panel.get_xlim()[1] for panel in figure.axes] == [50, 100] and scales[0] == pytest.approx(scales[1])
+
+
+@pytest.mark.parametrize("venue", ["neurips", "wide"])
+def test_a_figure_is_as_wide_as_the_text_of_its_venue_and_has_its_letters(venue, tmp_path):
+    style = style_of(venue, "serif")
+    figure = difficulty_figure(difficulty(), style=style)
+    title = figure.axes[0].title
+    assert (title.get_fontsize(), title.get_fontfamily()) == (style.size, [fonts.SERIF, fonts.SANS])
+    assert figure.get_size_inches()[0] == style.text and not clipped(figure)
+    save(figure, [tmp_path / "f.pdf"], style)
+    assert b"STIXGeneral" in (tmp_path / "f.pdf").read_bytes()
+
+
+def test_captions_say_what_is_seen_and_of_how_many():
+    names = {"dataset": "digits", "ipc": "2"}
+    caption = difficulty_caption(difficulty().assign(**names))
+    assert "(digits, 2 images per class)" in caption and caption.endswith("2 distillation seeds, 2 networks each.")
+    assert "25 % of all and 0.52 for MTT" in caption
+    assert "seed 0 of 2" in losses_caption(losses().assign(**names))
 
 
 def clipped(figure):
@@ -326,7 +411,7 @@ def test_at_one_image_per_class_no_name_or_title_is_cut(names, tmp_path):
         assert not clipped(figure)
         save(figure, [tmp_path / "f.pdf"])
     assert "".join(figure.get_suptitle().split()) == "".join(title.split())
-    texts = figure.axes[0].get_yticklabels()
+    texts = figure.axes[0].get_xticklabels() or figure.axes[0].get_yticklabels()
     labels = [text.get_text() for text in texts]
     assert len(set(labels)) == len(labels) and not any(text.get_parse_math() for text in texts)
     for number, (label, name) in enumerate(zip(labels, names, strict=True)):
@@ -342,12 +427,13 @@ def test_fonts_are_looked_for_by_letters_and_a_missing_one_is_named_with_its_pac
     monkeypatch.setattr(
         fonts, "_without", lambda letters, path: letters - set(has[path]) if path in has else base(letters, path)
     )
-    assert fonts.families("abc, é") == ([fonts.BASE], "")
-    assert fonts.families("中文") == ([fonts.BASE, "B Sans"], "")
-    assert fonts.families("中文ก") == ([fonts.BASE, "A Serif"], "")
-    assert fonts.families("中ね") == ([fonts.BASE, "Z Sans CJK JP"], "")
+    assert fonts.families("abc, é") == ([fonts.SANS], "")
+    assert fonts.families("中文") == ([fonts.SANS, "B Sans"], "")
+    assert fonts.families("中文", fonts.SERIF) == ([fonts.SERIF, fonts.SANS, "B Sans"], "")
+    assert fonts.families("中文ก") == ([fonts.SANS, "A Serif"], "")
+    assert fonts.families("中ね") == ([fonts.SANS, "Z Sans CJK JP"], "")
     families, missing = fonts.families("中文 ब 🦖")
-    assert families == [fonts.BASE, "B Sans"] and missing == "ब🦖"
+    assert families == [fonts.SANS, "B Sans"] and missing == "ब🦖"
     fonts.warn(missing)
     warning = capsys.readouterr().err
     assert "ब 🦖 (DEVANAGARI, SYMBOL)" in warning and "apt install fonts-noto-core fonts-symbola" in warning

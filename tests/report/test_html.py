@@ -21,7 +21,7 @@ def test_a_page_of_a_table_shows_sheets_and_all_columns_and_asks_for_nothing_out
     ]
     text = table_page(pd.DataFrame({"x": [1.25]}), sheets)
     assert "<h1>A &amp; B</h1>" in text and "<strong>1</strong> (5)" in text and "<p>Note &lt;1&gt;.</p>" in text
-    assert "<h2>More</h2>" in text and "<h2>All columns</h2>" in text and "<td>1.25</td>" in text
+    assert "<h2>More</h2>" in text and "<summary>All columns</summary>" in text and "<td>1.25</td>" in text
     assert "http" not in text and "{" + "{" not in text
 
 

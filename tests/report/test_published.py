@@ -4,6 +4,7 @@ from helpers.tiny import ROOT
 
 from seqmatch.config.catalog import SOURCES
 from seqmatch.errors import SeqmatchError
+from seqmatch.planning import contents
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
 from seqmatch.report.tables.published import published_sheets
 
@@ -69,8 +70,12 @@ def test_other_architectures_are_compared_on_the_same_one():
 def test_the_sheet_keeps_missing_numbers_empty():
     (sheet,) = published_sheets(beside_methods(ours(), read_published(PATH), {"mine": "cifar10"}, NAMES))
     rows = sheet.body.set_index("method")
-    assert rows.loc["seqmatch-mtt"].tolist() == ["mine ipc 10", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
-    assert "65.3 ± 0.7" in rows.loc["mtt", "published"].tolist() and rows.loc["haba", "this run"] == ""
+    assert rows.loc["SeqMatch-MTT"].tolist() == ["mine ipc 10", "", "", UNLISTED, "51.0 ± 1.0", "convnet"]
+    assert "65.3 ± 0.7" in rows.loc["MTT", "published"].tolist() and rows.loc["HaBa", "this run"] == ""
+
+
+def test_sources_with_published_numbers_are_known_before_anything_runs():
+    assert set(contents.PUBLISHED_SOURCES) == set(read_published(PATH)["dataset"])
 
 
 def test_a_list_that_is_none_is_named(tmp_path):

@@ -91,7 +91,7 @@ def test_spread_over_networks_and_spread_between_seeds_are_kept_apart():
     assert row["std_within_seeds"] == pytest.approx(((8 + 18) / 2) ** 0.5)
     assert row["std_between_seeds"] == pytest.approx(pd.Series([82.0, 94.0]).std())
     text = table1_text(rows)
-    assert cells_of(text, "digits ipc 2") == ["mtt", "88.0", "3.6", "8.5", "4", "2"]
+    assert cells_of(text, "digits ipc 2") == ["MTT", "88.0", "3.6", "8.5", "4", "2"]
     assert "Spread" not in table1_text(rows[rows["seed"] == 0])
 
 
@@ -120,7 +120,7 @@ def test_a_table_that_is_given_twice_is_refused(tmp_path):
 def test_a_selection_on_test_data_is_shown_also_beside_the_last_snapshot():
     rows = accuracy()
     text = table1_text(rows[rows["selection"] != "validation"])
-    assert "| seqmatch-mtt (K = 2) | 71.5 ± 1.3       | last" in text and "91.5 ± 1.3" in text
+    assert "| SeqMatch-MTT (K = 2) | 71.5 ± 1.3       | last" in text and "91.5 ± 1.3" in text
 
 
 def test_random_has_no_column_for_a_selection_that_was_not_made():
@@ -130,8 +130,9 @@ def test_random_has_no_column_for_a_selection_that_was_not_made():
 
 def test_table1_sets_the_best_in_bold_and_says_how_many_networks():
     text = table1_text(accuracy())
-    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["**81.5 ± 1.3** (4)", ""]
-    assert cells_of(text, "whole") == ["", "99.5 ± 0.6 (4)"]
+    assert cells_of(text, "SeqMatch-MTT (K = 2)") == ["**81.5 ± 1.3**", "1280"]
+    assert cells_of(text, "Whole") == ["99.5 ± 0.6", "1280"]  # beside the sets of its data set
+    assert "Networks: 4 (2 seeds) per entry." in text
     assert "Chosen on test data" in text and "91.5 ± 1.3" in text and "published" not in text
 
 
@@ -139,16 +140,47 @@ def test_equals_to_the_digits_printed_are_both_bold():
     rows = accuracy()
     rows.loc[(rows["method"] == "random") & (rows["architecture"] == "convnet"), "accuracy"] += 30.01
     text = table1_text(rows)
-    assert "**81.5 ± 1.3** (4)" in text and text.count("**81.5 ± 1.3**") == 2
+    assert text.count("**81.5 ± 1.3**") == 2
+
+
+def test_what_seeds_do_not_tell_from_the_best_is_bold_too():
+    rows = pd.DataFrame(
+        [
+            *runs_of("random", 1, [60.0], seeds=(0, 1, 2)),
+            *runs_of("mtt", 1, [80.0], seeds=(0, 1, 2)),
+            *runs_of("seqmatch-mtt", 2, [81.0], seeds=(0, 1, 2)),
+        ]
+    )
+    rows.loc[rows["method"] == "mtt", "accuracy"] = [79.0, 83.0, 82.0]
+    rows.loc[rows["method"] == "random", "accuracy"] = [60.0, 61.0, 63.0]
+    table = methods_table(rows, ORDER).set_index("method")
+    ours, theirs = [81.0, 82.0, 83.0], [79.0, 83.0, 82.0]
+    assert table.loc["mtt", "p_best"] == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
+    assert table.loc["random", "p_best"] < 0.05 and pd.isna(table.loc["seqmatch-mtt", "p_best"])
+    text = table1_text(rows)
+    assert text.count("**") == 4 and "**81.3 ± 2.1**" in text and "does not tell from it at 5 %" in text
+    one = table1_text(rows[rows["seed"] == 0])
+    assert one.count("**") == 2 and "t-test" not in one
+
+
+def test_table1_has_columns_for_what_a_set_stores_and_costs():
+    operations = pd.DataFrame(
+        {"dataset": "digits", "ipc": "2", "method": ["random", "seqmatch-mtt"], "gflop": [1.5, 2e4]}
+    )
+    table = methods_table(accuracy(), ORDER, operations)
+    main, *others = methods_sheets(table, beside_methods(table, PUBLISHED, {}, {}), "")
+    assert main.body.columns.tolist() == ["method", "digits ipc 2", "numbers stored", "TFLOP"]
+    assert main.body["TFLOP"].tolist() == ["0.0", "20.0", ""]
+    assert "What a set stores and costs" not in [sheet.title for sheet in others]
 
 
 def test_published_numbers_stand_under_this_runs_and_are_never_bold():
     text = table1_text(accuracy(ipc="10"), digits="cifar10")
-    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["**81.5 ± 1.3** (4)"]
-    assert cells_of(text, "seqmatch-mtt, published") == [""] and f"so empty ({UNLISTED}): seqmatch-mtt" in text
-    assert cells_of(text, "mtt, published") == ["65.4 ± 0.7; 65.3 ± 0.7"]
-    assert cells_of(text, "haba, published") == ["69.9 ± 0.4"]
-    assert cells_of(text, "random, published") == ["26.0 ± 1.2"] and text.count("**") == 2
+    assert cells_of(text, "SeqMatch-MTT (K = 2)") == ["**81.5 ± 1.3**", "1280"]
+    assert cells_of(text, "SeqMatch-MTT, published") == ["", ""] and f"so empty ({UNLISTED}): SeqMatch-MTT" in text
+    assert cells_of(text, "MTT, published") == ["65.4 ± 0.7; 65.3 ± 0.7", ""]
+    assert cells_of(text, "HaBa, published") == ["69.9 ± 0.4", ""]
+    assert cells_of(text, "Random, published") == ["26.0 ± 1.2", ""] and text.count("**") == 2
 
 
 def test_published_numbers_stand_beside_no_network_that_publications_do_not_know():
@@ -166,18 +198,18 @@ def test_a_failed_network_is_no_accuracy_in_any_table():
     """Where some failed, the mean is of the others, says so, and is never the best; where all did, there is none."""
     some, every = failing("seqmatch-mtt", 1), failing("seqmatch-mtt", 0, 1)
     text = table1_text(some)
-    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["80.5 ± 0.7, 2 failed (4)", ""]
-    assert cells_of(text, "random")[0] == "**51.5 ± 1.3** (4)" and "diverged: 2;" in text
+    assert cells_of(text, "SeqMatch-MTT (K = 2)") == ["80.5 ± 0.7, 2 failed", "1280"]
+    assert cells_of(text, "Random")[0] == "**51.5 ± 1.3**" and "diverged: 2;" in text
     assert "70.5 ± 0.7, 2 failed" in text and "90.5 ± 0.7, 2 failed" in text  # the other selections
     text = table1_text(every)
-    assert cells_of(text, "seqmatch-mtt (K = 2)") == ["4 failed (4)", ""] and "0.0 ±" not in text
-    assert cells_of(table2_text(some), "digits ipc 2: seqmatch-mtt (K = 2)") == [
+    assert cells_of(text, "SeqMatch-MTT (K = 2)") == ["4 failed", "1280"] and "0.0 ±" not in text
+    assert cells_of(table2_text(some), "digits ipc 2: SeqMatch-MTT (K = 2)") == [
         "80.5 ± 0.7, 2 failed",
         "60.5 ± 0.7, 2 failed",
     ]
     text = table2_text(every)
-    assert cells_of(text, "digits ipc 2: seqmatch-mtt (K = 2)") == ["4 failed", "4 failed"] and "4 failed**" not in text
-    assert cells_of(text, "digits ipc 2: random") == ["**51.5 ± 1.3**", "**62.5 ± 1.3**"]
+    assert cells_of(text, "digits ipc 2: SeqMatch-MTT (K = 2)") == ["4 failed", "4 failed"] and "4 failed**" not in text
+    assert cells_of(text, "digits ipc 2: Random") == ["**51.5 ± 1.3**", "**62.5 ± 1.3**"]
     table = methods_table(failing("mtt", 0, 1, ipc="10"), ORDER)
     (sheet,) = published_sheets(beside_methods(table, PUBLISHED, {"digits": "cifar10"}, {"convnet": ""}))
     assert "51.5 ± 1.3" in sheet.body["this run"].tolist()
@@ -200,15 +232,15 @@ def test_a_selection_without_a_basis_is_noted_below_the_table():
     rows.loc[selected, "selected_on"] = 18
     rows.loc[selected & (rows["seed"] == 1), "undistilled"] = 1
     for text in (table1_text(rows), table2_text(rows)):
-        assert "digits ipc 2 seqmatch-mtt (K = 2) (images: 18)" in text
-        assert "nothing of it is distilled: digits ipc 2 seqmatch-mtt (K = 2) (seeds: 1)" in text
+        assert "digits ipc 2 SeqMatch-MTT (K = 2) (images: 18)" in text
+        assert "nothing of it is distilled: digits ipc 2 SeqMatch-MTT (K = 2) (seeds: 1)" in text
 
 
 def test_a_set_that_stores_other_numbers_is_noted_below_the_table():
     rows = pd.concat([accuracy(), pd.DataFrame(runs_of("mtt", 1, [70.0, 71.0]))])
     assert "stores other numbers" not in table1_text(rows)
     rows.loc[rows["method"] == "mtt", "stored_numbers"] = 4905
-    assert "stored with it: digits ipc 2 mtt (numbers: 4905)." in table1_text(rows)
+    assert "stored with it: digits ipc 2 MTT (numbers: 4905)." in table1_text(rows)
     table = methods_table(rows, ORDER)
     assert table.set_index("method").loc["mtt", "stored_numbers"] == 4905
 
@@ -223,15 +255,18 @@ def test_own_protocols_stand_in_a_table_of_their_own():
     assert table.loc["seqmatch-mtt", "own_std"] == pytest.approx(8**0.5)
     assert table["own_mean"].notna().sum() == 1
     _, _, own = table1_text(rows).partition("By the method's own protocol")
-    row = next(line for line in own.splitlines() if "seqmatch-mtt" in line)
+    row = next(line for line in own.splitlines() if "SeqMatch-MTT" in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["digits ipc 2", "seqmatch-mtt (K = 2)", "92.0 ± 2.8", "81.5 ± 1.3", "2"]
+    assert cells == ["digits ipc 2", "SeqMatch-MTT (K = 2)", "92.0 ± 2.8", "81.5 ± 1.3", "2"]
 
 
 def test_columns_keep_the_order_of_the_cells():
     rows = pd.concat([accuracy(dataset=name) for name in ("b", "a")])
     head = table1_text(rows).splitlines()[2]
-    assert [cell.strip() for cell in head.strip("|").split("|")][1:] == ["b ipc 2", "b ipc all", "a ipc 2", "a ipc all"]
+    assert [cell.strip() for cell in head.strip("|").split("|")][1:] == ["b ipc 2", "a ipc 2"]
+    assert "## What a set stores and costs" in table1_text(rows)
+    whole = accuracy()[accuracy()["method"] == "whole"]
+    assert cells_of(table1_text(whole), "Whole")[0] == "99.5 ± 0.6"  # where there is nothing else
 
 
 def test_table2_compares_architectures_on_the_main_selection():
@@ -244,14 +279,14 @@ def test_table2_compares_architectures_on_the_main_selection():
 
 def test_table2_sets_the_best_of_each_column_in_bold():
     text = table2_text(accuracy())
-    assert cells_of(text, "digits ipc 2: seqmatch-mtt (K = 2)") == ["**81.5 ± 1.3**", "61.5 ± 1.3"]
-    assert cells_of(text, "digits ipc 2: random") == ["51.5 ± 1.3", "**62.5 ± 1.3**"]
+    assert cells_of(text, "digits ipc 2: SeqMatch-MTT (K = 2)") == ["**81.5 ± 1.3**", "61.5 ± 1.3"]
+    assert cells_of(text, "digits ipc 2: Random") == ["51.5 ± 1.3", "**62.5 ± 1.3**"]
 
 
 def test_table2_has_published_numbers_of_the_same_architectures():
     text = table2_text(accuracy(ipc="50"), networks={"convnet": "ConvNet-3", "resnet18": "ResNet18"}, digits="cifar10")
-    assert cells_of(text, "digits ipc 50: mtt, published") == ["71.6 ± 0.2", "61.9 ± 0.7"]
-    assert cells_of(text, "digits ipc 50: cafe, published") == ["55.5 ± 0.4", "25.3 ± 0.9"]
+    assert cells_of(text, "digits ipc 50: MTT, published") == ["71.6 ± 0.2", "61.9 ± 0.7"]
+    assert cells_of(text, "digits ipc 50: CAFE, published") == ["55.5 ± 0.4", "25.3 ± 0.9"]
     assert "published" not in table2_text(accuracy(ipc="50"), networks={"resnet18": "ResNet34"}, digits="cifar10")
 
 
@@ -278,7 +313,7 @@ def test_improvement_and_recovery_are_paired_over_seeds():
     assert (ours["improvement_mean"], ours["improvement_std"]) == (11.0, pytest.approx(0.5**0.5))
     assert (ours["whole_mean"], ours["recovery_mean"]) == (99.5, 18.0)
     assert ours["recovery_std"] == pytest.approx(0.5**0.5)
-    shown = sheet.body.set_index("method").loc["seqmatch-mtt (K = 2)"]
+    shown = sheet.body.set_index("method").loc["SeqMatch-MTT (K = 2)"]
     assert shown["improvement (IOR)"] == "+11.0 ± 0.7" and shown["recovery (HLR)"] == "+18.0 ± 0.7"
 
 
@@ -288,7 +323,7 @@ def test_random_images_improve_nothing_and_all_real_images_lack_nothing():
     assert table.loc["random", ["improvement_mean", "improvement_std"]].tolist() == [0, 0]
     assert table.loc["whole", "recovery_mean"] == 0 and pd.isna(table.loc["whole", "improvement_mean"])
     shown = sheet.body.set_index("method")
-    assert shown.loc["random", "improvement (IOR)"] == "+0.0 ± 0.0" and shown.loc["whole", "improvement (IOR)"] == ""
+    assert shown.loc["Random", "improvement (IOR)"] == "+0.0 ± 0.0" and shown.loc["Whole", "improvement (IOR)"] == ""
 
 
 def test_soft_labels_give_way_to_classes_where_recovery_is_counted():
@@ -476,12 +511,27 @@ SHEETS = [
 
 def test_latex_is_escaped_and_numbers_its_tables_itself():
     text = to_latex(SHEETS, "t")
-    assert r"\caption{50 \% of A\_1 \& B. A \#1.}" in text and r"\label{tab:t}" in text
+    assert r"\caption{50~\% of A\_1 \& B. A \#1.}" in text and r"\label{tab:t}" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    rows = [r"a\_b & c \\", r"\midrule", r"x \& y & \textbf{88.1 $\pm$ 0.5} \\", r"50 \% & 1.50 \\", r"\bottomrule"]
+    rows = [
+        r"a\_b & c \\",
+        r"\midrule",
+        r"x \& y & \textbf{88.1 $\pm$ 0.5} \\",
+        r"50 \% & \phantom{0}1.50 \\",
+        r"\bottomrule",
+    ]
     assert rows == lines[lines.index(r"\toprule") + 1 :][:5]
     assert r"\{x\}\textasciitilde{}\^{}\textbackslash{}" in text and r"\label{tab:t-2}" in text and "Empty" not in text
     assert text.count(r"\begin{table}") == text.count(r"\end{tabular}") == 2
+
+
+def test_latex_aligns_numbers_at_their_points():
+    body = pd.DataFrame({"n": ["9.5 ± 10.0", *bold(["88.1 ± 0.5"], [True]), "", "100.0"], "t": ["1", "x", "2", "22"]})
+    text = to_latex([Sheet("T", body)], "t", 2)
+    pad = r"\phantom{0}"
+    for cell in (rf"{pad}{pad}9.5 $\pm$ 10.0", rf"{pad}\textbf{{88.1 $\pm$ {pad}0.5}}", "100.0", "& 1 "):
+        assert cell in text
+    assert r"\label{tab:t-2}" in text
 
 
 def test_markdown_keeps_digits_and_heads_sections():

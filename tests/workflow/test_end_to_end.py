@@ -131,6 +131,8 @@ def test_every_figure_is_there_with_its_table(finished):
         assert path.read_bytes().startswith(b"%PDF")
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
         assert len(load_table(path.with_suffix(".csv")))
+        caption = path.with_suffix(".txt").read_text()
+        assert "digits" in caption and f"{{{path.stem}}}" in path.with_suffix(".tex").read_text()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,9 @@ def test_a_figure_is_drawn_again_from_the_table_beside_it(finished, tmp_path, na
 def test_images_are_drawn_again_from_the_table_beside_them(finished, tmp_path):
     beside, again = finished / "results/figures/digits/initial-seqmatch-mtt-ipc3-seed0", tmp_path / "again.png"
     call = [sys.executable, "scripts/figure_images.py", beside.with_suffix(".csv"), "--out", again]
-    subprocess.run([*call, "--title", "digits, seqmatch-mtt, ipc 3"], cwd=finished, check=True)
+    subprocess.run(
+        [*call, "--title", "digits, SeqMatch-MTT (K = 2), 3 images per class, seed 0"], cwd=finished, check=True
+    )
     assert again.read_bytes() == beside.with_suffix(".png").read_bytes()
 
 

@@ -20,8 +20,8 @@ def test_times_are_summed_by_rule():
 def test_what_was_run_names_every_method_with_its_subsets():
     said = overview.described_experiment(EXPERIMENT)
     assert said["digits ipc 3"] == (
-        "random (convnet, 2 networks per seed), mtt (convnet, 2 networks per seed), "
-        "seqmatch-mtt (convnet, K = 2, 2 networks per seed)"
+        "Random (convnet, 2 networks per seed), MTT (convnet, 2 networks per seed), "
+        "SeqMatch-MTT (convnet, K = 2, 2 networks per seed)"
     )
     assert said["distillation seeds"] == "0" and said["data sets"] == "digits (source: digits, standardize)"
 
@@ -29,3 +29,30 @@ def test_what_was_run_names_every_method_with_its_subsets():
 def test_the_configuration_as_it_was_set_runs_the_same_experiment():
     text = overview.as_yaml(EXPERIMENT.config.model_dump(mode="json", exclude_unset=True))
     assert config.load(yaml.safe_load(text)).runs == EXPERIMENT.runs
+
+
+def of_methods(**p_best):
+    about = {"dataset": "digits", "ipc": "2", "accuracy_std": 1.0, "accuracy_failed": 0, "seeds": 2, "selected_on": 200}
+    rows = [("mtt", 1, 89.0), ("dm", 1, 92.0), ("whole", 0, 99.0)]
+    columns = ["method", "K", "accuracy_mean"]
+    table = pd.DataFrame(rows, columns=columns).assign(**about, undistilled=0, stored_numbers=1280)
+    return table.assign(p_best=table["method"].map(p_best))
+
+
+def test_the_answer_names_the_best_and_what_is_not_told_from_it():
+    assert overview.answer(of_methods(mtt=0.2)) == (
+        "digits ipc 2: DM has the highest mean, 92.0 ± 1.0 % (2 seeds); not told from it: MTT"
+    )
+    assert overview.answer(of_methods(mtt=0.01)).endswith("(2 seeds)")
+
+
+def test_what_seeds_do_not_tell_is_said():
+    row = {"dataset": "digits", "ipc": "2", "method": "seqmatch-mtt", "baseline": "mtt", "unit": "seeds", "seeds": 2}
+    compared = [
+        pd.DataFrame([row | {"low": -2.0, "high": 3.0}]),
+        pd.DataFrame([row | {"low": 1.0, "high": 3.0}]),
+        pd.DataFrame([row | {"low": 1.0, "high": 3.0, "unit": "networks", "seeds": 1}]),
+    ]
+    few, single = overview.cautions([of_methods()], compared)
+    assert "2 seeds do not tell them apart; anything from -2.0 to +3.0 points" in few and "a single seed" in single
+    assert "fewer than 100" in overview.cautions([of_methods().assign(selected_on=18)], [])[0]

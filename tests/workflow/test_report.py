@@ -61,7 +61,12 @@ EVERY_RESULT = """async () => {
       shown.add(document.querySelector("#app iframe, #app .p-3 > img").src);
     }
   }
+  app.setView({content: "rulegraph"});
+  await pause();
+  const opening = new DOMParser().parseFromString(document.getElementById("overview").srcdoc, "text/html");
   return {
+    opening: [...opening.querySelectorAll("h2")].map(head => head.textContent),
+    figures: opening.querySelectorAll("figure img").length,
     shown: Object.keys(results).filter(path => shown.has(results[path].data_uri)),
     captions: Object.keys(results).filter(path => results[path].caption),
   };
@@ -79,11 +84,11 @@ EVERY_ORDER = """async () => [...document.querySelectorAll("table")].map(table =
 })"""
 
 
-def probed(page, probe, folder):
+def probed(page, probe, folder, *flags):
     """What a function returns in a copy of the page, opened offline; no script may fail, nothing may be missing."""
     copy = folder / "probed.html"
     copy.write_text(page.read_text().replace("<head>", "<head>" + PROBE.format(probe=probe), 1))
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", copy.as_uri()]
+    command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", copy.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line and "cdn.tailwindcss.com should" not in line]
     assert not said  # (Snakemake's report holds a copy of Tailwind that would rather not be used like this)
@@ -105,7 +110,16 @@ def test_every_table_and_figure_that_is_there_is_reached_by_clicks_and_has_a_cap
         aside.rename(missing)
     found = probed(report, EVERY_RESULT, tmp_path)
     assert len(made) > 10
+    assert {"What to be careful about", "Figures", "What was run"} <= set(found["opening"])
+    assert found["figures"] == len(list((results / "figures").rglob("*.png")))
     assert set(found["shown"]) == set(found["captions"]) == {path.relative_to(finished).as_posix() for path in made}
+
+
+@pytest.mark.parametrize("width", [1280, 500])  # the narrowest that a browser without a screen makes its window
+def test_the_opening_page_is_as_wide_as_the_window(finished, tmp_path, width):
+    probe = "async () => [document.documentElement.scrollWidth, innerWidth, document.images.length]"
+    page, window, pictures = probed(finished / "results/overview.html", probe, tmp_path, f"--window-size={width},900")
+    assert page <= window <= width and pictures >= 9
 
 
 @pytest.mark.parametrize("name", ["table1", "overview", "difficulty_stability"])

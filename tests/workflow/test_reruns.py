@@ -145,9 +145,9 @@ def test_an_edit_repeats_what_runs_it(edited, file, repeated, spared):
 
 def test_an_edit_to_a_figure_repeats_that_figure_alone(edited):
     append(edited / "seqmatch/report/figures/coupling.py")
-    assert set(plan(edited)) == {"figure_coupling", "all"}
+    assert set(plan(edited)) == {"figure_coupling", "overview", "all"}
 
 
 def test_an_edit_to_the_style_of_figures_repeats_all_of_them_alone(edited):
     append(edited / "seqmatch/report/figures/style.py")
-    assert set(plan(edited)) == {rule for rule in RULES if rule.startswith("figure_")} | {"all"}
+    assert set(plan(edited)) == {rule for rule in RULES if rule.startswith("figure_")} | {"overview", "all"}

@@ -56,10 +56,10 @@ def test_a_chain_of_k_subsets(k):
         "figure_images": 1,
         "figure_initial": 1,
         "collect_accuracy": 1,
+        "count_operations": 1,
         "table1": 1,
         "table2": 1,
         "table4": 1,
-        "published": 1,
         "overview": 1,
     }
     assert jobs == {rule: count for rule, count in expected.items() if count}

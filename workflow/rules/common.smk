@@ -126,7 +126,7 @@ def sheet(rule_name, caption, label):
 
 
 def drawn(rule_name, caption, **labels):
-    """A figure in both formats, the PNG for the report, and the table that it is drawn from."""
+    """A figure in both formats, the PNG for the report; its caption; and the table that it is drawn from."""
     path = made(rule_name)
     picture = report(
         path,
@@ -135,7 +135,7 @@ def drawn(rule_name, caption, **labels):
         labels={"data set": "{dataset}"} | labels,
     )
     return {"figure": [picture, path.replace(".png", ".pdf")]} | {
-        form: path.replace(".png", f".{form}") for form in ("csv", "json")
+        form: path.replace(".png", f".{form}") for form in ("csv", "json", "txt", "tex")
     }
 
 

@@ -1,4 +1,11 @@
-# Each figure has the rows that it is drawn from beside it, and can be drawn again from there.
+# Each figure has its caption and the rows that it is drawn from beside it, and can be drawn again from there.
+def drawing(script_name):
+    """Parameters of a rule that draws: its command, and the look of figures."""
+    look = ["--style", CONFIG.figures.style, "--font", CONFIG.figures.font]
+    colors = ["--methods", *contents.method_colors(EXPERIMENT)]
+    return command(script_name) | {"look": [*look, *colors]}
+
+
 rule figure_difficulty:
     input:
         **tables(shown=RULES["cluster_difficulty"].outputs[0]),
@@ -18,10 +25,28 @@ rule figure_difficulty:
     resources:
         **limits("figure_difficulty", 500),
     params:
-        **command("figure_difficulty"),
-        rows="--dataset {dataset} --ipc {ipc}",
+        **drawing("figure_difficulty"),
+        rows=["--dataset", "{dataset}", "--ipc", "{ipc}"],
     shell:
-        "python {params.script:q} {input.shown} {params.rows} --out {output.figure} {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.shown} {params.rows:q} {params.look}"
+        " --out {output.figure} {output.txt} {output.tex} {output.csv} > {log} 2>&1"
+
+
+use rule figure_difficulty as figure_common_difficulty with:
+    input:
+        **tables(shown=made("compare_difficulty")),
+    output:
+        **drawn(
+            "figure_common_difficulty",
+            "common_difficulty",
+            figure="what stages teach",
+            ipc="{ipc}",
+        ),
+    log:
+        log_of("figure_common_difficulty"),
+    params:
+        **drawing("figure_common_difficulty"),
+        rows=["--dataset", "{dataset}", "--ipc", "{ipc}"],
 
 
 use rule figure_difficulty as figure_losses with:
@@ -32,8 +57,8 @@ use rule figure_difficulty as figure_losses with:
     log:
         log_of("figure_losses"),
     params:
-        **command("figure_losses"),
-        rows="--dataset {dataset} --ipc {ipc}",
+        **drawing("figure_losses"),
+        rows=["--dataset", "{dataset}", "--ipc", "{ipc}"],
 
 
 use rule figure_difficulty as figure_coupling with:
@@ -44,8 +69,8 @@ use rule figure_difficulty as figure_coupling with:
     log:
         log_of("figure_coupling"),
     params:
-        **command("figure_coupling"),
-        rows="--dataset {dataset}",
+        **drawing("figure_coupling"),
+        rows=["--dataset", "{dataset}"],
 
 
 use rule figure_difficulty as figure_convergence with:
@@ -61,8 +86,8 @@ use rule figure_difficulty as figure_convergence with:
     log:
         log_of("figure_convergence"),
     params:
-        **command("figure_convergence"),
-        rows="--dataset {dataset} --ipc {ipc}",
+        **drawing("figure_convergence"),
+        rows=["--dataset", "{dataset}", "--ipc", "{ipc}"],
 
 
 use rule figure_difficulty as figure_stages with:
@@ -73,8 +98,8 @@ use rule figure_difficulty as figure_stages with:
     log:
         log_of("figure_stages"),
     params:
-        **command("figure_stages"),
-        rows="--dataset {dataset} --ipc {ipc}",
+        **drawing("figure_stages"),
+        rows=["--dataset", "{dataset}", "--ipc", "{ipc}"],
 
 
 use rule figure_difficulty as figure_resources with:
@@ -85,8 +110,8 @@ use rule figure_difficulty as figure_resources with:
     log:
         log_of("figure_resources"),
     params:
-        **command("figure_resources"),
-        rows="--dataset {dataset}",
+        **drawing("figure_resources"),
+        rows=["--dataset", "{dataset}"],
 
 
 use rule figure_difficulty as figure_images with:
@@ -102,8 +127,8 @@ use rule figure_difficulty as figure_images with:
     log:
         log_of("figure_images"),
     params:
-        **command("figure_images"),
-        rows="--title '{dataset}, {method}, ipc {ipc}'",
+        **drawing("figure_images"),
+        rows=lambda wildcards: ["--title", title_of(wildcards)],
 
 
 use rule figure_images as figure_initial with:
@@ -117,5 +142,5 @@ use rule figure_images as figure_initial with:
     log:
         log_of("figure_initial"),
     params:
-        **command("figure_images"),
-        rows="--initial --title '{dataset}, {method}, ipc {ipc}'",
+        **drawing("figure_images"),
+        rows=lambda wildcards: ["--initial", "--title", title_of(wildcards)],

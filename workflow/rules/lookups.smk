@@ -22,6 +22,11 @@ def run_of(wildcards):
     return run
 
 
+def title_of(wildcards):
+    """Words for the synthetic set that the wildcards name."""
+    return contents.title(run_of(wildcards), wildcards.seed)
+
+
 def stage_of(wildcards):
     """The section of the subset that the wildcards name."""
     run, k = run_of(wildcards), int(wildcards.subset)

@@ -7,15 +7,45 @@ COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
+FIGURES = [path for path in PLAN.targets if path.endswith(".png")]
+FAMILIES = tuple(sorted({network.module for network in CONFIG.architectures.values()}))
 PUBLISHED_ARCHITECTURES = json.dumps(contents.published_architectures(EXPERIMENT))
+
+
+OF_ANALYSES = ("difficulty", "coupling", "fair_comparison")
+
+
+# Where they are counted, the networks are built, as nothing else of a table needs them.
+rule count_operations:
+    output:
+        **table("count_operations"),
+    log:
+        log_of("count_operations"),
+    localrule: True
+    conda:
+        COMPUTING
+    threads: 1
+    resources:
+        **limits("count_operations", 1000),
+    params:
+        script=place("count_operations"),
+        code=code("count_operations", FAMILIES),
+        configuration=contents.configuration(EXPERIMENT, OF_ANALYSES),
+        resolved=contents.resolved(EXPERIMENT),
+    shell:
+        "python {params.script:q} --configuration {params.configuration:q} --out {output.table} > {log} 2>&1"
 
 
 rule table1:
     input:
-        **tables(accuracies=needed(TABLE1, "cell of Table 1")),
+        **tables(
+            accuracies=needed(TABLE1, "cell of Table 1"),
+            operations=made("count_operations"),
+        ),
         published=PUBLISHED,
     output:
         **sheet("table1", "table1", "1: methods"),
+        further="results/table1-further.tex",
     log:
         log_of("table1"),
     localrule: True
@@ -31,17 +61,21 @@ rule table1:
         published_data=PUBLISHED_DATA,
         architectures=PUBLISHED_ARCHITECTURES,
     shell:
-        "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods}"
+        "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods} --operations {input.operations}"
         " --published {input.published:q} --published-data {params.published_data:q}"
         " --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
 
 
 use rule table1 as table3 with:
     input:
-        **tables(accuracies=needed(TABLE3, "cell of a subset of ImageNet")),
+        **tables(
+            accuracies=needed(TABLE3, "cell of a subset of ImageNet"),
+            operations=made("count_operations"),
+        ),
         published=PUBLISHED,
     output:
         **sheet("table3", "table1", "3: ImageNet subsets"),
+        further="results/table3-further.tex",
     log:
         log_of("table3"),
     params:
@@ -179,13 +213,15 @@ rule overview:
             accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
             resources=PLAN.outputs("collect_resources"),
         ),
+        figures=FIGURES,
+        captions=[path.replace(".png", ".txt") for path in FIGURES],
         published=PUBLISHED,
     output:
         overview=report(
             made("overview"),
             caption="../report/overview.rst",
             category="Overview",
-            labels={"page": "what was run, and what came out"},
+            labels={"page": "what came out, and what was run"},
         ),
         configuration=report(
             RULES["overview"].outputs[1],
@@ -211,6 +247,6 @@ rule overview:
         "python {params.script:q} --tables {input.tables} --comparison {input.comparison}"
         " --accuracies {input.accuracies} --published {input.published:q}"
         " --published-data {params.published_data:q} --published-architectures {params.architectures:q}"
-        " --resources {input.resources}"
+        " --resources {input.resources} --figures {input.figures}"
         " --configuration {params.configuration:q} --out {output.overview}"
         " --configuration-page {output.configuration} > {log} 2>&1"

@@ -1,65 +1,92 @@
 """How distillation went: matching loss, step size and validation accuracy along its iterations."""
 
-import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from seqmatch.report.figures import captions
 from seqmatch.report.figures.style import (
-    LEGEND_LINE,
-    STYLE,
-    TWO_COLUMNS,
+    Style,
     band,
-    lines,
+    legend_above,
     logarithmic,
-    looks,
+    mark,
+    names_of,
+    panels,
+    styled,
     subset,
-    width_of,
 )
 
 QUANTITIES = {
-    "matching_loss": "matching loss",
+    "matching_loss": "matching loss, start = 1",
     "step_size": "step size",
     "validation": "validation accuracy, %",
 }
 
-LEGEND_HANDLE = 0.45
-"""Inches that the line before a name in the legend takes."""
-
 DECADE = 10
 """Losses that span more have a logarithmic axis."""
 
+OF_SUBSET = ["method", "subset"]
 
-@mpl.rc_context(STYLE)
-def convergence_figure(table: pd.DataFrame) -> Figure:
-    """Each quantity against iterations: one row of panels per stage, one line per method.
+
+@styled
+def convergence_figure(table: pd.DataFrame, style: Style) -> Figure:
+    """Each quantity against iterations, one line per method; the subsets of a method come one after the other.
 
     Args:
         table: of one data set and ipc: `method`, `seed`, `subset`, `quantity`, `iteration`, `window`, `value`. Lines
-            are means over seeds, bands one standard deviation. Values are means over windows of iterations, whose
-            largest size the figure names.
+            are means over seeds, bands one standard deviation. Losses are relative to the mean with which a subset
+            begins. Step sizes that are not learned are left out.
     """
-    shown = [name for name in QUANTITIES if name in set(table["quantity"])]
-    stages, methods = sorted(table["subset"].unique()), looks(table["method"])
-    names = {method: lines(method, LEGEND_LINE) for method in methods}
-    figure = Figure(figsize=(TWO_COLUMNS, 1.9 * len(stages) + 0.5))
-    axes = figure.subplots(len(stages), len(shown), sharex="row", squeeze=False)
-    for row, stage in zip(axes, stages, strict=True):
-        for panel, quantity in zip(row, shown, strict=True):
-            rows = table[(table["subset"] == stage) & (table["quantity"] == quantity)]
-            for method, look in methods.items():
-                own = rows[rows["method"] == method]
-                fixed = quantity == "step_size" and own["value"].nunique() == 1  # where it is not learned
-                if len(own) and not fixed:
-                    band(panel, own, "iteration", "value", label=names[method], **look)
-            panel.set(title=f"{subset(stage)}: {QUANTITIES[quantity]}", xlabel="iteration")
-            if quantity == "matching_loss" and rows["value"].max() > DECADE * rows["value"].min():
-                logarithmic(panel)
-            panel.margins(x=0.02)
-    several = table["seed"].nunique() > 1
-    spread = "lines and bands: mean ± standard deviation over seeds" if several else "lines: one seed"
-    largest = table["window"].max()
-    smoothed = f"; losses and step sizes are means over {largest} iterations" if largest > 1 else ""
-    columns = int(TWO_COLUMNS // (width_of(*names.values()) + LEGEND_HANDLE))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center",
-                  ncols=min(len(methods), columns), title=f"{spread}{smoothed}")  # fmt: skip
+    rows = _comparable(table)
+    shown = {name: title for name, title in QUANTITIES.items() if name in set(rows["quantity"])}
+    figure, axes = panels(shown, style, 1.75, sharey=False)
+    looks, names = style.looks(table["method"]), names_of(table, "subset")
+    for quantity, panel in axes.items():
+        of_quantity = rows[rows["quantity"] == quantity]
+        for (method, _), part in of_quantity.groupby(OF_SUBSET, sort=False):
+            points = {"marker": "o", "markersize": 2.5} if quantity == "validation" else {}
+            band(panel, part, "iteration", "value", **looks[method], **points)
+        if quantity == "matching_loss" and of_quantity["value"].max() > DECADE * of_quantity["value"].min():
+            logarithmic(panel)
+        panel.margins(x=0.02)
+        panel.set_xlabel("iteration")
+        _mark_subsets(panel, rows)
+    legend_above(figure, [Line2D([], [], label=names[method], **look) for method, look in looks.items()], style)
     return figure
+
+
+def _comparable(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are drawn: iterations count on through a method's subsets, losses are relative to their first."""
+    lengths = table.groupby(OF_SUBSET)["iteration"].max()
+    before = (lengths.groupby("method").cumsum() - lengths).rename("before")
+    rows = table.merge(before, on=OF_SUBSET)
+    losses = rows["quantity"] == "matching_loss"
+    first = rows["iteration"] == rows.groupby([*OF_SUBSET, "quantity"])["iteration"].transform("min")
+    starts = rows["value"].where(first).groupby([rows[name] for name in (*OF_SUBSET, "quantity")]).transform("mean")
+    rows["value"] = rows["value"].where(~losses, rows["value"] / starts)
+    rows["iteration"] += rows["before"]
+    learned = rows.groupby([*OF_SUBSET, "quantity"])["value"].transform("nunique") > 1
+    return rows[learned | (rows["quantity"] != "step_size")]
+
+
+def _mark_subsets(panel: Axes, rows: pd.DataFrame) -> None:
+    """A dashed line where a method's next subset begins."""
+    later = rows[rows["subset"] > 1].drop_duplicates("before")
+    for number, before in zip(later["subset"], later["before"], strict=True):
+        mark(panel, before, subset(number))
+
+
+def convergence_caption(table: pd.DataFrame) -> str:
+    """What `convergence_figure` shows of a table."""
+    window = table["window"].max()
+    smoothed = f"Losses and step sizes are means over {window} iterations" if window > 1 else ""
+    return captions.sentences(
+        f"Distillation ({captions.where(table)}): matching loss, as a share of that with which a subset begins; "
+        "learned step size; and accuracy on the validation split of networks that learned from a snapshot",
+        "Iterations are counted through the subsets of a method; a dashed line marks where the next one begins",
+        "Lines are means over seeds, bands one standard deviation" if table["seed"].nunique() > 1 else "",
+        smoothed,
+        captions.counted(table),
+    )

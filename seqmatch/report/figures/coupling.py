@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,32 +9,47 @@ from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.report.figures.style import LEGEND_LINE, STYLE, TWO_COLUMNS, lines, looks, note_failed
+from seqmatch.report.figures import captions
+from seqmatch.report.figures.style import Style, failures, legend_above, names_of, note_failed, styled
 
 MARKERS = "osD^vP*X"
-LEGEND_HEIGHT = 0.15
-"""Height of a line of the legend, in inches."""
 
 RUN = ["method", "ipc", "seed"]
+
+LEAST_POINTS = 3
+"""That a line is fitted to."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A least-squares line and the 95 % confidence interval of its slope."""
+    """A least-squares line with its 95 % confidence intervals: of the slope, and around it."""
 
     slope: float
     intercept: float
     low: float
     high: float
+    points: pd.Series
+    spread: float
+    """Half the interval around the line at the mean of the points; it grows away from there."""
+
+    def at(self, x: np.ndarray) -> np.ndarray:
+        return self.intercept + self.slope * x
+
+    def half(self, x: np.ndarray) -> np.ndarray:
+        """Half the interval around the line."""
+        return np.hypot(self.spread, (self.high - self.slope) * (x - self.points.mean()))
 
 
 def fit(x: pd.Series, y: pd.Series) -> Line | None:
     """The line through points, None where they are fewer than three or all above one x."""
-    if len(x) < 3 or x.nunique() < 2:
+    if len(x) < LEAST_POINTS or x.nunique() < 2:
         return None
-    found = linregress(x, y)
-    half = t.ppf(0.975, len(x) - 2) * found.stderr
-    return Line(found.slope, found.intercept, found.slope - half, found.slope + half)
+    found, freedom = linregress(x, y), len(x) - 2
+    factor = t.ppf(0.975, freedom)
+    half = factor * found.stderr
+    residuals = y - found.intercept - found.slope * x
+    spread = factor * float(np.sqrt((residuals**2).sum() / freedom / len(x)))
+    return Line(found.slope, found.intercept, found.slope - half, found.slope + half, x, spread)
 
 
 def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
@@ -62,44 +76,74 @@ def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
     return points.loc[list(dict.fromkeys(table[RUN].itertuples(index=False, name=None)))].reset_index()
 
 
-@mpl.rc_context(STYLE)
-def coupling_figure(table: pd.DataFrame) -> Figure:
+def fits(points: pd.DataFrame) -> dict[str, Line]:
+    """The line of each method that has enough points."""
+    found = {
+        method: fit(rows["amplification"], rows["accuracy"]) for method, rows in points.groupby("method", sort=False)
+    }
+    return {method: line for method, line in found.items() if line is not None}
+
+
+@styled
+def coupling_figure(table: pd.DataFrame, style: Style) -> Figure:
     """Difference in accuracy against difference in amplification between the halves, a point a run and seed.
 
     Args:
         table: as `coupling_points` takes it. Bars are one standard deviation over networks. Lines are least-squares
-            fits through all points, and through those of each of several methods, where there are at least three.
+            fits through the points of each method that has three at least, with their 95 % confidence intervals.
     """
     points = coupling_points(table).dropna(subset="accuracy")
-    figure = Figure()
+    figure = Figure(figsize=(style.text * 0.7, style.text * 0.42))
     panel = figure.subplots()
-    panel.axhline(0, color="0.7", linewidth=0.8)
+    panel.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     sizes = dict(zip(sorted(points["ipc"].unique(), key=int), MARKERS * len(points), strict=False))
-    methods = looks(points["method"])
+    looks, names = style.looks(table["method"]), names_of(table)
+    handles = []
     for (method, ipc), rows in points.groupby(["method", "ipc"], sort=False):
-        panel.errorbar(rows["amplification"], rows["accuracy"], rows["std"], fmt=sizes[ipc], markersize=4.5,
-                       color=methods[method]["color"], elinewidth=0.8, capsize=2,
-                       label=lines(method if len(sizes) == 1 else f"{method}, ipc {ipc}", LEGEND_LINE))  # fmt: skip
-    _draw_line(panel, points, "all", color="0.4")
-    if len(methods) > 1:
-        for method, look in methods.items():
-            _draw_line(panel, points[points["method"] == method], method, color=look["color"])
+        name = names[method] if len(sizes) == 1 else f"{names[method]}, ipc {ipc}"
+        drawn = panel.errorbar(rows["amplification"], rows["accuracy"], rows["std"], fmt=sizes[ipc], markersize=4.5,
+                               color=looks[method]["color"], elinewidth=0.8, capsize=2,
+                               alpha=0.8, label=name)  # fmt: skip
+        handles.append(drawn)
+    for method, line in fits(points).items():
+        _draw_line(panel, line, looks[method]["color"])
     panel.set(
-        xlabel="amplification of an image: S⁺ − S⁻",
-        ylabel="test accuracy: S⁺ − S⁻, points",
+        xlabel="difference of mean amplification\n(half that is amplified more − other half)",
+        ylabel="difference of test accuracy,\npercentage points",
     )
-    legend = figure.legend(loc="outside right upper")
+    legend_above(figure, handles, style)
     note_failed(figure, table)
-    height = sum(text.get_text().count("\n") + 1 for text in legend.get_texts()) + 2
-    figure.set_size_inches(TWO_COLUMNS, max(2.6, LEGEND_HEIGHT * height))
     return figure
 
 
-def _draw_line(panel: Axes, points: pd.DataFrame, name: str, color: str) -> None:
-    line = fit(points["amplification"], points["accuracy"])
-    if line is None:
-        return
-    ends = np.array([points["amplification"].min(), points["amplification"].max()])
-    slope, low, high = (f"{value:.1f}".replace("-", "−") for value in (line.slope, line.low, line.high))
-    label = f"{lines(name, LEGEND_LINE)}: slope {slope} (95 % CI {low} to {high})"
-    panel.plot(ends, line.intercept + line.slope * ends, color=color, linestyle="--", linewidth=1, label=label)
+def _draw_line(panel: Axes, line: Line, color: str) -> None:
+    x = np.linspace(line.points.min(), line.points.max(), 50)
+    panel.plot(x, line.at(x), color=color, linestyle="--", linewidth=1)
+    panel.fill_between(x, line.at(x) - line.half(x), line.at(x) + line.half(x), color=color, alpha=0.12, linewidth=0)
+
+
+def coupling_caption(table: pd.DataFrame) -> str:
+    """What `coupling_figure` shows of a table."""
+    points, names = coupling_points(table), names_of(table)
+    lines = fits(points.dropna(subset="accuracy"))
+    slopes = [
+        f"{names[method]} {line.slope:.1f} ({line.low:.1f} to {line.high:.1f})".replace(" -", " −").replace("(-", "(−")
+        for method, line in lines.items()
+    ]
+    fitted = (
+        f"Dashed lines are least-squares fits with 95 % confidence intervals; slopes: {', '.join(slopes)}"
+        if slopes
+        else f"No method has the {LEAST_POINTS} points that a line is fitted to"
+    )
+    below = (points["accuracy"] < 0).sum()
+    return captions.sentences(
+        f"Each synthetic set ({captions.where(table)}) is split, class by class, in the half whose images are "
+        "amplified more, that is, change the student's gradient more, and the other half",
+        "A point is a run and seed: the difference of the halves' mean amplification (norm of the Jacobian of the "
+        "gradient with respect to a normalised image), and of the test accuracies of networks that learned from one "
+        "half; bars are one standard deviation over networks",
+        f"In {below} of {captions.number(len(points), 'set')} the half that is amplified more teaches less",
+        fitted,
+        captions.counted(table),
+        failures(table),
+    )

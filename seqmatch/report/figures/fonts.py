@@ -8,8 +8,9 @@ from contextlib import suppress
 import matplotlib as mpl
 from matplotlib import font_manager
 
-BASE = "DejaVu Sans"
-"""Comes with matplotlib; has Latin, Greek, Cyrillic, Arabic, Hebrew and more, but no Chinese, Hindi or Thai."""
+SANS, SERIF = "DejaVu Sans", "STIXGeneral"
+"""Come with matplotlib. The first has Latin, Greek, Cyrillic, Arabic, Hebrew and more, but no Chinese, Hindi or Thai;
+the second looks like Times, and has Latin, Greek, Cyrillic and signs."""
 
 REGULAR = 400
 
@@ -17,12 +18,14 @@ CHINESE_JAPANESE_KOREAN = {"HIRAGANA": "JP", "KATAKANA": "JP", "HANGUL": "KR", "
 """Script to the ending of the Noto family that draws it, and the characters beside it, as its readers expect."""
 
 
-def families(text: str) -> tuple[list[str], str]:
+def families(text: str, base: str = SANS) -> tuple[list[str], str]:
     """Families of fonts on this machine for the characters of `text`, and the characters that none of them has.
 
-    The fonts with most of what is missing come first, fonts without serifs before others.
+    After `base` come the fonts with most of what is missing, fonts without serifs before others.
     """
-    found, missing = [BASE], _without({letter for letter in text if not letter.isspace()}, font_manager.findfont(BASE))
+    found, missing = with_base(base), {letter for letter in text if not letter.isspace()}
+    for family in found:
+        missing = _without(missing, font_manager.findfont(family))
     for look in (_known, _new):
         fonts = look() if missing else {}
         having = {family: missing - _without(missing, fonts[family]) for family in _in_order(fonts, text)}
@@ -32,6 +35,11 @@ def families(text: str) -> tuple[list[str], str]:
             missing -= having[best]
             having = {family: letters & missing for family, letters in having.items()}
     return found, "".join(sorted(missing))
+
+
+def with_base(family: str) -> list[str]:
+    """A family, and the one for what it lacks."""
+    return list(dict.fromkeys((family, SANS)))
 
 
 def warn(missing: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqmatch.config.methods import display_name
 from seqmatch.config.sections import FEW
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import Accuracy
@@ -112,8 +113,9 @@ def cell_names(table: pd.DataFrame) -> pd.Series:
 
 
 def method_names(table: pd.DataFrame) -> pd.Series:
-    """Methods, with their number of subsets where there is more than one."""
-    return table["method"].where(table["K"] < 2, table["method"] + " (K = " + table["K"].astype(str) + ")")
+    """Methods as papers write them, with their number of subsets where there is more than one."""
+    names = table["method"].map(display_name)
+    return names.where(table["K"] < 2, names + " (K = " + table["K"].astype(str) + ")")
 
 
 def best_of(table: pd.DataFrame, column: list[pd.Series]) -> pd.Series:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from seqmatch.config.methods import display_name
 from seqmatch.report.tables.accuracy import (
     CELL,
     basis,
@@ -69,7 +70,7 @@ def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sh
     theirs = pd.DataFrame(
         {
             "method": cell_names(listed) + ": " + listed["method"],
-            "row": cell_names(listed) + ": " + listed["method"] + ", published",
+            "row": cell_names(listed) + ": " + listed["method"].map(display_name) + ", published",
             "column": listed["run_architecture"],
             "text": means_stds(listed, "published"),
         }

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from seqmatch.config.methods import display_name
 from seqmatch.errors import SeqmatchError
 from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection, method_names
 from seqmatch.report.tables.text import Sheet
@@ -80,13 +81,20 @@ def _student(differences: pd.Series) -> dict[str, float]:
     return found | {"low": interval.low, "high": interval.high, "p": test.pvalue}
 
 
+def p_of_difference(ours: pd.DataFrame, theirs: pd.DataFrame) -> float:
+    """p of the paired test of two methods' main selections over seeds; none where there are fewer than two."""
+    left, right = (rows.set_index(PAIR)["accuracy"] for rows in (ours, theirs))
+    seeds = (left - right).dropna().groupby("seed").mean()
+    return _student(seeds)["p"] if len(seeds) > 1 else np.nan
+
+
 def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
     """The table for people; significant is only what was tested over seeds."""
     body = pd.DataFrame(
         {
             "cell": cell_names(table),
             "method": method_names(table),
-            "against": table["baseline"],
+            "against": table["baseline"].map(display_name),
             "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
             "95 % interval": [_interval(row) for row in table.itertuples()],
             **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from seqmatch.config.methods import display_name
 from seqmatch.report.published import UNLISTED
 from seqmatch.report.tables.accuracy import (
     CELL,
@@ -16,25 +17,40 @@ from seqmatch.report.tables.accuracy import (
     notes,
     spread,
 )
+from seqmatch.report.tables.comparison import CONFIDENCE, p_of_difference
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, mean_std, means_stds
 
+WHOLE = "all"
+"""The ipc of all real data."""
 
-def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+UNITS = {1e6: "PFLOP", 1e3: "TFLOP", 1: "GFLOP"}
+"""Of operations, by their size in GFLOP."""
+
+COSTS = (
+    "Numbers stored: of a set with all that belongs to it. FLOP: operations, as counted, of one seed: its "
+    "experts, which other methods may share, distillation, selection and evaluation."
+)
+
+
+def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.DataFrame | None = None) -> pd.DataFrame:
     """Every method of every cell, on the network that was matched.
 
     Args:
         accuracy: one row per trained network, accuracy in percent.
         order: method names, top to bottom.
+        operations: if they were counted, `gflop` of each cell's methods.
 
     Returns:
         One row per method in a cell: `dataset`, `ipc`, `method`, `K`, `architecture`, `selection` (what chose the
         main selection's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, `selected_on` (images that chose a snapshot),
-        `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), and mean and std of
-        `last` (the last snapshot) and `test_selected` (chosen on test data: optimistic). `…_failed` counts networks
-        without an accuracy, which are in no mean. Where any method has a protocol of its own too, its accuracy by that:
-        `own_mean`, and `own_std` of the seeds' means.
+        `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), `gflop` (10⁹
+        operations of one seed with its experts; missing where they were not counted), `p_best` (of no difference from
+        the cell's best, in a paired test over seeds; missing for that itself, and for a single seed), and mean and
+        std of `last` (the last snapshot) and `test_selected` (chosen on test data: optimistic). `…_failed` counts
+        networks without an accuracy, which are in no mean. Where any method has a protocol of its own too, its accuracy
+        by that: `own_mean`, and `own_std` of the seeds' means.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     rows = []
@@ -61,11 +77,27 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
             means = chosen.groupby("seed")["own"].mean()
             row |= {"own_mean": means.mean(), "own_std": means.std(ddof=1)}
         rows.append(row)
-    return in_order(pd.DataFrame(rows), order)
+    table = in_order(pd.DataFrame(rows), order)
+    if operations is not None:
+        table = table.merge(operations, how="left", on=[*CELL, "method"])
+    return table.assign(p_best=_against_best(table, own))
+
+
+def _against_best(table: pd.DataFrame, accuracy: pd.DataFrame) -> list[float]:
+    """p of each row's difference from the best of its cell."""
+    chosen = {key: main_selection(rows) for key, rows in accuracy.groupby([*CELL, "method"], sort=False)}
+    means = table["accuracy_mean"].where((table["K"] > 0) & (table["accuracy_failed"] == 0))
+    best = means.groupby([table[name] for name in CELL]).transform(lambda cell: cell.idxmax() if cell.any() else None)
+    keys = list(table[[*CELL, "method"]].itertuples(index=False, name=None))
+    return [
+        float("nan") if pd.isna(first) or first == row else p_of_difference(chosen[keys[row]], chosen[keys[int(first)]])
+        for row, first in enumerate(best)
+    ]
 
 
 def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> list[Sheet]:
-    """The table for people; then the spread within and between seeds, and the same by what chose the snapshot.
+    """The table for people; then, if there are several cells, what each set took; the spread within and between seeds;
+    and the same by what chose the snapshot.
 
     Args:
         table: as `methods_table` returns it.
@@ -73,37 +105,83 @@ def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> l
     """
     main = Sheet(title, _main(table, compared), _note(table, compared))
     sheets = [main, _own_protocols(table), _spreads(table), _selections(table)]
+    if len(_columns(table)) > 1:
+        sheets.insert(1, _costs(table))
     return [sheet for sheet in sheets if len(sheet.body)]
 
 
+def _columns(table: pd.DataFrame) -> list[str]:
+    """The cells that are columns: all real data has one of its own only where its data set has no other."""
+    alone = ~table["dataset"].isin(table.loc[table["ipc"] != WHOLE, "dataset"])
+    return list(cell_names(table[(table["ipc"] != WHOLE) | alone]).unique())
+
+
 def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
-    """One row per method, one column per cell; under each method its published numbers, if the cell has any."""
-    text = bold(means_stds(table, "accuracy"), best_of(table, [cell_names(table)]))
+    """One row per method, one column per cell; under each method its published numbers, if the cell has any. A single
+    cell has columns for what its sets store and cost."""
+    same = best_of(table, [cell_names(table)]) | (table["p_best"] >= 1 - CONFIDENCE)
+    able = (table["K"] > 0) & (table["accuracy_failed"] == 0)
     own = pd.DataFrame(
         {
             "method": table["method"],
             "row": method_names(table),
             "column": cell_names(table),
-            "text": [f"{entry} ({networks})" for entry, networks in zip(text, table["networks"], strict=True)],
+            "text": bold(means_stds(table, "accuracy"), same & able),
         }
     )
+    columns = _columns(table)
+    elsewhere = own[~own["column"].isin(columns)]  # all real data, beside the sets of the same data set
+    datasets = dict(zip(cell_names(table), table["dataset"], strict=True))
+    copies = [
+        elsewhere[elsewhere["column"].map(datasets) == datasets[column]].assign(column=column) for column in columns
+    ]
+    own = pd.concat([own[own["column"].isin(columns)], *copies], ignore_index=True)
     listed = compared[compared["published_mean"].notna() | (compared["reference"] == UNLISTED)]
+    listed = listed[cell_names(listed).isin(columns)]
     theirs = pd.DataFrame(
         {
             "method": listed["method"],
-            "row": listed["method"] + ", published",
+            "row": listed["method"].map(display_name) + ", published",
             "column": cell_names(listed),
             "text": means_stds(listed, "published"),
         }
     )
-    return grid(interleaved(own, theirs), own["column"].unique(), corner="method (networks)")
+    body = grid(interleaved(own, theirs), columns, corner="method")
+    if len(columns) > 1:
+        return body
+    costs = (
+        _cost_columns(table).set_index(method_names(table)).reindex(body["method"]).fillna("").reset_index(drop=True)
+    )
+    return pd.concat([body, costs], axis="columns")
+
+
+def _cost_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """What a set of each row stores and costs."""
+    columns = {"numbers stored": [f"{numbers}" for numbers in table["stored_numbers"]]}
+    if "gflop" in table:
+        size, unit = next((size, unit) for size, unit in UNITS.items() if table["gflop"].max() >= size or size == 1)
+        columns[unit] = ["" if pd.isna(count) else f"{count / size:.1f}" for count in table["gflop"]]
+    return pd.DataFrame(columns)
+
+
+def _costs(table: pd.DataFrame) -> Sheet:
+    body = pd.DataFrame({"cell": cell_names(table), "method": method_names(table)})
+    return Sheet("What a set stores and costs", pd.concat([body, _cost_columns(table)], axis="columns"), COSTS)
 
 
 def _note(table: pd.DataFrame, compared: pd.DataFrame) -> str:
+    tested = table["p_best"].notna().any()
+    alike = (
+        f", and what a paired t-test over distillation seeds does not tell from it at {100 * (1 - CONFIDENCE):.0f} %"
+    )
     texts = [
-        "Best of each column (to the digits printed) in bold, training on all real data (whole) aside. Snapshots are "
-        "chosen on a validation split held out of the training data; where there is none, the last one is taken."
+        f"In bold: the best of each column{alike if tested else ''}, training on all real data aside.",
+        "Snapshots are chosen on a validation split held out of the training data; where there is none, the last one "
+        "is taken.",
+        f"Networks: {_networks(table)}.",
     ]
+    if len(_columns(table)) == 1:
+        texts.append(COSTS)
     texts += notes(table)
     if compared["published_mean"].notna().any():
         texts.append(
@@ -112,8 +190,22 @@ def _note(table: pd.DataFrame, compared: pd.DataFrame) -> str:
         )
     missing = compared.loc[compared["reference"] == UNLISTED, "method"].unique()
     if len(missing):
-        texts.append(f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(missing)}.")
+        texts.append(
+            f"Not in the list of published numbers, so empty ({UNLISTED}): {', '.join(map(display_name, missing))}."
+        )
     return " ".join(texts)
+
+
+def _networks(table: pd.DataFrame) -> str:
+    """How many networks entries are of, and of how many seeds."""
+    counts = table.groupby(["networks", "seeds"], sort=False)
+    entries = {
+        f"{networks} ({seeds} seed{'s' if seeds > 1 else ''})": ", ".join(dict.fromkeys(method_names(rows)))
+        for (networks, seeds), rows in counts
+    }
+    most = max(entries, key=lambda entry: entries[entry].count(", "))
+    others = [f"{entry} of {names}" for entry, names in entries.items() if entry != most]
+    return "; ".join([f"{most} per entry", *others])
 
 
 def _own_protocols(table: pd.DataFrame) -> Sheet:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from seqmatch.config.methods import display_name
 from seqmatch.report.tables.accuracy import cell_names
 from seqmatch.report.tables.text import Sheet, means_stds
 
@@ -17,7 +18,7 @@ def published_sheets(compared: pd.DataFrame) -> list[Sheet]:
     body = pd.DataFrame(
         {
             "cell": cell_names(compared),
-            "method": compared["method"],
+            "method": compared["method"].map(display_name),
             "published": means_stds(compared, "published"),
             "on": compared["published_architecture"].fillna(""),
             "reference": compared["reference"].fillna(""),

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from seqmatch.config.methods import display_name
 from seqmatch.report.tables.accuracy import cell_names
 from seqmatch.report.tables.text import Sheet
 
@@ -15,7 +16,7 @@ def stability_sheets(stability: pd.DataFrame) -> list[Sheet]:
         stability: one row per pair of splits: `dataset`, `method`, `ipc`, `between` (networks or seeds), `seed`,
             `first`, `second`, `adjusted_rand_index`.
     """
-    named = stability.assign(cell=cell_names(stability))
+    named = stability.assign(cell=cell_names(stability), method=stability["method"].map(display_name))
     found = named.groupby(["cell", "method", "between"], sort=False)["adjusted_rand_index"].agg(["mean", "min", "size"])
     body = found.reset_index().rename(columns={"min": "least", "size": "pairs"})
     body[["mean", "least"]] = body[["mean", "least"]].map("{:.2f}".format)

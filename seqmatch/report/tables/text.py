@@ -1,30 +1,31 @@
 """Tables as people read them: one sheet of text, as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from tabulate import LATEX_ESCAPE_RULES
 
 from seqmatch.errors import printable
+from seqmatch.report import latex
 
 BOLD = re.compile("\ufdd0(.*?)\ufdd1")
 """What `bold` marks, by characters that Unicode keeps for use within a program: no name holds them."""
+
+NUMBER = re.compile(
+    r"(?P<mark>\ufdd0?)(?P<mean>[-+]?\d+)(?P<point>(?:\.\d+)?)(?: ± (?P<deviation>\d+)(?=\.))?(?P<rest>(?![\w:/]).*)"
+)
+"""A cell that begins with a number, in parts: its digits before the point, and those of its deviation."""
+
+MOST_LETTERS = 90
+"""That fit beside each other in a text of 5.5 inches; what is wider is made smaller."""
+
+PAD = "\N{FIGURE SPACE}"
 
 NUMBERED = re.compile(r"^Table \d+: ")
 
 MARKDOWN = re.compile(r"[\\`*\[|~$]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 """What Markdown would not take as text; an underscore within a word is text."""
-
-LATEX = LATEX_ESCAPE_RULES | {
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "*": "{*}",
-    "`": r"\textasciigrave{}",
-    '"': r"\textquotedbl{}",
-}
-"""LaTeX's special characters, also those that are some only at the beginning of a row or doubled."""
 
 
 @dataclass(frozen=True)
@@ -92,28 +93,66 @@ def markdown(body: pd.DataFrame) -> str:
     return _tabulated(body, _in_markdown, "pipe")
 
 
-def to_latex(sheets: Sequence[Sheet], label: str) -> str:
-    r"""Tables with the rules of booktabs, to be `\input`; labels are `label` and, from the second, `label-2`, ….
+def to_latex(sheets: Sequence[Sheet], label: str, first: int = 1) -> str:
+    r"""Tables with the rules of booktabs, to be `\input`, with numbers aligned at their points.
 
     Sheets without rows are left out.
+
+    Args:
+        label: of the table with the number 1; others have their number behind it.
+        first: number of the first sheet.
     """
-    label = re.sub(r"[^A-Za-z0-9_.:-]", "-", label)
+    label = latex.name(label)
     parts = [
-        "% Needs \\usepackage{booktabs}; names in other scripts need LuaLaTeX or XeLaTeX and a font that has them.\n"
+        "% Needs \\usepackage{booktabs,graphicx}; names in other scripts need LuaLaTeX or XeLaTeX and a font that has "
+        "them.\n"
     ]
-    for index, sheet in enumerate(sheet for sheet in sheets if len(sheet.body)):
-        tabular = _tabulated(sheet.body, _in_latex, "latex_raw")
+    for index, sheet in enumerate((sheet for sheet in sheets if len(sheet.body)), first):
+        body, same = _varying(sheet.body)
+        tabular = _tabulated(body.apply(_aligned), _in_latex, "latex_raw")
         for rule in ("toprule", "midrule", "bottomrule"):
             tabular = tabular.replace(r"\hline", f"\\{rule}", 1)
         title = NUMBERED.sub("", sheet.title)  # LaTeX numbers tables itself
         title = title[:1].upper() + title[1:]
-        caption = ". ".join(_in_latex(text.rstrip(".")) for text in (title, sheet.note) if text)
-        name = f"{label}-{index + 1}" if index else label
+        caption = ". ".join(latex.sentence(text.rstrip(".")) for text in (title, same, sheet.note) if text)
+        if _letters(body) > MOST_LETTERS:
+            tabular = f"\\resizebox{{\\linewidth}}{{!}}{{%\n{tabular}}}"
+        name = f"{label}-{index}" if index > 1 else label
         parts.append(
             f"\\begin{{table}}\n\\centering\\small\n\\caption{{{caption}.}}\n\\label{{tab:{name}}}\n"
-            f"{tabular}\n\\end{{table}}\n"
+            f"\\medskip\n{tabular}\n\\end{{table}}\n"
         )
     return "\n".join(parts)
+
+
+def _varying(body: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A body of several rows without columns that are the same in all of them, and a sentence that says these."""
+    same = [name for name in body if len(body) > 1 and body[name].nunique() == 1 and body[name].iloc[0]]
+    same = same if len(same) < len(body.columns) else []
+    said = "; ".join(f"{name} {body[name].iloc[0]}" for name in same)
+    return body.drop(columns=same), f"In every row: {said}" if said else ""
+
+
+def _letters(body: pd.DataFrame) -> int:
+    """Of the widest cells of all columns, with what is between columns."""
+    return sum(3 + max(map(len, (name, *body[name]))) for name in body)
+
+
+def _aligned(column: pd.Series) -> pd.Series:
+    """A column of numbers with their points, and those of their deviations, below each other; others as they are."""
+    parts = [NUMBER.fullmatch(text) for text in column if text]
+    if not all(parts):
+        return column
+    widths = {name: max((len(part[name] or "") for part in parts), default=0) for name in ("mean", "deviation")}
+    return column.map(lambda text: _padded(NUMBER.fullmatch(text), widths) if text else text)
+
+
+def _padded(part: re.Match[str], widths: Mapping[str, int]) -> str:
+    mean, deviation = part["mean"], part["deviation"]
+    shown = PAD * (widths["mean"] - len(mean)) + part["mark"] + mean.replace("-", "−") + part["point"]
+    if deviation:
+        shown += " ± " + PAD * (widths["deviation"] - len(deviation)) + deviation
+    return shown + part["rest"]
 
 
 def _tabulated(body: pd.DataFrame, shown: Callable[[str], str], form: str) -> str:
@@ -126,5 +165,4 @@ def _in_markdown(text: str) -> str:
 
 
 def _in_latex(text: str) -> str:
-    escaped = "".join(LATEX.get(letter, letter) for letter in printable(text))
-    return BOLD.sub(r"\\textbf{\1}", escaped).replace("±", r"$\pm$")
+    return BOLD.sub(r"\\textbf{\1}", latex.escaped(text))
