@@ -140,6 +140,7 @@ def make_problem(args, job, initial, prefix, trajectories):
         seed=Seed("distill", args.dataset, args.method, int(args.ipc), args.seed, args.subset),
         device=job.device,
         compile=args.compile,
+        kept_memory=args.kept_memory,
     )
 
 
@@ -207,5 +208,11 @@ if __name__ == "__main__":
     arguments.add_argument("--subset", type=command.count, required=True, help="number of this subset, from 1")
     arguments.add_argument("--subset-count", type=command.count, required=True, help="number of subsets (K)")
     arguments.add_argument("--out", type=command.file, required=True, help="snapshots to write (.safetensors)")
+    arguments.add_argument(
+        "--kept-memory",
+        type=command.gigabytes,
+        metavar="GB",
+        help="for what a student's steps computed and need again; auto (default): a share of this machine's",
+    )
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -60,6 +60,7 @@ Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
 Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 SelectedBy = Literal["validation", "last", "test"]
 CompileMode = Literal["auto", "always", "never"]
+Gigabytes = Literal["auto"] | NotNegative
 Precision = Literal["float32", "tf32", "bfloat16"]
 Parameterisation = Literal["pixels", "multi-formation", "memories", "hallucinators"]
 SIZES = {

@@ -128,6 +128,8 @@ def _distillation(scale: Scale, wildcards: Wildcards) -> float:
     seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(k) else 0
     steps = getattr(run.stages[k - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
     vectors = _vectors(scale, run.dataset, run.architecture, VECTORS + 2 * math.sqrt(steps))
+    spared = scale.experiment.config.kept_memory if steps else "auto"
+    kept += 0 if spared == "auto" else spared * 1e9
     return _training(scale, wildcards) + kept + seen + vectors + _aligned(scale, run, wildcards["subset"])
 
 

@@ -16,6 +16,7 @@ rule distill_subset:
     threads: 1
     resources:
         **training("distill_subset"),
+        kept_memory=str(CONFIG.kept_memory),
     params:
         script=place("distill_subset"),
         code=code_with_objective,
@@ -28,6 +29,7 @@ rule distill_subset:
         " --experts {input.experts} --foreign {input.foreign} {params.objective} --matching {params.matching:q} --architecture {params.architecture:q}"
         " --dataset {wildcards.dataset} --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed}"
         " --subset {wildcards.subset} --subset-count {params.subset_count} --out {output}"
+        " --kept-memory {resources.kept_memory}"
         + COMPUTE
 
 
