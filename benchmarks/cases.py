@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks import plain
+from benchmarks import peer, plain
 from seqmatch import config, networks
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import condensation_step
@@ -45,6 +45,10 @@ OURS, PLAIN, TUNED = "seqmatch", "plain", "plain, tuned allocator"
 """The ways: ours, `plain.py` as shipped, and `plain.py` with our settings of the C library's allocator."""
 
 Work = Callable[[], Any]
+
+
+CHECKOUT = Path()
+"""That of the public MTT code, in processes that time it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,9 @@ class Setup:
         parameters = networks.count_operations(self.spec, self.shape, CLASSES)[2]
         return classes_at_once(real, synthetic, self.activations, parameters, self.device)
 
+    def peer(self) -> peer.Peer:
+        return peer.Peer(CHECKOUT, self.shape, CLASSES, self.width, self.spec.depth, self.device)
+
     def network(self, name: str = "network") -> nn.Module:
         return networks.build(self.spec, self.shape, CLASSES, Seed("benchmark", name), self.device)
 
@@ -102,6 +109,9 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
     """One distillation iteration: the matching loss and its gradients for images and step size."""
     setup = Setup(**size, device=device)
     images, labels = setup.data(B)
+    if way in peer.WAYS:
+        public = setup.peer()
+        return lambda: [public.match((images, labels), B, T, 0.01) for _ in range(experts)]
     network = setup.network()
     start, end = (plain.flat_parameters(setup.network(name)) for name in ("start", "end"))
     target = start + 0.05 * (end - start)
@@ -185,6 +195,8 @@ def _epochs(
     way: str, setup: Setup, count: int, batch: int, epochs: int, compile: str, precision: str = "float32"
 ) -> Work:
     network, (images, labels) = setup.network(), setup.data(count)
+    if way in peer.WAYS:
+        return setup.peer().epochs((images, labels), batch, epochs)
     settings = config.Training(batch_size=batch, momentum=0.9, precision=precision)
     if way == OURS:
         gradients = best_gradients(compile, setup.spec.norm, setup.activations, count * epochs, setup.device)
@@ -199,6 +211,8 @@ def testing(way: str, device: torch.device, images: int, **size: int) -> Work:
     """The accuracy of one network."""
     setup = Setup(**size, device=device)
     network, data = setup.network(), setup.data(images)
+    if way in peer.WAYS:
+        return setup.peer().test(data)
     if way == OURS:
         return lambda: accuracy(network, *data)
     loader = plain.loader(*data, plain.TEST_BATCH, shuffle=False)
@@ -367,6 +381,13 @@ QUICK = [
     Case("expert reading", {"experts": 4, "epochs": 10, "parameters": 320_010}, (OURS, PLAIN)),
     Case("planning", {"datasets": 2, "seeds": 3}, (OURS,), loops=1),
 ]
+
+COLOURED = {"channels": 3, "compile": "never"}
+PEER = [
+    Case("matching", {"B": 20, "T": 10, "width": 16, "pixels": 16, **COLOURED}),
+    Case("evaluation", {"images": 100, "epochs": 50, "width": 32, "pixels": 16, **COLOURED}),
+]
+"""Small ones beside the others with the public code, which takes coloured images."""
 
 Curve = tuple[str, str, list[Case]]
 """What grows, the task's fixed sizes in words, and its cases."""
