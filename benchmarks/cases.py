@@ -105,7 +105,16 @@ class Setup:
         return images.to(self.device), (torch.arange(count) % CLASSES).to(self.device)
 
 
-def matching(way: str, device: torch.device, B: int, T: int, compile: str, experts: int = 1, **size: int) -> Work:
+def matching(
+    way: str,
+    device: torch.device,
+    B: int,
+    T: int,
+    compile: str,
+    experts: int = 1,
+    kept_memory: float | None = None,
+    **size: int,
+) -> Work:
     """One distillation iteration: the matching loss and its gradients for images and step size."""
     setup = Setup(**size, device=device)
     images, labels = setup.data(B)
@@ -118,7 +127,7 @@ def matching(way: str, device: torch.device, B: int, T: int, compile: str, exper
     if way != OURS:
         return lambda: [plain.match(network, (start, target), (images, labels), B, T, 0.01) for _ in range(experts)]
     settings = config.TrajectoryMatching(synthetic_steps=T, experts_per_step=experts)
-    unroll = best_unroll(network, compile, setup.activations, B, T, experts, device)
+    unroll = best_unroll(network, compile, setup.activations, B, T, experts, device, kept_memory)
     return lambda: [
         unroll(start, distance(start, target), images, labels, pick.batches, Descent(0.01))
         for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
@@ -320,9 +329,9 @@ PEAKS = [
 def least_flops(case: Case, way: str) -> float | None:
     """Operations that convolutions and the linear layer need: a bound from below on the work of a case.
 
-    In forward passes, a step of matching takes 3 for ∇ℓ and 8 for the gradients of the directional derivative; one
-    graph through all steps needs 9 in all, and its memory. The first layer takes fewer: the images have no tangent,
-    and ∇ℓ does not reach them.
+    In forward passes, a step of matching needs 3 for ∇ℓ and 6 for the gradients of the directional derivative, or 8
+    where nothing is kept of the former. The first layer takes fewer: the images have no tangent, and ∇ℓ does not reach
+    them.
     """
     sizes = case.sizes
     if case.task == "gemm":
@@ -336,7 +345,8 @@ def least_flops(case: Case, way: str) -> float | None:
     if case.task == "test pass":
         return sizes["images"] * (first + rest)
     if case.task == "matching":
-        passes = (2 + 5) * first + (3 + 8) * rest if way == OURS else 6 * first + 9 * rest
+        nothing_kept = way == OURS and sizes.get("kept_memory") == 0
+        passes = (2 + 5) * first + (3 + 8) * rest if nothing_kept else (2 + 4) * first + (3 + 6) * rest
         return sizes["B"] * sizes["T"] * sizes.get("experts", 1) * passes
     return sizes["images"] * sizes.get("epochs", 1) * (2 * first + 3 * rest)
 
@@ -344,10 +354,12 @@ def least_flops(case: Case, way: str) -> float | None:
 CIFAR = {"width": 128, "pixels": 32, "channels": 3}
 SMALL = {"width": 32, "pixels": 14, "channels": 1}
 DIGITS = {"width": 16, "pixels": 8, "channels": 1}
+NOTHING = {"kept_memory": 0}
 ROUNDED = {"precision": "bfloat16"}
 
 FULL = [
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}, loops=1),
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always", **NOTHING}, (OURS,), loops=1),
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "never"}, (OURS,), loops=1),
     Case("matching", {"B": 100, "T": 30, **CIFAR, "compile": "always"}, loops=1),
     Case("matching", {"B": 100, "T": 10, **SMALL, "compile": "never"}),
@@ -394,7 +406,7 @@ Curve = tuple[str, str, list[Case]]
 
 
 def curves(quick: bool) -> list[Curve]:
-    """Our own cost against the number of synthetic steps, the minibatch and the experts per step."""
+    """Our own cost against the number of synthetic steps, the minibatch and the experts per step; nothing is kept."""
     base, mode = (SMALL, "never") if quick else (CIFAR, "always")
     growing = {
         "T": [10, 40] if quick else [10, 20, 40, 80],
@@ -406,7 +418,10 @@ def curves(quick: bool) -> list[Curve]:
         (
             name,
             ", ".join(f"{key} {value}" for key, value in {**fixed, **base}.items() if key != name),
-            [Case("matching", {**fixed, name: value, **base, "compile": mode}, (OURS,), loops=1) for value in values],
+            [
+                Case("matching", {**fixed, name: value, **base, "compile": mode, **NOTHING}, (OURS,), loops=1)
+                for value in values
+            ],
         )
         for name, values in growing.items()
     ]
