@@ -12,13 +12,16 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.cases import FULL, OURS, PEAKS, QUICK, ROOT, Case, curves
+from benchmarks import peer
+from benchmarks.cases import FULL, OURS, PEAKS, PEER, QUICK, ROOT, Case, curves
 from benchmarks.report import Measurement, write
+from seqmatch.errors import SeqmatchError
 
 
 def main() -> None:
@@ -29,9 +32,20 @@ def main() -> None:
     arguments.add_argument("--gpu", type=int, default=0, choices=[0, 1], help="1: on a GPU")
     arguments.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains this; no curves")
     arguments.add_argument("--out", type=Path, default=Path("results/performance"), help="folder to write")
+    arguments.add_argument(
+        "--peer", type=Path, metavar="PATH", help="a checkout of the public MTT code, to be timed side by side"
+    )
     args = arguments.parse_args()
+    checkout = args.peer and args.peer.resolve()
+    if checkout:
+        try:
+            peer.check(checkout)
+        except SeqmatchError as error:
+            sys.exit(str(error))
 
-    cases = [case for case in (QUICK if args.quick else FULL) if args.only in case.name]
+    chosen = QUICK if args.quick else FULL
+    cases = [beside(case) for case in [*chosen, *PEER]] if checkout else chosen
+    cases = [case for case in cases if args.only in case.name]
     scaling = [] if args.only else curves(args.quick)
     rounds = args.repeats or (1 if args.quick else 3)
     one_round = [(case, way) for case in [*PEAKS, *cases] for way in case.ways]
@@ -40,7 +54,7 @@ def main() -> None:
     results: dict[tuple[str, str], list[Measurement]] = {}
     try:
         for case, way in tqdm(plan, unit="process"):
-            results.setdefault((case.name, way), []).append(measure(case, way, args.threads, args.gpu))
+            results.setdefault((case.name, way), []).append(measure(case, way, args.threads, args.gpu, checkout))
     except KeyboardInterrupt:
         print("interrupted: the report holds what is complete", file=sys.stderr)
         cases = [case for case in cases if all((case.name, way) in results for way in case.ways)]
@@ -48,8 +62,15 @@ def main() -> None:
     print(write(args.out, cases, scaling, results, about(args.threads, args.gpu)))
 
 
-def measure(case: Case, way: str, threads: int, gpus: int) -> Measurement:
+def beside(case: Case) -> Case:
+    """The case with the public code among its ways, where that has such a task and there is something to compare."""
+    compared = case.task in peer.TASKS and len(case.ways) > 1 and case.sizes["channels"] == peer.CHANNELS
+    return replace(case, ways=(*case.ways, *peer.WAYS)) if compared else case
+
+
+def measure(case: Case, way: str, threads: int, gpus: int, checkout: Path | None = None) -> Measurement:
     job = {"task": case.task, "sizes": case.sizes, "way": way, "loops": case.loops, "threads": threads, "gpus": gpus}
+    job["checkout"] = str(checkout) if checkout else None
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "benchmarks.worker", json.dumps(job)]
     process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

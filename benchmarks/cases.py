@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks import plain
+from benchmarks import peer, plain
 from seqmatch import config, networks
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import condensation_step
@@ -45,6 +45,10 @@ OURS, PLAIN, TUNED = "seqmatch", "plain", "plain, tuned allocator"
 """The ways: ours, `plain.py` as shipped, and `plain.py` with our settings of the C library's allocator."""
 
 Work = Callable[[], Any]
+
+
+CHECKOUT = Path()
+"""That of the public MTT code, in processes that time it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,9 @@ class Setup:
         parameters = networks.count_operations(self.spec, self.shape, CLASSES)[2]
         return classes_at_once(real, synthetic, self.activations, parameters, self.device)
 
+    def peer(self) -> peer.Peer:
+        return peer.Peer(CHECKOUT, self.shape, CLASSES, self.width, self.spec.depth, self.device)
+
     def network(self, name: str = "network") -> nn.Module:
         return networks.build(self.spec, self.shape, CLASSES, Seed("benchmark", name), self.device)
 
@@ -98,17 +105,29 @@ class Setup:
         return images.to(self.device), (torch.arange(count) % CLASSES).to(self.device)
 
 
-def matching(way: str, device: torch.device, B: int, T: int, compile: str, experts: int = 1, **size: int) -> Work:
+def matching(
+    way: str,
+    device: torch.device,
+    B: int,
+    T: int,
+    compile: str,
+    experts: int = 1,
+    kept_memory: float | None = None,
+    **size: int,
+) -> Work:
     """One distillation iteration: the matching loss and its gradients for images and step size."""
     setup = Setup(**size, device=device)
     images, labels = setup.data(B)
+    if way in peer.WAYS:
+        public = setup.peer()
+        return lambda: [public.match((images, labels), B, T, 0.01) for _ in range(experts)]
     network = setup.network()
     start, end = (plain.flat_parameters(setup.network(name)) for name in ("start", "end"))
     target = start + 0.05 * (end - start)
     if way != OURS:
         return lambda: [plain.match(network, (start, target), (images, labels), B, T, 0.01) for _ in range(experts)]
     settings = config.TrajectoryMatching(synthetic_steps=T, experts_per_step=experts)
-    unroll = best_unroll(network, compile, setup.activations, B, T, experts, device)
+    unroll = best_unroll(network, compile, setup.activations, B, T, experts, device, kept_memory)
     return lambda: [
         unroll(start, distance(start, target), images, labels, pick.batches, Descent(0.01))
         for pick in picks(Seed("benchmark"), 1, settings, labels, B, OPERATIONS)
@@ -185,6 +204,8 @@ def _epochs(
     way: str, setup: Setup, count: int, batch: int, epochs: int, compile: str, precision: str = "float32"
 ) -> Work:
     network, (images, labels) = setup.network(), setup.data(count)
+    if way in peer.WAYS:
+        return setup.peer().epochs((images, labels), batch, epochs)
     settings = config.Training(batch_size=batch, momentum=0.9, precision=precision)
     if way == OURS:
         gradients = best_gradients(compile, setup.spec.norm, setup.activations, count * epochs, setup.device)
@@ -199,6 +220,8 @@ def testing(way: str, device: torch.device, images: int, **size: int) -> Work:
     """The accuracy of one network."""
     setup = Setup(**size, device=device)
     network, data = setup.network(), setup.data(images)
+    if way in peer.WAYS:
+        return setup.peer().test(data)
     if way == OURS:
         return lambda: accuracy(network, *data)
     loader = plain.loader(*data, plain.TEST_BATCH, shuffle=False)
@@ -306,9 +329,9 @@ PEAKS = [
 def least_flops(case: Case, way: str) -> float | None:
     """Operations that convolutions and the linear layer need: a bound from below on the work of a case.
 
-    In forward passes, a step of matching takes 3 for ∇ℓ and 8 for the gradients of the directional derivative; one
-    graph through all steps needs 9 in all, and its memory. The first layer takes fewer: the images have no tangent,
-    and ∇ℓ does not reach them.
+    In forward passes, a step of matching needs 3 for ∇ℓ and 6 for the gradients of the directional derivative, or 8
+    where nothing is kept of the former. The first layer takes fewer: the images have no tangent, and ∇ℓ does not reach
+    them.
     """
     sizes = case.sizes
     if case.task == "gemm":
@@ -322,7 +345,8 @@ def least_flops(case: Case, way: str) -> float | None:
     if case.task == "test pass":
         return sizes["images"] * (first + rest)
     if case.task == "matching":
-        passes = (2 + 5) * first + (3 + 8) * rest if way == OURS else 6 * first + 9 * rest
+        nothing_kept = way == OURS and sizes.get("kept_memory") == 0
+        passes = (2 + 5) * first + (3 + 8) * rest if nothing_kept else (2 + 4) * first + (3 + 6) * rest
         return sizes["B"] * sizes["T"] * sizes.get("experts", 1) * passes
     return sizes["images"] * sizes.get("epochs", 1) * (2 * first + 3 * rest)
 
@@ -330,10 +354,12 @@ def least_flops(case: Case, way: str) -> float | None:
 CIFAR = {"width": 128, "pixels": 32, "channels": 3}
 SMALL = {"width": 32, "pixels": 14, "channels": 1}
 DIGITS = {"width": 16, "pixels": 8, "channels": 1}
+NOTHING = {"kept_memory": 0}
 ROUNDED = {"precision": "bfloat16"}
 
 FULL = [
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}, loops=1),
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always", **NOTHING}, (OURS,), loops=1),
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "never"}, (OURS,), loops=1),
     Case("matching", {"B": 100, "T": 30, **CIFAR, "compile": "always"}, loops=1),
     Case("matching", {"B": 100, "T": 10, **SMALL, "compile": "never"}),
@@ -368,12 +394,19 @@ QUICK = [
     Case("planning", {"datasets": 2, "seeds": 3}, (OURS,), loops=1),
 ]
 
+COLOURED = {"channels": 3, "compile": "never"}
+PEER = [
+    Case("matching", {"B": 20, "T": 10, "width": 16, "pixels": 16, **COLOURED}),
+    Case("evaluation", {"images": 100, "epochs": 50, "width": 32, "pixels": 16, **COLOURED}),
+]
+"""Small ones beside the others with the public code, which takes coloured images."""
+
 Curve = tuple[str, str, list[Case]]
 """What grows, the task's fixed sizes in words, and its cases."""
 
 
 def curves(quick: bool) -> list[Curve]:
-    """Our own cost against the number of synthetic steps, the minibatch and the experts per step."""
+    """Our own cost against the number of synthetic steps, the minibatch and the experts per step; nothing is kept."""
     base, mode = (SMALL, "never") if quick else (CIFAR, "always")
     growing = {
         "T": [10, 40] if quick else [10, 20, 40, 80],
@@ -385,7 +418,10 @@ def curves(quick: bool) -> list[Curve]:
         (
             name,
             ", ".join(f"{key} {value}" for key, value in {**fixed, **base}.items() if key != name),
-            [Case("matching", {**fixed, name: value, **base, "compile": mode}, (OURS,), loops=1) for value in values],
+            [
+                Case("matching", {**fixed, name: value, **base, "compile": mode, **NOTHING}, (OURS,), loops=1)
+                for value in values
+            ],
         )
         for name, values in growing.items()
     ]

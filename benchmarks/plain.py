@@ -7,7 +7,7 @@ takes an SVD in single precision. The results are right; only the way is slow.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,8 @@ def match(
     batch: int,
     steps: int,
     rate: float,
+    logits: Callable[[nn.Module, Tensor, Tensor], Tensor] = forward,
+    augmented: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[float, Tensor, float]:
     """One distillation iteration: the matching loss, its gradient for the images and for the step size.
 
@@ -47,6 +49,8 @@ def match(
         labelled: synthetic images and their labels.
         batch: images per step.
         rate: the step size.
+        logits: of a network with flat parameters.
+        augmented: how images are augmented; by default `augment`.
     """
     (start, target), (images, labels) = ends, labelled
     images = images.clone().requires_grad_()
@@ -57,7 +61,7 @@ def match(
         if not order:
             order = list(torch.randperm(len(labels)).split(batch))
         index = order.pop()
-        loss = F.cross_entropy(forward(network, student, augment(images[index])), labels[index])
+        loss = F.cross_entropy(logits(network, student, (augmented or augment)(images[index])), labels[index])
         (gradient,) = torch.autograd.grad(loss, student, create_graph=True)
         student = student - step_size * gradient
     distance = F.mse_loss(student, target, reduction="sum")

@@ -4,20 +4,24 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 
 import torch
 
+from benchmarks import cases, peer
 from benchmarks.cases import PLAIN, TASKS
 from seqmatch.runtime import device as devices
 from seqmatch.runtime.precision import set_full_precision
 from seqmatch.runtime.progress import peak_bytes
 
 
-def main(task: str, sizes: dict, way: str, loops: int, threads: int, gpus: int) -> dict:
+def main(task: str, sizes: dict, way: str, loops: int, threads: int, gpus: int, checkout: str | None = None) -> dict:
     """Seconds of the first call (compilation included) and of each later one, and the peak memory in MB."""
-    if way == PLAIN:
+    if checkout:
+        cases.CHECKOUT = Path(checkout)
+    if way in (PLAIN, peer.NAME):
         torch.set_num_threads(threads)
-        set_full_precision()  # not the plain way's habit on a GPU, but the same arithmetic
+        set_full_precision()  # not the habit of such code on a GPU, but the same arithmetic
         device = torch.device("cuda" if gpus else "cpu")
     else:
         device = devices.prepare(gpus, threads)

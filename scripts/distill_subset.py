@@ -188,6 +188,7 @@ def make_problem(args, job, initial, prefix, trajectories):
         seed=Seed("distill", args.dataset, args.method, int(args.ipc), args.seed, args.subset),
         device=job.device,
         compile=args.compile,
+        kept_memory=args.kept_memory,
     )
 
 
@@ -262,6 +263,12 @@ if __name__ == "__main__":
     arguments.add_argument("--subset-out", type=command.file, help="with --until: subset to write (.safetensors)")
     arguments.add_argument(
         "--out", type=command.file, required=True, help="snapshots, or with --until a state, to write (.safetensors)"
+    )
+    arguments.add_argument(
+        "--kept-memory",
+        type=command.gigabytes,
+        metavar="GB",
+        help="for what a student's steps computed and need again; auto (default): a share of this machine's",
     )
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -103,11 +103,11 @@ def drawn(picture):
 def configured(experiment):
     """The configuration as it was set, and what follows from it."""
     configuration, runs = experiment.config, experiment.runs
-    elsewhere = {"device", "compile", "data", "matching", "evaluation", "cells"}
+    elsewhere = {"device", "compile", "kept_memory", "data", "matching", "evaluation", "cells"}
     defined = configuration.model_dump(mode="json", exclude=elsewhere)
     stages = settings_sheets(settings_table(runs.values()))[0]
     return [
-        html.paragraph("Device, compiler and the places of files, which change no result, are left out."),
+        html.paragraph("Device, compiler, memory and the places of files, which change no result, are left out."),
         html.section("As it was set", html.literal(as_yaml(configuration.model_dump(mode="json", exclude_unset=True)))),
         html.section("With every default: what is defined", html.literal(as_yaml(defined))),
         html.section("With every default: the stages of each method (Table 4)", html.sheet(stages)),

@@ -180,7 +180,12 @@ def forward_over_reverse(*problem):
     return vars(adjoint(Derivatives(STUDENT.shapes, kernel, 2), 2, *problem))
 
 
-WAYS = [by_one_graph, by_adjoint, forward_over_reverse]
+def keeping(*problem):
+    """The adjoint that computes nothing twice of the last steps."""
+    return vars(adjoint(Derivatives(STUDENT.shapes, eager(STUDENT.loss), 2), 1, *problem, kept=2))
+
+
+WAYS = [by_one_graph, by_adjoint, keeping, forward_over_reverse]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`")  # PyTorch's own, for forward derivatives

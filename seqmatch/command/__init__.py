@@ -9,6 +9,7 @@ from seqmatch.command.arguments import (
     count,
     figure_file,
     file,
+    gigabytes,
     images_per_class,
     json_object,
     json_value,

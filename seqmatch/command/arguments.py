@@ -134,6 +134,11 @@ def seconds(text: str) -> float:
     return _real(text, "[0, 1e9]", lambda found: 0 <= found <= 1e9)
 
 
+def gigabytes(text: str) -> float | None:
+    """An amount of memory, not negative; None is for the job to choose."""
+    return None if text == "auto" else _real(text, "auto, or [0, 1e9]", lambda found: 0 <= found <= 1e9)
+
+
 def rate(text: str) -> float:
     """A number above 0."""
     return _real(text, "(0, 1e9]", lambda found: 0 < found <= 1e9)

@@ -17,6 +17,7 @@ from seqmatch.config.sections import (
     Evaluation,
     Experts,
     Figures,
+    Gigabytes,
     Name,
     Place,
     Section,
@@ -123,6 +124,11 @@ class Config(Section):
         "auto",
         description="PyTorch's compiler for the inner loops: `auto` uses it where the work is long enough to repay "
         "compiling, and does without it where it fails",
+    )
+    kept_memory: Gigabytes = Field(
+        "auto",
+        description="GB that a distillation may use to keep what its student's steps computed, instead of computing it "
+        "again: a tenth of its time or more. `auto`: an eighth of the memory that this machine has for its threads",
     )
     seeds: Annotated[list[SeedNumber], Field(min_length=1), AfterValidator(_distinct)] = Field(
         [0], description="distillation seeds"

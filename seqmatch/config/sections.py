@@ -60,6 +60,9 @@ Factor = Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)]
 Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 SelectedBy = Literal["validation", "last", "test"]
 CompileMode = Literal["auto", "always", "never"]
+Gigabytes = Literal["auto"] | NotNegative
+MOST_KEPT = 2.0
+"""GB that `auto` takes at most of main memory for `kept_memory`: so much more is what a job asks for."""
 Precision = Literal["float32", "tf32", "bfloat16"]
 Parameterisation = Literal["pixels", "multi-formation", "memories", "hallucinators"]
 SIZES = {

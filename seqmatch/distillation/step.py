@@ -48,6 +48,8 @@ class Problem:
     seed: Seed
     device: torch.device
     compile: config.CompileMode = "auto"
+    kept_memory: float | None = None
+    """GB for what a student's steps computed; None: a share of the machine's."""
 
     @property
     def augmentation(self) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ def _unroll(problem: Problem, batch: int) -> Unroll:
         matching.synthetic_steps,
         matching.iterations * matching.experts_per_step,
         problem.device,
+        problem.kept_memory,
     )
 
 

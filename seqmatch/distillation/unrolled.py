@@ -36,6 +36,7 @@ def make_step(problem: Problem) -> Step:
         matching.synthetic_steps,
         matching.iterations,
         problem.device,
+        problem.kept_memory,
     )
     return unrolled_step(
         problem.real(),

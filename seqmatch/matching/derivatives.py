@@ -4,6 +4,9 @@ The loss of a batch is the mean over its images, so that a batch can be taken in
 is that of a chunk, and a CPU's caches hold it. The chunk's derivatives come from a kernel, of which there are two:
 `eager` differentiates twice backwards, one operator after the other; `compiled` differentiates forwards and then
 backwards in two functions that PyTorch's compiler fuses. Both are exact; they round differently.
+
+Where memory allows, what the gradient computed is kept for the derivative, which then is cheaper: `Derivatives.kept`.
+It is as exact, and rounds differently too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, jvp
 
+from seqmatch.matching.halves import halves
 from seqmatch.networks import channels_last
 from seqmatch.runtime.compilation import compile_function
 
@@ -26,6 +30,12 @@ Loss = Callable[[Parameters, Tensor, Tensor, Tensor], Tensor]
 
 Slope = tuple[Tensor, Parameters, Tensor, Tensor | None]
 """s = ⟨∇_θ ℓ, direction⟩, a scalar; ∂s/∂θ; ∂s/∂images; ∂s/∂labels, where these are shares of classes."""
+
+Kept = Callable[[Parameters], tuple[Parameters, Tensor, Tensor | None]]
+"""A direction to what a `Slope` has but for s, of a gradient that was computed before."""
+
+Whole = tuple[Tensor, Tensor, Tensor, Tensor | None]
+"""The same of a whole minibatch, with ∂s/∂θ as a vector (P,)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class Kernel:
 
     gradient: Callable[[Parameters, Tensor, Tensor, Tensor], Parameters]
     slope: Callable[[Parameters, Tensor, Tensor, Tensor, Parameters], Slope]
+    kept: Callable[[Parameters, Tensor, Tensor, Tensor], tuple[Parameters, Kept]]
+    """Both, the second later and with what the first computed."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +72,27 @@ class Derivatives:
         chunks = self._chunks(images, labels)
         return reduce(torch.add, (flat(self.kernel.gradient(parameters, *chunk)) for chunk in chunks))
 
-    def slope(
-        self, theta: Tensor, images: Tensor, labels: Tensor, direction: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def kept(self, theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Callable[[Tensor], Whole]]:
+        """The gradient, and a function from a direction to what `slope` gives; to be called once."""
+        parameters = shaped(theta, self.shapes)
+        pairs = [self.kernel.kept(parameters, *chunk) for chunk in self._chunks(images, labels)]
+        gradient, parts = reduce(torch.add, (flat(found) for found, _ in pairs)), [part for _, part in pairs]
+        del pairs
+
+        def slope(direction: Tensor) -> Whole:
+            along, total = shaped(direction, self.shapes), torch.zeros_like(theta)
+            by_images, by_labels = [], []
+            while parts:  # each is let go once it is used
+                by_theta, by_chunk, by_shares = parts.pop(0)(along)
+                total += flat(by_theta)
+                by_images.append(by_chunk)
+                by_labels.append(by_shares)
+            shares = torch.cat(by_labels) if labels.is_floating_point() else None
+            return gradient @ direction, total, torch.cat(by_images), shares
+
+        return gradient, slope
+
+    def slope(self, theta: Tensor, images: Tensor, labels: Tensor, direction: Tensor) -> Whole:
         """The derivative of the mean loss along `direction` (P,), and its gradients for θ, (P,), images and labels."""
         parameters, along = shaped(theta, self.shapes), shaped(direction, self.shapes)
         by_images, by_labels = [], []
@@ -121,22 +151,35 @@ def eager(loss: Loss) -> Kernel:
         leaves = [parameter.detach().requires_grad_() for parameter in theta]
         return torch.autograd.grad(loss(leaves, images, labels, weights), leaves)
 
-    def slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
+    def graph(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> tuple:
+        """The gradient, and what it can be differentiated for."""
         leaves = [parameter.detach().requires_grad_() for parameter in theta]
         pixels, shares = images.detach().requires_grad_(), labels.detach().requires_grad_(labels.is_floating_point())
         first = torch.autograd.grad(loss(leaves, pixels, shares, weights), leaves, create_graph=True)
-        # As the gradient of a scalar, see `pull_back`.
-        value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
-        wanted = [pixels, shares] if shares.requires_grad else [pixels]
-        found = torch.autograd.grad(value, [*leaves, *wanted], materialize_grads=True)
-        by_theta, (by_pixels, *by_shares) = found[: len(leaves)], found[len(leaves) :]
-        return value.detach(), by_theta, by_pixels, *(by_shares or [None])
+        return first, leaves, pixels, shares
 
-    return Kernel(gradient, slope)
+    def slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
+        return _second(*graph(theta, images, labels, weights), direction)
+
+    def kept(theta: Parameters, *chunk: Tensor) -> tuple[Parameters, Kept]:
+        found = graph(theta, *chunk)
+        return [part.detach() for part in found[0]], lambda direction: _second(*found, direction)[1:]
+
+    return Kernel(gradient, slope, kept)
+
+
+def _second(first: Parameters, leaves: Parameters, pixels: Tensor, shares: Tensor, direction: Parameters) -> Slope:
+    """The `Slope` by the graph of the gradient."""
+    # As the gradient of a scalar, see `pull_back`.
+    value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
+    wanted = [pixels, shares] if shares.requires_grad else [pixels]
+    found = torch.autograd.grad(value, [*leaves, *wanted], materialize_grads=True)
+    by_theta, (by_pixels, *by_shares) = found[: len(leaves)], found[len(leaves) :]
+    return value.detach(), by_theta, by_pixels, *(by_shares or [None])
 
 
 def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
-    """The same in two compiled functions; the first call of each compiles, tens of seconds.
+    """The same in compiled functions; the first call of each compiles, tens of seconds.
 
     Compiled code is for one shape, so chunks smaller than `chunk` are filled up with images of weight zero.
 
@@ -164,17 +207,40 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
         return value, by_theta, by_images, *(by_labels or [None])
 
     plain = eager(loss)
-    fused = Kernel(
-        compile_function(gradient, plain.gradient if fall_back else None),
-        compile_function(slope, plain.slope if fall_back else None),
-    )
+    fused_gradient = compile_function(gradient, plain.gradient if fall_back else None)
+    fused_slope = compile_function(slope, plain.slope if fall_back else None)
+
+    def full_gradient(theta: Parameters, *batch: Tensor) -> Parameters:
+        return fused_gradient(list(theta), *_filled(*batch, chunk))
 
     def full_slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
         filled = _filled(images, labels, weights, chunk)
-        value, by_theta, *by_batch = fused.slope(list(theta), *filled, list(direction))
+        value, by_theta, *by_batch = fused_slope(list(theta), *filled, list(direction))
         return value, by_theta, *(None if by is None else by[: len(images)] for by in by_batch)
 
-    return Kernel(lambda theta, *batch: fused.gradient(list(theta), *_filled(*batch, chunk)), full_slope)
+    split: list[Callable] = []
+
+    def kept(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Parameters, Kept]:
+        filled = *theta, *_filled(images, labels, weights, chunk)
+        if not split:
+            split.extend(_compiled_halves(loss, theta, filled[len(theta) :], fall_back))
+        first, second = split
+        gradient, between = first(*filled)
+
+        def rest(direction: Parameters) -> tuple[Parameters, Tensor, Tensor | None]:
+            found = second(*filled, *between, *direction)
+            by_theta, by_batch = found[: len(theta)], found[len(theta) :]
+            by_images, *by_labels = [part[: len(images)] for part in by_batch]
+            return by_theta, by_images, *(by_labels or [None])
+
+        return gradient, rest
+
+    return Kernel(full_gradient, full_slope, kept)
+
+
+def _compiled_halves(loss: Loss, theta: Parameters, batch: Sequence[Tensor], fall_back: bool) -> list[Callable]:
+    """The `halves` of a loss, compiled. Where that fails they can run as they are."""
+    return [compile_function(half, half if fall_back else None) for half in halves(loss, theta, *batch)]
 
 
 def _filled(images: Tensor, labels: Tensor, weights: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ from seqmatch.errors import ran_out_of_memory
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Unroll, adjoint, first_order, one_graph
-from seqmatch.runtime.budget import NUMBER_BYTES, budget_of, chunk_size
+from seqmatch.runtime.budget import NUMBER_BYTES, budget_of, chunk_size, spare_memory
 from seqmatch.runtime.compilation import pays
 
 
@@ -25,6 +25,7 @@ def best_unroll(
     steps: int,
     matches: int,
     device: torch.device,
+    kept_memory: float | None = None,
 ) -> Unroll:
     """How to differentiate through the steps of a student that descends the network's cross-entropy.
 
@@ -34,6 +35,7 @@ def best_unroll(
         batch: images per student step.
         steps: student steps per match.
         matches: in the whole of the work.
+        kept_memory: GB for what the steps computed, and the adjoint needs again; None: what the device can spare.
     """
     numbers, budget, student = batch * sum(activations), budget_of(device), classifier(network)
     unrolled = steps * numbers * budget.graph_numbers * NUMBER_BYTES <= budget.graph_bytes
@@ -43,11 +45,16 @@ def best_unroll(
     def ways() -> Iterator[Unroll]:
         if unrolled and not compiling:
             yield partial(one_graph, student)
-        kept = stride(steps, sum(shape.numel() for shape in student.shapes), device)
+        every = stride(steps, sum(shape.numel() for shape in student.shapes), device)
         chunk = chunk_size(batch, activations, device)
+        kept = 0 if unrolled and not compiling else steps_kept(steps, numbers, compiling, device, kept_memory)
         while chunk:
             kernel = compiled(student.loss, chunk, fall_back=mode == "auto") if compiling else eager(student.loss)
-            yield partial(adjoint, Derivatives(student.shapes, kernel, chunk), kept)
+            way = partial(adjoint, Derivatives(student.shapes, kernel, chunk), every)
+            if kept:
+                yield partial(way, kept=kept)
+                kept = 0
+            yield way
             chunk //= 2
 
     return first_that_fits(ways())
@@ -111,3 +118,15 @@ def stride(steps: int, parameters: int, device: torch.device) -> int:
     allowed = budget_of(device).kept_bytes // (NUMBER_BYTES * parameters)
     longest = math.ceil(math.sqrt(steps))
     return next((s for s in range(1, longest) if -(-steps // s) + s - 1 <= allowed), longest)
+
+
+def steps_kept(steps: int, numbers: int, compiling: bool, device: torch.device, memory: float | None) -> int:
+    """How many of `steps` steps memory holds what they computed, as far as their derivatives need it.
+
+    Args:
+        numbers: that the convolutions of a step write.
+        memory: GB; None: what the device can spare.
+    """
+    budget = budget_of(device)
+    per_step = numbers * NUMBER_BYTES * (budget.kept_numbers if compiling else budget.graph_numbers)
+    return min(steps, int((spare_memory(device) if memory is None else memory * 1e9) // per_step))

@@ -13,7 +13,9 @@ needs one graph, that of the directional derivative s_i = ⟨∇_θ ℓ(θ_i, x_
 
     κ ← m κ + α_i λ,      dT/dx_i = −∂s_i/∂x_i,      dT/dα_i = −⟨v_{i+1}, λ⟩,      λ ← λ − ∂s_i/∂θ_i − w κ.
 
-Its memory is the graph of one chunk of one minibatch, and parameter vectors. Both give the same up to rounding.
+Its memory is the graph of one chunk of one minibatch, and parameter vectors. Of as many steps as memory allows it keeps
+what s_i needs again of the sweep forward, and then costs as many convolutions as one graph. Both give the same up to
+rounding.
 
 `first_order` is another gradient, for comparison: that of TESLA (Cui et al. 2023), which leaves out how θ_i depends on
 the images of the steps before. λ stays what it is at the end, and the result is exact for one step alone.
@@ -27,7 +29,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from seqmatch.matching.derivatives import Derivatives, Student, even_weights, flat, shaped
+from seqmatch.matching.derivatives import Derivatives, Student, Whole, even_weights, flat, shaped
 from seqmatch.matching.match import Match, pull_back
 
 View = Callable[[Tensor], Tensor]
@@ -132,6 +134,7 @@ def adjoint(
     labels: Tensor,
     batches: Sequence[Minibatch],
     descent: Descent,
+    kept: int = 0,
 ) -> Match:
     """The match, by one graph per step.
 
@@ -140,16 +143,33 @@ def adjoint(
         stride: keep every `stride`-th θ_i and compute those between once more, from 1; the result is the same to
             the bit.
         start, terminal, images, labels, batches, descent: as `Unroll` says.
+        kept: steps, the last ones, of which all that is needed again is kept; the result is the same up to rounding.
     """
     steps = list(zip(batches, descent.rates(len(batches)), strict=True))
+    late = steps[max(len(steps) - kept, 0) :]
+    early = steps[: len(steps) - len(late)]
     sweep = partial(_sweep, derivatives, images, labels, descent)
-    segments = [steps[first : first + stride] for first in range(0, len(steps), stride)]
+    segments = [early[first : first + stride] for first in range(0, len(early), stride)]
     # One tensor: many among those of the graphs would leave holes.
-    kept = start.new_empty(len(segments), 2 if descent.momentum else 1, len(start))
+    rows = start.new_empty(len(segments), 2 if descent.momentum else 1, len(start))
     state = _State(start, torch.zeros_like(start) if descent.momentum else None)
-    for segment, row in zip(segments, kept, strict=True):
+    for segment, row in zip(segments, rows, strict=True):
         state.put(row)
         *_, state = sweep(state, segment)
+    slopes: list[tuple[Tensor, _Slope]] = []
+    for (view, index), rate in late:
+        gradient, slope = derivatives.kept(state.theta, view(images), labels[index])
+        slopes.append((state.theta, slope))
+        state = _moved(state, gradient, rate, descent)
+
+    def backwards() -> Iterator[tuple[_Step, Tensor, _Slope | None]]:
+        """Steps with their θ_i, the last first."""
+        for step in reversed(late):
+            yield step, *slopes.pop()
+        for segment, row in zip(reversed(segments), reversed(rows.unbind()), strict=True):
+            states = list(sweep(_State(*row), segment[:-1]))
+            for step in reversed(segment):
+                yield step, states.pop().theta, None
 
     after = state.theta
     loss, cotangent = terminal(after, derivatives.shapes)
@@ -157,25 +177,23 @@ def adjoint(
     label_gradient = torch.zeros_like(labels) if labels.is_floating_point() else None
     by_rates: list[Tensor] = []
     carried = None
-    for segment, row in zip(reversed(segments), reversed(kept.unbind()), strict=True):
-        states = list(sweep(_State(*row), segment[:-1]))
-        for (view, index), rate in reversed(segment):
-            theta = states.pop().theta
-            pixels = images.detach().requires_grad_()
-            batch = view(pixels)
-            # κ / α, so that without momentum what is added up is scaled, and nothing before.
-            direction = cotangent if carried is None else cotangent.add(carried, alpha=descent.momentum / rate)
-            slope, by_theta, by_batch, by_labels = derivatives.slope(theta, batch.detach(), labels[index], direction)
-            image_gradient.sub_(*pull_back(batch, by_batch, pixels), alpha=rate)
-            if label_gradient is not None:
-                label_gradient.index_add_(0, index, by_labels, alpha=-rate)
-            by_rates.append(_by_rate(slope, cotangent, theta, after, rate, descent))
-            cotangent = cotangent.sub(by_theta, alpha=rate)
-            if descent.weight_decay:
-                cotangent = cotangent.sub(direction, alpha=rate * descent.weight_decay)
-            if descent.momentum:
-                carried = rate * direction
-            after = theta
+    for ((view, index), rate), theta, slope in backwards():
+        pixels = images.detach().requires_grad_()
+        batch = view(pixels)
+        # κ / α, so that without momentum what is added up is scaled, and nothing before.
+        direction = cotangent if carried is None else cotangent.add(carried, alpha=descent.momentum / rate)
+        slope = slope or partial(derivatives.slope, theta, batch.detach(), labels[index])
+        along, by_theta, by_batch, by_labels = slope(direction)
+        image_gradient.sub_(*pull_back(batch, by_batch, pixels), alpha=rate)
+        if label_gradient is not None:
+            label_gradient.index_add_(0, index, by_labels, alpha=-rate)
+        by_rates.append(_by_rate(along, cotangent, theta, after, rate, descent))
+        cotangent = cotangent.sub(by_theta, alpha=rate)
+        if descent.weight_decay:
+            cotangent = cotangent.sub(direction, alpha=rate * descent.weight_decay)
+        if descent.momentum:
+            carried = rate * direction
+        after = theta
     by_step_size = sum(by_rates) if isinstance(descent.step_size, float) else torch.stack(by_rates[::-1])
     return Match(loss.item(), image_gradient, _numbers(by_step_size), label_gradient)
 
@@ -227,6 +245,7 @@ def _shares(rates: Sequence[float], descent: Descent) -> list[float]:
 
 
 _Step = tuple[Minibatch, float]
+_Slope = Callable[[Tensor], Whole]
 
 
 @dataclass(frozen=True)
@@ -255,10 +274,14 @@ def _sweep(
     """The states before and after each of some steps."""
     yield state
     for (view, index), rate in steps:
-        gradient = derivatives.gradient(state.theta, view(images), labels[index])
-        velocity = _velocity(gradient, state.theta, state.velocity, descent)
-        state = _State(state.theta.sub(velocity, alpha=rate), velocity if descent.momentum else None)
+        state = _moved(state, derivatives.gradient(state.theta, view(images), labels[index]), rate, descent)
         yield state
+
+
+def _moved(state: _State, gradient: Tensor, rate: float, descent: Descent) -> _State:
+    """The state after a step."""
+    velocity = _velocity(gradient, state.theta, state.velocity, descent)
+    return _State(state.theta.sub(velocity, alpha=rate), velocity if descent.momentum else None)
 
 
 def _leaf(labels: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from seqmatch.runtime.compilation import fuses
+
 MNIST_SIZE = 28
 """Grey images of this side are padded by the first convolution, so that the maps start at 32 pixels."""
 
@@ -20,7 +22,7 @@ class InstanceNorm(nn.GroupNorm):
         super().__init__(channels, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.compiler.is_compiling():
+        if not fuses():
             return super().forward(maps)
         maps = maps.float() if maps.dtype == torch.bfloat16 else maps
         centred = maps - maps.mean((2, 3), keepdim=True)

@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqmatch.runtime import budget
+from seqmatch.runtime.compilation import fuses
 
 
 class AveragePool(nn.Module):
     """2×2 average pool of maps (B, C, H, W); an odd last row or column is left out."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if torch.compiler.is_compiling() or maps.device.type != "cpu" or maps.numel() < budget.POOLING_NUMBERS:
+        if fuses() or maps.device.type != "cpu" or maps.numel() < budget.POOLING_NUMBERS:
             return F.avg_pool2d(maps, 2)
         return pool(maps)
 

@@ -11,6 +11,7 @@ from typing import Any
 from seqmatch import config
 from seqmatch.config import Run
 from seqmatch.config.catalog import SOURCES, WHITENING_BYTES
+from seqmatch.config.sections import MOST_KEPT
 from seqmatch.planning import costs
 from seqmatch.planning.costs import NUMBER, Scale
 from seqmatch.planning.sizes import pixels_of
@@ -30,6 +31,8 @@ VECTORS = 10
 """How often a network's parameters are there while it trains: their gradients, velocities and copies."""
 MEANS = 6
 """How often the mean maps of each class are there in alignment: real, synthetic, their slopes, and along the way."""
+KEPT = 6
+"""Numbers that a student's step keeps for its derivatives per number that convolutions write; compiled ones, 1.3."""
 WHOLE = 15
 """Bytes per number that a network with batch norm writes of a minibatch, which it sees as a whole."""
 
@@ -128,7 +131,20 @@ def _distillation(scale: Scale, wildcards: Wildcards) -> float:
     seen = 2 * NUMBER * data.train * features(architecture, data.shape) if run.asks_experts(k) else 0
     steps = getattr(run.stages[k - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
     vectors = _vectors(scale, run.dataset, run.architecture, VECTORS + 2 * math.sqrt(steps))
+    kept += _spared(scale, run, k) if steps else 0
     return _training(scale, wildcards) + kept + seen + vectors + _aligned(scale, run, wildcards["subset"])
+
+
+def _spared(scale: Scale, run: Run, k: int) -> float:
+    """What student steps may keep; by default at most what all of them can use. GPUs have their own memory."""
+    kept = scale.experiment.config.kept_memory
+    if scale.experiment.config.device == "cuda":
+        return 0.0
+    if kept != "auto":
+        return kept * 1e9
+    stage, data = run.stages[k - 1], scale.data(run.dataset)
+    numbers = scale.seen(run)[k - 1] * _written(scale.experiment.config.architectures[run.architecture], data.shape)
+    return min(KEPT * NUMBER * stage.synthetic_steps * numbers, MOST_KEPT * 1e9)
 
 
 def _aligned(scale: Scale, run: Run, k: int) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from seqmatch.config.sections import MOST_KEPT
 from seqmatch.errors import SeqmatchError
 
 NUMBER_BYTES = 4
@@ -55,6 +56,11 @@ class Budget:
     """Numbers in that one graph per number that a convolution writes. Measured: what autograd keeps, on any device."""
     class_numbers: int = 5
     """Numbers in the graph of the gradients of classes per number that a convolution writes. Measured likewise."""
+    kept_numbers: float = 1.3
+    """Numbers that a compiled step keeps for its derivatives per number that a convolution writes. Counted for
+    ConvNets: what convolutions write, and the gradients of what they read, which pooling made a quarter."""
+    spare_bytes: int | None = None
+    """Bytes of all that student steps may keep. None: a share of main memory. GPU: guessed."""
 
 
 BUDGETS = {
@@ -75,6 +81,7 @@ BUDGETS = {
         saved_per_step=2e-3,
         saved_per_matched_number=3e-11,
         saved_per_trained_number=1e-11,
+        spare_bytes=2**33,
     ),
 }
 """By `torch.device.type`."""
@@ -104,6 +111,17 @@ def main_memory() -> int:
             with suppress(OSError, ValueError):  # `max` is no number
                 memory = min(memory, int((folder / "memory.max").read_text("ascii")))
     return memory
+
+
+def spare_memory(device: torch.device) -> float:
+    """Bytes that a job may take to save time: on a CPU an eighth of main memory, or of its share for these threads, but
+    no more than planning counts on.
+
+    It depends on the machine and the threads alone, not on what other processes use.
+    """
+    spare = budget_of(device).spare_bytes
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return spare or min(main_memory() / 8 * min(torch.get_num_threads() / cores, 1), MOST_KEPT * 1e9)
 
 
 def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:

@@ -8,7 +8,9 @@ the work alone, never on a clock, so that a resumed run makes the same choice.
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 
@@ -18,6 +20,23 @@ from seqmatch.runtime.budget import budget_of
 
 SHAPES = 64
 """Each stage may have its own, and each precision."""
+
+_TRACING = ContextVar("_TRACING", default=False)
+
+
+def fuses() -> bool:
+    """Whether what runs is being compiled, so that small operators cost nothing."""
+    return _TRACING.get() or torch.compiler.is_compiling()
+
+
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Within, what runs is written down, to be compiled later."""
+    token = _TRACING.set(True)
+    try:
+        yield
+    finally:
+        _TRACING.reset(token)
 
 
 def pays(mode: CompileMode, seconds_saved: float, device: torch.device) -> bool:
@@ -53,16 +72,25 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
         try:
             result = compiled(*arguments)
         except Exception as error:  # the compiler's failures have no common type
-            reason = " ".join((str(error).strip() or repr(error)).splitlines()[:2])
-            if instead is None:
-                raise SeqmatchError(
-                    f"PyTorch's compiler failed ({reason}); on a CPU it needs a C++ compiler such as g++; "
-                    "install one, or set compile: never"
-                ) from error
-            print(f"warning: running without the compiler, which failed: {reason}", file=sys.stderr, flush=True)
+            give_up(error, goes_on=instead is not None)
             chosen = instead
             return instead(*arguments)
         chosen = compiled
         return result
 
     return call
+
+
+def give_up(error: Exception, goes_on: bool) -> None:
+    """Say that compiling failed.
+
+    Raises:
+        SeqmatchError: the work does not go on without it.
+    """
+    reason = " ".join((str(error).strip() or repr(error)).splitlines()[:2])
+    if not goes_on:
+        raise SeqmatchError(
+            f"PyTorch's compiler failed ({reason}); on a CPU it needs a C++ compiler such as g++; "
+            "install one, or set compile: never"
+        ) from error
+    print(f"warning: running without the compiler, which failed: {reason}", file=sys.stderr, flush=True)

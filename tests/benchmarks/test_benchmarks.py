@@ -1,6 +1,7 @@
 """The benchmarks measure what they say: the plain way gives the same results, and the report the right ratios."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -8,12 +9,14 @@ import torch
 from helpers.fake_gpu import CUDA, FakeGpu
 from helpers.tiny import TINY, normal
 
-from benchmarks import cases, launches, plain
+from benchmarks import cases, launches, peer, plain
+from benchmarks.__main__ import beside
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
 from benchmarks.report import Measurement, write
 from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import MEASURES
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.gradient import DIRECTIONS, match_gradient
 from seqmatch.matching.match import pull_back
@@ -129,7 +132,7 @@ def test_the_report_holds_ratios_and_slopes(tmp_path):
 
 
 def test_every_case_names_a_task_and_has_a_name_of_its_own():
-    for every, quick in ((cases.FULL, False), (cases.QUICK, True)):
+    for every, quick in ((cases.FULL + cases.PEER, False), (cases.QUICK + cases.PEER, True)):
         assert len({case.name for case in every}) == len(every)
         for case in [*every, *(point for _, _, points in cases.curves(quick) for point in points)]:
             assert case.task in cases.TASKS
@@ -158,3 +161,70 @@ def call(args):
     buf3 = torch.ops.aten.convolution_backward.default(buf2, buf1)
 """
     assert launches.kernels(code) == 4
+
+
+PUBLIC = {
+    "networks.py": """
+from torch import nn
+class ConvNet(nn.Sequential):
+    def __init__(self, channels, classes, width, depth, act, norm, pooling, size):
+        super().__init__(nn.Conv2d(channels, width, 3), nn.Flatten(), nn.LazyLinear(classes))
+        import torch; self(torch.zeros(1, channels, *size))
+""",
+    "reparam_module.py": """
+import torch
+from torch import nn
+class ReparamModule(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.inner = [module]
+        self.flat_param = nn.Parameter(torch.cat([p.detach().flatten() for p in module.parameters()]))
+    def forward(self, images, flat_param):
+        named, parts = dict(self.inner[0].named_parameters()), {}
+        for name, part in zip(named, flat_param.split([p.numel() for p in named.values()])):
+            parts[name] = part.view(named[name].shape)
+        return torch.func.functional_call(self.inner[0], parts, (images,))
+""",
+    "utils.py": """
+import kornia_that_is_not_there
+from torch.utils.data import TensorDataset
+calls = []
+class ParamDiffAug: pass
+def DiffAugment(images, strategy, param): return images
+def epoch(mode, loader, network, optimizer, criterion, args, aug):
+    calls.append((mode, args.dsa, aug, sum(len(images) for images, _ in loader)))
+""",
+}
+
+
+def test_the_public_code_is_one_more_way(tmp_path, monkeypatch):
+    for name, text in PUBLIC.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(cases, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(peer, "UNUSED", ["kornia_that_is_not_there"])
+    monkeypatch.setattr("sys.path", list(sys.path))
+    for name in ("networks", "reparam_module", "utils", "kornia_that_is_not_there"):
+        monkeypatch.setitem(sys.modules, name, None)
+        del sys.modules[name]
+    sizes = {"width": 2, "pixels": 8, "channels": 3}
+    with torch.random.fork_rng():
+        matched = cases.TASKS["matching"](peer.NAME, CPU, B=4, T=2, compile="never", **sizes)()
+        assert matched[0][0] > 0 and matched[0][1].shape == (4, 3, 8, 8)
+        cases.TASKS["evaluation"](peer.NAME, CPU, images=12, epochs=2, compile="never", **sizes)()
+        cases.TASKS["test pass"](peer.NAME, CPU, images=12, **sizes)()
+    assert sys.modules["utils"].calls == [("train", True, True, 12)] * 2 + [("test", True, False, 12)]
+
+
+def test_what_is_no_checkout_of_the_public_code_is_refused(tmp_path):
+    (tmp_path / "networks.py").touch()
+    with pytest.raises(SeqmatchError, match=r"--peer .*: no reparam_module.py there"):
+        peer.check(tmp_path)
+
+
+def test_the_public_code_is_compared_where_it_can_be():
+    grey, coloured, ours = (
+        Case("matching", {"B": 4, "T": 2, "channels": channels}, ways)
+        for channels, ways in ((1, (OURS, PLAIN)), (3, (OURS, PLAIN)), (3, (OURS,)))
+    )
+    assert beside(grey) == grey and beside(ours) == ours
+    assert beside(coloured).ways == (OURS, PLAIN, *peer.WAYS)

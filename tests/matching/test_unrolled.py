@@ -15,8 +15,10 @@ from seqmatch import config
 from seqmatch.matching import dispatch
 from seqmatch.matching.derivatives import Derivatives, Student, classifier, compiled, eager, flat, shaped
 from seqmatch.matching.dispatch import best_unroll, stride
+from seqmatch.matching.halves import halves
 from seqmatch.matching.unrolled import Descent, adjoint, distance, first_order, one_graph
 from seqmatch.networks import activations, build, structure
+from seqmatch.runtime import budget
 from seqmatch.runtime.budget import NUMBER_BYTES, budget_of
 from seqmatch.seeds import Seed
 from seqmatch.transforms import dsa
@@ -56,10 +58,17 @@ def asked(start, target, images, labels, batches, step_size):
     return start, distance(start, target), images, labels, batches, Descent(step_size)
 
 
-def by_adjoint(network, *setting, chunk=3, stride=1):
+def by_adjoint(network, *setting, chunk=3, stride=1, kept=0):
     """In chunks that do not divide the batch."""
     student = classifier(network)
-    return adjoint(Derivatives(student.shapes, eager(student.loss), chunk), stride, *asked(*setting))
+    return adjoint(Derivatives(student.shapes, eager(student.loss), chunk), stride, *asked(*setting), kept)
+
+
+def by_halves(network, *setting, chunk=3, kept=3):
+    """As compiled code does it where everything is kept, uncompiled."""
+    student = classifier(network)
+    kernel = compiled(student.loss, chunk, fall_back=False)
+    return adjoint(Derivatives(student.shapes, kernel, chunk), 1, *asked(*setting), kept)
 
 
 def by_one_graph(network, *setting):
@@ -97,7 +106,37 @@ def test_gradient_is_exact_on_every_network_through_every_augmentation(spec, ope
     setting = problem(spec, operation, torch.float64, steps=3, size=side(spec))
     reference = unrolled(*setting, 0.05)
     assert_equal(by_adjoint(*setting, 0.05), reference, 1e-9)
+    assert_equal(by_adjoint(*setting, 0.05, kept=2), reference, 1e-9)
     assert_equal(by_one_graph(*setting, 0.05), reference, 1e-9)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    monkeypatch.setattr("seqmatch.matching.derivatives.compile_function", lambda function, instead=None: function)
+
+
+@pytest.mark.parametrize(
+    "spec", [NETWORKS[i] for i in (2, 3, 8)], ids=lambda spec: f"{spec.family}{spec.depth}-{spec.norm}"
+)
+def test_gradient_by_halves_is_exact(spec, uncompiled):
+    setting = problem(spec, "color", torch.float64, steps=3, size=side(spec))
+    assert_equal(by_halves(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
+
+
+def test_the_halves_repeat_no_convolution():
+    """Of three layers: 3 forwards and 5 backwards, then those of the derivative; the images have no tangent."""
+    network, _, _, images, labels, _ = problem(CONVNET, None, torch.float32, steps=1)
+    theta = [parameter.detach() for parameter in network.parameters()]
+    pair = halves(classifier(network).loss, theta, images, labels, torch.ones(len(labels)))
+    assert [passes(half) for half in pair] == [3 + 6, 5 + 11]
+
+
+def passes(half):
+    """Convolutions, and the gradients of images and weights by their derivatives."""
+    aten = torch.ops.aten
+    calls = [node for node in half.graph.nodes if node.op == "call_function"]
+    backward = [node.args[-1][:2] for node in calls if node.target is aten.convolution_backward.default]
+    return sum(node.target is aten.convolution.default for node in calls) + sum(map(sum, backward))
 
 
 def without_kinks(network, *setting):
@@ -199,8 +238,10 @@ def test_gradients_through_any_descent_to_any_terminal_loss(descent):
     shares = normal(len(labels), 3, name="shares", dtype=torch.float64).softmax(1)
     end, by_images, by_rates, by_labels = by_hand(network, start, images, shares, batches, descent)
     student = classifier(network)
-    ways = [partial(adjoint, Derivatives(student.shapes, eager(student.loss), 3), stride) for stride in (1, 2, 5)]
-    for way in [partial(one_graph, student), *ways]:
+    some = Derivatives(student.shapes, eager(student.loss), 3)
+    ways = [partial(adjoint, some, stride) for stride in (1, 2, 5)]
+    keeping = [partial(adjoint, some, stride, kept=kept) for stride, kept in ((2, 2), (1, 5), (1, 9))]
+    for way in [partial(one_graph, student), *ways, *keeping]:
         match = way(start, value_of, images, shares, batches, descent)
         assert match.loss == pytest.approx(end.sin().sum().item(), rel=1e-12)
         assert relative(match.image_gradient, by_images) < 1e-10
@@ -361,7 +402,9 @@ def test_compiled_derivatives_equal_eager_ones(spec):
     """The whole match, with minibatches that do not fill their chunks: in float64 as exact as unrolling."""
     network, *setting = problem(spec, "color", torch.float64, steps=2, size=side(spec))
     derivatives = by_compiled(network, 3)
-    assert_equal(adjoint(derivatives, 1, *asked(*setting, 0.05)), unrolled(network, *setting, 0.05), 1e-9)
+    for kept in (0, 1):
+        match = adjoint(derivatives, 1, *asked(*setting, 0.05), kept)
+        assert_equal(match, unrolled(network, *setting, 0.05), 1e-9)
 
 
 @pytest.mark.slow
@@ -384,8 +427,8 @@ def ways(monkeypatch):
     """The ways that `best_unroll` would try, in order."""
     monkeypatch.setattr(dispatch, "first_that_fits", list)
     monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back: ("compiled", fall_back))
-    return lambda mode, steps, matches, batch=20, activations=(256, 64): best_unroll(
-        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, CPU
+    return lambda mode, steps, matches, batch=20, activations=(256, 64), kept_memory=None: best_unroll(
+        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, CPU, kept_memory
     )
 
 
@@ -406,6 +449,23 @@ def test_where_memory_is_not_enough_chunks_become_smaller(ways):
     first, *others = ways("never", 10, 1)
     assert first.func is one_graph
     assert [way.args[0].chunk for way in others] == [20, 10, 5, 2, 1]
+
+
+def test_steps_are_kept_as_far_as_memory_goes(ways, monkeypatch):
+    monkeypatch.setattr(budget, "main_memory", lambda: 8 * 10 * 2**20)
+    monkeypatch.setattr(budget.os, "sched_getaffinity", lambda process: {*range(2 * torch.get_num_threads())})
+    per_step = 10 * 2**17 * NUMBER_BYTES
+    for mode, numbers in (("always", 1.3), ("never", 6)):
+        for spare, steps in (
+            (None, 5 * 2**20 // (per_step * numbers)),
+            (per_step * numbers * 7.5 / 1e9, 7),
+            (0.0, 0),
+            (1e3, 40),
+        ):
+            first, *others = ways(mode, 40, 1, batch=10, activations=[2**17], kept_memory=spare)
+            assert first.keywords.get("kept", 0) == steps
+            assert not any(way.keywords for way in others)
+            assert first.args == others[0].args if steps else first.args[0].chunk > others[0].args[0].chunk
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("no memory")])

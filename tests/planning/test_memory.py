@@ -139,3 +139,15 @@ def test_alignment_asks_for_the_mean_maps_of_each_class():
     assert 6 * means < asked("cafe") - asked("dm") - batch < 8 * means
     assert asked("cafe", real_batch=512) - asked("cafe") == batch
     assert asked("cafe", device="cuda") == asked("dm", device="cuda")
+
+
+def test_memory_that_is_set_for_what_steps_keep_is_asked_for():
+    def asked(rule="distill_subset", **changes):
+        return needed({**cifar(), **changes}, rule)
+
+    assert asked(kept_memory=3) - asked(kept_memory=0) == 3_000_000_000
+    assert asked() - asked(kept_memory=0) == 2_000_000_000  # what a job takes at most by itself
+    assert asked(device="cuda", kept_memory=3) == asked(device="cuda")
+    assert asked("evaluate", kept_memory=3) == asked("evaluate")
+    cells = [{"dataset": "cifar10", "ipc": 10, "methods": {"dm": None}}]
+    assert asked(cells=cells, kept_memory=3) == asked(cells=cells)  # takes no student's steps

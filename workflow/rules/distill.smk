@@ -17,6 +17,7 @@ rule distill_subset:
     threads: 1
     resources:
         **training("distill_subset"),
+        kept_memory=str(CONFIG.kept_memory),
     params:
         script=place("distill_subset"),
         code=code_with_objective,
@@ -33,7 +34,7 @@ rule distill_subset:
         " --matching {params.matching:q} --architecture {params.architecture:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --subset {wildcards.subset}"
         " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out} --out {output[0]}"
-        + COMPUTE
+        " --kept-memory {resources.kept_memory}" + COMPUTE
 
 
 # A part of a subset's iterations, beside the other subsets, which are as the round before left them.
@@ -47,6 +48,7 @@ use rule distill_subset as distill_round with:
         benchmark_of("distill_round")
     resources:
         **training("distill_round"),
+        kept_memory=str(CONFIG.kept_memory),
     params:
         script=place("distill_subset"),
         code=code_with_objective,
