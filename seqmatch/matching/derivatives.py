@@ -20,7 +20,7 @@ from torch.func import functional_call, grad, grad_and_value, jvp
 
 from seqmatch.matching.halves import halves
 from seqmatch.networks import channels_last
-from seqmatch.runtime.compilation import compile_function
+from seqmatch.runtime.compilation import compile_function, give_up
 
 Parameters = Sequence[Tensor]
 """One tensor per parameter of a network."""
@@ -218,29 +218,43 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
         value, by_theta, *by_batch = fused_slope(list(theta), *filled, list(direction))
         return value, by_theta, *(None if by is None else by[: len(images)] for by in by_batch)
 
-    split: list[Callable] = []
+    def repeated(theta: Parameters, *batch: Tensor) -> tuple[Parameters, Kept]:
+        return full_gradient(theta, *batch), lambda direction: full_slope(theta, *batch, direction)[1:]
+
+    chosen: Callable | None = None
+
+    def kept(theta: Parameters, *batch: Tensor) -> tuple[Parameters, Kept]:
+        nonlocal chosen
+        chosen = chosen or _by_halves(loss, chunk, fall_back, theta, batch) or repeated
+        return chosen(theta, *batch)
+
+    return Kernel(full_gradient, full_slope, kept)
+
+
+def _by_halves(
+    loss: Loss, chunk: int, fall_back: bool, theta: Parameters, batch: Sequence[Tensor]
+) -> Callable[..., tuple[Parameters, Kept]] | None:
+    """What a `Kernel` keeps, by the compiled `halves` of a loss; None where it cannot be cut and `fall_back` is set."""
+    try:
+        pair = halves(loss, theta, *_filled(*batch, chunk))
+    except Exception as error:  # of the network's own code, or of the tracer: they have no common type
+        give_up(error, goes_on=fall_back)
+        return None
+    first, second = (compile_function(half, half if fall_back else None) for half in pair)
 
     def kept(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Parameters, Kept]:
-        filled = *theta, *_filled(images, labels, weights, chunk)
-        if not split:
-            split.extend(_compiled_halves(loss, theta, filled[len(theta) :], fall_back))
-        first, second = split
-        gradient, between = first(*filled)
+        inputs = *theta, *_filled(images, labels, weights, chunk)
+        gradient, between = first(*inputs)
 
         def rest(direction: Parameters) -> tuple[Parameters, Tensor, Tensor | None]:
-            found = second(*filled, *between, *direction)
+            found = second(*inputs, *between, *direction)
             by_theta, by_batch = found[: len(theta)], found[len(theta) :]
             by_images, *by_labels = [part[: len(images)] for part in by_batch]
             return by_theta, by_images, *(by_labels or [None])
 
         return gradient, rest
 
-    return Kernel(full_gradient, full_slope, kept)
-
-
-def _compiled_halves(loss: Loss, theta: Parameters, batch: Sequence[Tensor], fall_back: bool) -> list[Callable]:
-    """The `halves` of a loss, compiled. Where that fails they can run as they are."""
-    return [compile_function(half, half if fall_back else None) for half in halves(loss, theta, *batch)]
+    return kept
 
 
 def _filled(images: Tensor, labels: Tensor, weights: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from benchmarks.plain import flat_parameters, forward
 from seqmatch import config
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching import dispatch
 from seqmatch.matching.derivatives import Derivatives, Student, classifier, compiled, eager, flat, shaped
 from seqmatch.matching.dispatch import best_unroll, stride
@@ -121,6 +122,23 @@ def uncompiled(monkeypatch):
 def test_gradient_by_halves_is_exact(spec, uncompiled):
     setting = problem(spec, "color", torch.float64, steps=3, size=side(spec))
     assert_equal(by_halves(*setting, 0.05), unrolled(*setting, 0.05), 1e-9)
+
+
+@pytest.mark.parametrize("fall_back", [True, False])
+def test_a_loss_that_cannot_be_cut_in_halves_is_computed_twice(fall_back, uncompiled, monkeypatch, capsys):
+    def fail(*arguments):
+        raise RuntimeError("not traceable")
+
+    monkeypatch.setattr("seqmatch.matching.derivatives.halves", fail)
+    network, *setting = problem(CONVNET, None, torch.float64, steps=2)
+    student = classifier(network)
+    some = Derivatives(student.shapes, compiled(student.loss, 3, fall_back), 3)
+    if fall_back:
+        assert_equal(adjoint(some, 1, *asked(*setting, 0.05), 2), unrolled(network, *setting, 0.05), 1e-9)
+        assert capsys.readouterr().err.count("not traceable") == 1
+    else:
+        with pytest.raises(SeqmatchError, match=r"compiler failed \(not traceable\).*compile: never"):
+            adjoint(some, 1, *asked(*setting, 0.05), 2)
 
 
 def test_the_halves_repeat_no_convolution():

@@ -26,6 +26,7 @@ ODD = {
     "count": [*WHOLE, "0"],
     "between.<locals>.whole": [*WHOLE, "99999"],
     "seconds": ["-1", "x", "", "nan", "inf", "1e400", "-0.1"],
+    "gigabytes": ["-1", "x", "", "nan", "inf", "1e400", "-0.1", "AUTO", "auto "],
     "name": NAME,
     "words": ["", " ", "a\nb", "\x1b[2J", "\0"],
     "title": ["\n", "\x1b[2J", "\ud800"],
