@@ -152,9 +152,10 @@ def test_sequential_methods_are_compared_with_every_variant_of_their_backbone():
     assert found == [("digits", "3", "seqmatch-mtt", other) for other in ("mtt", "mtt-long")]
 
 
-def test_a_change_of_device_repeats_nothing():
-    """What tables and the overview are given of the configuration; jobs are given it as a resource."""
-    experiments = [config.load(TINY | {"device": device}) for device in ("cpu", "auto")]
+def test_a_change_of_device_repeats_nothing_and_one_of_style_no_table():
+    """What tables and the overview are given of the configuration; jobs are given the device as a resource."""
+    changes = ({"device": "cpu"}, {"device": "auto"}, {"figures": {"style": "cvpr", "font": "serif"}})
+    experiments = [config.load(TINY | change) for change in changes]
     assert len({contents.configuration(experiment) for experiment in experiments}) == 1
     assert len({contents.resolved(experiment) for experiment in experiments}) == 1
 
