@@ -11,7 +11,8 @@ from helpers.tiny import ROOT
 from seqmatch import config, networks
 from seqmatch.command import estimate
 from seqmatch.command.estimate import costs_table
-from seqmatch.planning.jobs import Plan
+from seqmatch.planning.costs import Scale
+from seqmatch.planning.jobs import OF_A_RUN, Plan
 from seqmatch.seeds import Seed
 
 FILES = sorted((ROOT / "config").glob("*.yaml"))
@@ -80,3 +81,16 @@ def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):
     assert (
         said.err.startswith("warning: datasets.digits.path = /nowhere: no images can be read") and "| all" in said.out
     )
+
+
+def test_operations_of_one_seed_are_those_of_its_experts_and_its_own_jobs():
+    experiment = config.load(TINY | {"seeds": [0, 1]})
+    table = costs_table(experiment)
+    plan = Plan(experiment)
+    scale = Scale(experiment, networks.count_operations)
+    for method, experts in (("random", False), ("seqmatch-mtt", True)):
+        run = experiment.runs["digits", method, "3"]
+        own = table["job"].str.contains(f"/{method}/ipc3/seed0/") & table["rule"].isin(OF_A_RUN)
+        own &= ~table["job"].str.contains("accuracy/") | table["job"].str.contains(f"accuracy/{run.architecture}")
+        shared = (table["rule"] == "train_experts") & experts
+        assert plan.operations(scale, run) == pytest.approx(table.loc[own | shared, "operations"].sum())

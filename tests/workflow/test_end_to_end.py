@@ -63,7 +63,7 @@ def test_tables_are_complete_and_accuracies_above_chance(finished):
     assert table.loc["mtt", "accuracy_mean"] == pytest.approx(main_selection.mean(), abs=1e-3)
     cross = pd.read_csv(finished / "results/table2.csv")
     assert set(cross["architecture"]) == {"convnet", "alexnet"}
-    assert "seqmatch-mtt (K = 2)" in (finished / "results/table1.md").read_text()
+    assert "SeqMatch-MTT (K = 2)" in (finished / "results/table1.md").read_text()
 
 
 def test_subsets_have_their_sizes_statistics_and_provenance(finished):

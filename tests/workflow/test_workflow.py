@@ -160,9 +160,10 @@ def test_a_method_is_compared_with_the_one_that_it_names():
     assert found == [("digits", "3", "seqmatch-mtt", "mtt"), ("digits", "3", "two", "seqmatch-mtt")]
 
 
-def test_a_change_of_device_repeats_nothing():
-    """What tables and the overview are given of the configuration; jobs are given it as a resource."""
-    experiments = [config.load(TINY | {"device": device}) for device in ("cpu", "auto")]
+def test_a_change_of_device_repeats_nothing_and_one_of_style_no_table():
+    """What tables and the overview are given of the configuration; jobs are given the device as a resource."""
+    changes = ({"device": "cpu"}, {"device": "auto"}, {"figures": {"style": "cvpr", "font": "serif"}})
+    experiments = [config.load(TINY | change) for change in changes]
     assert len({contents.configuration(experiment) for experiment in experiments}) == 1
     assert len({contents.resolved(experiment) for experiment in experiments}) == 1
 

@@ -278,12 +278,19 @@ def needed(paths, what):
     return find
 
 
+def there(paths):
+    """All paths; for a report, those of them that exist."""
+    reports = any(word.partition("=")[0] == "--report" for word in sys.argv)
+    return (
+        [path for path in paths if os.path.exists(path)]
+        if reports and not STORED
+        else paths
+    )
+
+
 def wanted(wildcards):
     """What `all` makes; for a report, what of it is there, since Snakemake reports all or nothing (in a store, all)."""
-    reports = any(word.partition("=")[0] == "--report" for word in sys.argv)
-    if STORED or not reports:
-        return PLAN.targets
-    made = [path for path in PLAN.targets if os.path.exists(path)]
+    made = there(PLAN.targets)
     if not made:
         raise WorkflowError("there is nothing to report yet; run the workflow first")
     if len(made) < len(PLAN.targets):

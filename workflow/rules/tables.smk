@@ -7,7 +7,7 @@ COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
-FIGURES = [path for path in PLAN.targets if path.endswith(".png")]
+FIGURES = there([path for path in PLAN.targets if path.endswith(".png")])
 FAMILIES = tuple(sorted({network.module for network in CONFIG.architectures.values()}))
 PUBLISHED_ARCHITECTURES = json.dumps(contents.published_architectures(EXPERIMENT))
 
