@@ -54,6 +54,7 @@ def test_markdown_shows_names_and_nothing_else():
         assert not re.search(r"(?<!\\)(?:\\\\)*[`*\[~$]|(?<!\\)<[a-z/]|(?<![\\\w])_|(?<!\\)&amp", cell)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX (Debian's package texlive-latex-recommended)")
 def test_latex_takes_tables_and_figures_as_they_are(tmp_path):
     names = [name for name in NASTY if name.isascii()]
