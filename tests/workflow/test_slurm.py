@@ -11,7 +11,7 @@ from shutil import which
 import pytest
 import yaml
 from helpers.cluster import call, cluster, jobs, obstacle, wait_for
-from helpers.snakemake import TINY, copy_project, run, snakemake
+from helpers.snakemake import EVERYTHING, TINY, copy_project, run, snakemake
 from helpers.tiny import ROOT
 
 from seqmatch.planning.jobs import RULES
@@ -81,7 +81,7 @@ def finished_here(folder: Path, target: str) -> Path:
 
 @needs_plugin
 def test_what_trains_asks_for_a_gpu_and_a_retry_for_more(tmp_path):
-    folder = copy_project(tmp_path, TINY | {"fair_comparison": True})
+    folder = copy_project(tmp_path, EVERYTHING)
     first, second = planned(folder), planned(folder, "--attempt", "2")
     for rule in TRAINING | {"prepare_dataset", "cluster_difficulty"}:
         assert first[rule]["slurm_partition"] == ("gpu" if rule in TRAINING else "cpu")
