@@ -23,6 +23,9 @@ Wildcards = dict[str, Any]
 MOST_JOBS = 50_000
 """Of a rule: more take Snakemake hours to plan. The paper's experiments have 1,300 altogether."""
 
+ENOUGH = 3
+"""Seeds from which an interval over them says something."""
+
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 FIGURES = "results/figures/{dataset}"
 
@@ -290,7 +293,7 @@ RULES = {
     ),
     "compare_difficulty": Rule(
         ("results/common_difficulty.csv",),
-        _once(lambda experiment: len(experiment.config.seeds) > 1 and _any(_sequential)(experiment)),
+        _once(lambda experiment: len(experiment.config.seeds) >= ENOUGH and _any(_sequential)(experiment)),
         costs.nothing,
         60,
         trains=False,
@@ -313,7 +316,7 @@ RULES = {
     "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_common_difficulty": _drawing(
         f"{FIGURES}/common_difficulty-ipc{{ipc}}.png",
-        lambda experiment: _cells(_sequential)(experiment) if len(experiment.config.seeds) > 1 else iter([]),
+        lambda experiment: _cells(_sequential)(experiment) if len(experiment.config.seeds) >= ENOUGH else iter([]),
     ),
     "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),

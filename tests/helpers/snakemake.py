@@ -49,7 +49,7 @@ TINY = {
 }
 
 EVERYTHING = TINY | {
-    "seeds": [0, 1],
+    "seeds": [0, 1, 2],
     "fair_comparison": True,
     "datasets": TINY["datasets"]
     | {
