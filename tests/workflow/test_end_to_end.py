@@ -140,10 +140,9 @@ def test_every_figure_is_there_with_its_table(finished):
 )
 def test_a_figure_is_drawn_again_from_the_table_beside_it(finished, tmp_path, name):
     beside, again = finished / f"results/figures/digits/{name}", tmp_path / name
-    look = json.loads(beside.with_suffix(".json").read_text())["parameters"][
-        "methods"
-    ]  # whose order is that of colours
-    call = [sys.executable, f"scripts/figure_{name.split('-')[0]}.py", beside.with_suffix(".csv"), "--methods", *look]
+    parameters = json.loads(beside.with_suffix(".json").read_text())["parameters"]
+    colors = ["--methods", *parameters["methods"]]
+    call = [sys.executable, f"scripts/figure_{name.split('-')[0]}.py", beside.with_suffix(".csv"), *colors]
     subprocess.run([*call, "--out", again.with_suffix(".png"), again.with_suffix(".csv")], cwd=finished, check=True)
     for ending in (".png", ".csv"):
         assert again.with_suffix(ending).read_bytes() == beside.with_suffix(ending).read_bytes()
