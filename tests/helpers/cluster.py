@@ -43,7 +43,7 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 KillWait=5
-MinJobAge=0
+MinJobAge=86400
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=64000 Gres=gpu:2
 PartitionName=cpu Nodes=ALL Default=YES
@@ -85,7 +85,7 @@ def cluster() -> Iterator[dict[str, str]]:
 
 
 def jobs() -> dict[str, list[dict[str, str]]]:
-    """Every job so far (`MinJobAge=0` forgets none), oldest first, by its comment: the rule and its wildcards."""
+    """Every job so far (`MinJobAge` forgets none for a day), oldest first, by its comment: the rule and its wildcards."""
     found: dict[str, list[dict[str, str]]] = {}
     fields = {"id": "%i", "state": "%T", "memory": "%m", "time": "%l", "comment": "%k"}
     lines = call("squeue", "--noheader", "--states=all", "--sort=i", f"--format={'|'.join(fields.values())}")
