@@ -85,7 +85,7 @@ def cluster() -> Iterator[dict[str, str]]:
 
 
 def jobs() -> dict[str, list[dict[str, str]]]:
-    """Every job so far (`MinJobAge` forgets none for a day), oldest first, by its comment: the rule and its wildcards."""
+    """Every job of the last day, oldest first, by its comment: the rule and its wildcards."""
     found: dict[str, list[dict[str, str]]] = {}
     fields = {"id": "%i", "state": "%T", "memory": "%m", "time": "%l", "comment": "%k"}
     lines = call("squeue", "--noheader", "--states=all", "--sort=i", f"--format={'|'.join(fields.values())}")
