@@ -24,10 +24,10 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import Scores
 from seqmatch.files.store import load_table
 from seqmatch.planning.costs import Scale
-from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.jobs import OF_A_RUN, RULES, Plan
 
 SNAKEFILE = Path(__file__).resolve().parents[1] / "workflow/Snakefile"
-JUDGED_BY = ("train_teachers", "distill_subset", "select_snapshot")
+JUDGED_BY = [rule for rule in OF_A_RUN if rule != "evaluate"]
 """Rules whose jobs a division needs to be judged, besides experts, which all share."""
 
 

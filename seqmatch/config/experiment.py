@@ -128,7 +128,8 @@ class Config(Section):
     kept_memory: Gigabytes = Field(
         "auto",
         description="GB that a distillation may use to keep what its student's steps computed, instead of computing it "
-        "again: a tenth of its time or more. `auto`: an eighth of the memory that this machine has for its threads",
+        "again: a tenth of its time or more. `auto`: an eighth of the memory that this machine has for its threads, 2 "
+        "at most",
     )
     seeds: Annotated[list[SeedNumber], Field(min_length=1), AfterValidator(_distinct)] = Field(
         [0], description="distillation seeds"

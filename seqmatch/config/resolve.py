@@ -7,7 +7,7 @@ not read is an error.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -266,9 +266,11 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     _check_stages(config, run, key)
     if run.against is not None and run.against not in cell.methods.keys() - {method}:
         raise SeqmatchError(f"{key}.against = {run.against}: expected another method of this cell")
+    tried = run.objective is not None and not run.distilled  # by a general `iterations: 0`
     if run.rounds:
         _check_rounds(run, key)
-    if run.teachers == "first" and not any(run.uses_teachers(k) for k in range(3, run.subsets + 1)):
+        run = replace(run, rounds=0) if tried else run
+    if run.teachers == "first" and not tried and not any(run.uses_teachers(k) for k in range(3, run.subsets + 1)):
         raise SeqmatchError(f"{key}.teachers = first: it is for methods with teachers and three subsets or more")
     if run.external:
         _check_external(config, run, key)
@@ -297,7 +299,8 @@ def _with_equal_compute(
     if run.backbone != backbone:
         raise SeqmatchError(f"{place} = {name}: it has the backbone {run.backbone}, not {backbone}")
     iterations = sum(stage.iterations for stage in run.stages)
-    stage = entry.stages[0].model_copy(update={"iterations": iterations})
+    # A general 0, to try an experiment, is none that this stage sets.
+    stage = entry.stages[0].model_copy(update={"iterations": iterations} if iterations else {})
     epochs = run.subsets * run.evaluation.epochs
     return entry.model_copy(update={"stages": [stage]}), evaluation.model_copy(update={"epochs": epochs})
 
@@ -433,7 +436,7 @@ def _check_rounds(run: Run, key: str) -> None:
     """Whether every round can do a part of every subset's iterations."""
     if not run.sequential or run.objective is None:
         raise SeqmatchError(f"{key}.rounds = {run.rounds}: it is for methods that distil several subsets; leave it out")
-    for k, stage in enumerate(run.stages, start=1):
+    for k, stage in enumerate(run.stages if run.distilled else (), start=1):
         ends = [run.done_after(k, number) for number in range(run.rounds + 1)]
         if len(set(ends)) <= run.rounds:
             every = run.objective.resumes_every(stage)

@@ -293,7 +293,6 @@ class Stored(WholeData):
         None,
         description="images per class of this subset; by default what others leave of `ipc`, divided near-equally",
     )
-
     parameterisation: Parameterisation = Field(
         "pixels",
         description="how images are stored: `pixels`, as they are; `multi-formation`, several in one (`idc`'s); "

@@ -9,6 +9,7 @@ Where memory allows, what the gradient computed is kept for the derivative, whic
 It is as exact, and rounds differently too.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -20,7 +21,7 @@ from torch.func import functional_call, grad, grad_and_value, jvp
 
 from seqmatch.matching.halves import halves
 from seqmatch.networks import channels_last
-from seqmatch.runtime.compilation import compile_function, give_up
+from seqmatch.runtime.compilation import compile_function, in_short
 
 Parameters = Sequence[Tensor]
 """One tensor per parameter of a network."""
@@ -234,11 +235,12 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
 def _by_halves(
     loss: Loss, chunk: int, fall_back: bool, theta: Parameters, batch: Sequence[Tensor]
 ) -> Callable[..., tuple[Parameters, Kept]] | None:
-    """What a `Kernel` keeps, by the compiled `halves` of a loss; None where it cannot be cut and `fall_back` is set."""
+    """What a `Kernel` keeps, by the compiled `halves` of a loss; None where it cannot be cut."""
     try:
         pair = halves(loss, theta, *_filled(*batch, chunk))
     except Exception as error:  # of the network's own code, or of the tracer: they have no common type
-        give_up(error, goes_on=fall_back)
+        print(f"warning: student steps keep nothing, since this network cannot be traced: {in_short(error)}",
+              file=sys.stderr, flush=True)  # fmt: skip
         return None
     first, second = (compile_function(half, half if fall_back else None) for half in pair)
 

@@ -95,7 +95,7 @@ def published_architectures(experiment: Experiment) -> dict[str, str]:
 def configuration(experiment: Experiment, without: Collection[str] = ()) -> str:
     """What the configuration sets, as JSON, but for what changes no result, and for the sections `without`; defaults
     are the models' own."""
-    left_out = {"device", "compile", "data", "figures", *without}
+    left_out = {"device", "compile", "kept_memory", "data", "figures", *without}
     return experiment.config.model_dump_json(exclude_unset=True, exclude=left_out)
 
 

@@ -228,6 +228,11 @@ def _once(wanted: Callable[[Experiment], Any] = lambda experiment: True) -> Call
     return lambda experiment: iter([{}] if wanted(experiment) else [])
 
 
+def _over_seeds(jobs: Callable[[Experiment], Iterator[Wildcards]]) -> Callable[[Experiment], Iterator[Wildcards]]:
+    """Jobs of what has intervals over seeds, if there are seeds enough."""
+    return lambda experiment: jobs(experiment) if len(experiment.config.seeds) >= ENOUGH else iter([])
+
+
 def _any(wanted: Callable[[Run], bool]) -> Callable[[Experiment], bool]:
     return lambda experiment: any(map(wanted, experiment.runs.values()))
 
@@ -293,7 +298,7 @@ RULES = {
     ),
     "compare_difficulty": Rule(
         ("results/common_difficulty.csv",),
-        _once(lambda experiment: len(experiment.config.seeds) >= ENOUGH and _any(_sequential)(experiment)),
+        _over_seeds(_once(_any(_sequential))),
         costs.nothing,
         60,
         trains=False,
@@ -316,7 +321,7 @@ RULES = {
     "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_common_difficulty": _drawing(
         f"{FIGURES}/common_difficulty-ipc{{ipc}}.png",
-        lambda experiment: _cells(_sequential)(experiment) if len(experiment.config.seeds) >= ENOUGH else iter([]),
+        _over_seeds(_cells(_sequential)),
     ),
     "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),

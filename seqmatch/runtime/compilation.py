@@ -72,7 +72,13 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
         try:
             result = compiled(*arguments)
         except Exception as error:  # the compiler's failures have no common type
-            give_up(error, goes_on=instead is not None)
+            if instead is None:
+                raise SeqmatchError(
+                    f"PyTorch's compiler failed ({in_short(error)}); on a CPU it needs a C++ compiler such as g++; "
+                    "install one, or set compile: never"
+                ) from error
+            said = f"warning: running without the compiler, which failed: {in_short(error)}"
+            print(said, file=sys.stderr, flush=True)
             chosen = instead
             return instead(*arguments)
         chosen = compiled
@@ -81,16 +87,6 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
     return call
 
 
-def give_up(error: Exception, goes_on: bool) -> None:
-    """Say that compiling failed.
-
-    Raises:
-        SeqmatchError: the work does not go on without it.
-    """
-    reason = " ".join((str(error).strip() or repr(error)).splitlines()[:2])
-    if not goes_on:
-        raise SeqmatchError(
-            f"PyTorch's compiler failed ({reason}); on a CPU it needs a C++ compiler such as g++; "
-            "install one, or set compile: never"
-        ) from error
-    print(f"warning: running without the compiler, which failed: {reason}", file=sys.stderr, flush=True)
+def in_short(error: Exception) -> str:
+    """The first two lines of what an error of others says."""
+    return " ".join((str(error).strip() or repr(error)).splitlines()[:2])

@@ -420,6 +420,18 @@ def test_equal_compute_has_as_many_iterations_and_epochs_as_all_subsets_of_the_o
     assert (run.stages[0].iterations, run.stages[0].max_start_epoch, run.evaluation.epochs) == (50, 4, 80)
 
 
+def test_a_general_0_to_try_an_experiment_leaves_rounds_teachers_and_equal_compute_as_they_are():
+    raw = config.read(ROOT / "config/choices.yaml")
+    raw["matching"]["iterations"] = 0
+    for cell in raw["cells"]:
+        cell.get("matching", {}).pop("iterations", None)
+    longer = {"backbone": "mtt", "equal_compute": "seqmatch-mtt", "stages": [{"max_start_epoch": 4}]}
+    raw["cells"][-1]["methods"] = dict(raw["cells"][-1]["methods"]) | {"mtt-equal": longer}
+    runs = config.load(raw).runs
+    assert not any(run.distilled or run.rounds for run in runs.values())
+    assert runs["fashion-mnist", "mtt-equal", "10"].stages[0].max_start_epoch == 4
+
+
 def test_rounds_share_the_iterations_in_parts_from_which_distillation_can_go_on():
     raw = copy.deepcopy(DEFAULT)
     stages = [{"iterations": 50, "updates_per_network": 10}, {"iterations": 55, "updates_per_network": 1, "size": 2}]

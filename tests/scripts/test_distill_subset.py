@@ -5,12 +5,20 @@ from argparse import Namespace
 import pytest
 import torch
 from distill_subset import check, make_initial
+from helpers.calls import call
+from helpers.files import ARCHITECTURE, write_all
 from helpers.tiny import labelled
 
 from seqmatch import config
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import SNAPSHOTS
+from seqmatch.files.tensors import load_tensors
+from seqmatch.synthetic.snapshots import load_snapshots
+from seqmatch.synthetic.subset import load_subset
+
+MATCHING = '{"iterations": 4, "snapshots": 4, "real_batch": 2, "optimizer": "adam", "lr_images": 0.1}'
 
 
 def arguments(subset=1, seed=0, **matching):
@@ -54,3 +62,38 @@ def test_noise_takes_the_place_of_real_images_and_is_another_one_for_each_subset
 def test_images_that_experts_choose_need_them():
     with pytest.raises(SeqmatchError, match="--choosers: missing"):
         check(arguments(initial="k-center"))
+
+
+@pytest.fixture
+def distil(tmp_path):
+    """Calls the script on tiny data, with a name for what it writes."""
+    write_all(tmp_path)
+    about = ["--data", tmp_path / "data", "--architecture", ARCHITECTURE, "--compile", "never", "--dataset", "d"]
+    about += ["--method", "dm", "--ipc", "1", "--seed", "0", "--subset", "1", "--subset-count", "1"]
+    about += ["--objective", "distribution", "--checkpoints", tmp_path / "checkpoints"]
+
+    def run(name, matching=MATCHING, **options):
+        words = [word for option, value in options.items() for word in (f"--{option.replace('_', '-')}", value)]
+        return call("distill_subset", *about, "--matching", matching, *words, "--out", tmp_path / name)
+
+    return run
+
+
+def test_rounds_of_one_subset_end_with_the_tensors_of_a_run_in_one_go(distil, tmp_path):
+    assert distil("whole")[0] == 0
+    before = {}
+    for number, end in enumerate((0, 1, 3)):
+        status, said = distil(f"state{number}", until=end, subset_out=tmp_path / f"s{number}", **before)
+        assert status == 0, said
+        assert torch.equal(load_subset(tmp_path / f"s{number}").labels, load_snapshots(tmp_path / "whole").labels)
+        before = {"state": tmp_path / f"state{number}"}
+    assert distil("rounds", **before)[0] == 0
+    whole, rounds = (load_tensors(tmp_path / name, SNAPSHOTS)[0] for name in ("whole", "rounds"))
+    assert whole.keys() == rounds.keys() and all(torch.equal(whole[name], rounds[name]) for name in whole)
+    assert torch.equal(load_subset(tmp_path / "s1").images, whole["images"][1])
+
+
+@pytest.mark.parametrize("other", ["snapshots", "data"])
+def test_a_state_that_is_none_of_this_distillation_is_refused(distil, tmp_path, other):
+    status, said = distil("rounds", state=tmp_path / other)
+    assert status == 1 and f"{tmp_path / other}: another kind of file was expected" in said and "Traceback" not in said

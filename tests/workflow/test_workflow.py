@@ -161,8 +161,9 @@ def test_a_method_is_compared_with_the_one_that_it_names():
 
 
 def test_a_change_of_device_repeats_nothing_and_one_of_style_no_table():
-    """What tables and the overview are given of the configuration; jobs are given the device as a resource."""
-    changes = ({"device": "cpu"}, {"device": "auto"}, {"figures": {"style": "cvpr", "font": "serif"}})
+    """What tables and the overview are given of the configuration; jobs are given device and memory as resources."""
+    look = {"style": "cvpr", "font": "serif"}
+    changes = ({"device": "cpu"}, {"device": "auto"}, {"kept_memory": 3, "compile": "never"}, {"figures": look})
     experiments = [config.load(TINY | change) for change in changes]
     assert len({contents.configuration(experiment) for experiment in experiments}) == 1
     assert len({contents.resolved(experiment) for experiment in experiments}) == 1

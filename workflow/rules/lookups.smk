@@ -195,10 +195,9 @@ def experts(wildcards):
 def choosers(wildcards):
     """Experts that choose or label the real images that the subset starts from."""
     run, stage, k = run_of(wildcards), stage_of(wildcards), int(wildcards.subset)
-    asked = run.asks_experts(k) and not state(
-        wildcards
-    )  # else the initial images are there
-    return recipe_files(wildcards, stage) if asked else []
+    if state(wildcards):  # which has the initial images
+        return []
+    return recipe_files(wildcards, stage) if run.asks_experts(k) else []
 
 
 def labellers(wildcards):

@@ -43,13 +43,12 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     rows = []
     for dataset, ipc, method, baseline in contrasts:
         ours, theirs = (_rows(cells, (dataset, ipc, name)) for name in (method, baseline))
-        left, right = ours.set_index(PAIR)["accuracy"], theirs.set_index(PAIR)["accuracy"]
-        shared = left.index.intersection(right.index)  # methods may be evaluated with different numbers of networks
+        shared = _differences(ours, theirs)
         if shared.empty:
             raise SeqmatchError(
                 f"{dataset}, ipc {ipc}: no networks of {method} and {baseline} have equal seed and number"
             )
-        pairs = (left - right).dropna()
+        pairs = shared.dropna()
         failed = len(shared) - len(pairs)
         seeds = pairs.groupby("seed").mean()
         unit = "seeds" if len(seeds) > 1 else "networks"
@@ -71,6 +70,13 @@ def _rows(cells: Mapping[tuple[str, str, str], pd.DataFrame], key: tuple[str, st
     return cells[key]
 
 
+def _differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.Series:
+    """Of the networks that both have: methods may be evaluated with different numbers of them."""
+    left, right = (rows.set_index(PAIR)["accuracy"] for rows in (ours, theirs))
+    shared = left.index.intersection(right.index)
+    return left[shared] - right[shared]
+
+
 def _student(differences: pd.Series) -> dict[str, float]:
     values = differences.to_numpy()
     found = {"difference": differences.mean(), "low": np.nan, "high": np.nan, "p": np.nan}
@@ -83,8 +89,7 @@ def _student(differences: pd.Series) -> dict[str, float]:
 
 def p_of_difference(ours: pd.DataFrame, theirs: pd.DataFrame) -> float:
     """p of the paired test of two methods' main selections over seeds; none where there are fewer than two."""
-    left, right = (rows.set_index(PAIR)["accuracy"] for rows in (ours, theirs))
-    seeds = (left - right).dropna().groupby("seed").mean()
+    seeds = _differences(ours, theirs).dropna().groupby("seed").mean()
     return _student(seeds)["p"] if len(seeds) > 1 else np.nan
 
 
