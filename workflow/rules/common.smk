@@ -172,6 +172,13 @@ def command(script_name):
     return {"script": place(script_name), "code": code(script_name)}
 
 
+def drawing(script_name):
+    """A drawing rule's parameters: its command, and the look of figures."""
+    look = ["--style", CONFIG.figures.style, "--font", CONFIG.figures.font]
+    colors = ["--methods", *contents.method_colors(EXPERIMENT)]
+    return command(script_name) | {"look": [*look, *colors]}
+
+
 def place(script_name):
     """A rule's parameter: the script's path. It takes the output, so that a clone that has moved reruns nothing: Snakemake
     compares no parameters of this kind. (Nor those that take the threads, for which it works out every job's resources.)

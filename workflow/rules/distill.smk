@@ -7,7 +7,7 @@ rule distill_subset:
         foreign=foreign,
         state=state,
     output:
-        made("distill_subset"),
+        state=made("distill_subset"),
     log:
         log_of("distill_subset"),
     benchmark:
@@ -33,7 +33,7 @@ rule distill_subset:
         " --experts {input.experts} --foreign {input.foreign} --state {input.state} {params.objective}"
         " --matching {params.matching:q} --architecture {params.architecture:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --subset {wildcards.subset}"
-        " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out} --out {output[0]}"
+        " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out} --out {output.state}"
         " --kept-memory {resources.kept_memory}" + COMPUTE
 
 

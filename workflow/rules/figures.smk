@@ -1,9 +1,4 @@
 # Each figure has its caption and the rows that it is drawn from beside it, and can be drawn again from there.
-def drawing(script_name):
-    """Parameters of a rule that draws: its command, and the look of figures."""
-    look = ["--style", CONFIG.figures.style, "--font", CONFIG.figures.font]
-    colors = ["--methods", *contents.method_colors(EXPERIMENT)]
-    return command(script_name) | {"look": [*look, *colors]}
 
 
 rule figure_difficulty:
