@@ -13,23 +13,23 @@ import platform
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 from tqdm import tqdm
 
 from benchmarks import peer
-from benchmarks.cases import FULL, OURS, PEAKS, PEER, QUICK, ROOT, Case, curves
+from benchmarks.cases import FULL, GPU, GPU_PEAKS, OURS, PEAKS, PEER, QUICK, ROOT, Case, curves
 from benchmarks.report import Measurement, write
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import provenance
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="small sizes, one process each")
-    arguments.add_argument("--repeats", type=int, help="processes per case and way (default 3; quick: 1)")
+    arguments.add_argument("--repeats", type=int, help="processes per case and way (default 3; quick, or on a GPU: 1)")
     arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
-    arguments.add_argument("--gpu", type=int, default=0, choices=[0, 1], help="1: on a GPU")
+    arguments.add_argument("--gpu", type=int, default=0, choices=[0, 1], help="1: on a GPU, with sizes for one")
     arguments.add_argument("--only", metavar="TEXT", default="", help="cases whose name contains this; no curves")
     arguments.add_argument("--out", type=Path, default=Path("results/performance"), help="folder to write")
     arguments.add_argument(
@@ -43,12 +43,13 @@ def main() -> None:
         except SeqmatchError as error:
             sys.exit(str(error))
 
-    chosen = QUICK if args.quick else FULL
+    chosen = QUICK if args.quick else GPU if args.gpu else FULL
+    peaks = GPU_PEAKS if args.gpu else PEAKS
     cases = [beside(case) for case in [*chosen, *PEER]] if checkout else chosen
     cases = [case for case in cases if args.only in case.name]
-    scaling = [] if args.only else curves(args.quick)
-    rounds = args.repeats or (1 if args.quick else 3)
-    one_round = [(case, way) for case in [*PEAKS, *cases] for way in case.ways]
+    scaling = [] if args.only else curves(args.quick, bool(args.gpu))
+    rounds = args.repeats or (1 if args.quick or args.gpu else 3)
+    one_round = [(case, way) for case in [*peaks, *cases] for way in case.ways]
     points = {case.name: (case, OURS) for _, _, part in scaling for case in part}.values()
     plan = [*one_round, *points, *one_round * (rounds - 1)]
     results: dict[tuple[str, str], list[Measurement]] = {}
@@ -59,7 +60,7 @@ def main() -> None:
         print("interrupted: the report holds what is complete", file=sys.stderr)
         cases = [case for case in cases if all((case.name, way) in results for way in case.ways)]
         scaling = [curve for curve in scaling if all((case.name, OURS) in results for case in curve[2])]
-    print(write(args.out, cases, scaling, results, about(args.threads, args.gpu)))
+    print(write(args.out, peaks, cases, scaling, results, about(args.threads, args.gpu)))
 
 
 def beside(case: Case) -> Case:
@@ -88,7 +89,7 @@ def about(threads: int, gpus: int) -> dict[str, object]:
         "threads": threads,
         "gpu": torch.cuda.get_device_name() if gpus else None,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("seqmatch", "torch")},
+        "versions": provenance({})["versions"],
     }
 
 

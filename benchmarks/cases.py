@@ -325,6 +325,12 @@ PEAKS = [
 ]
 """What the others are held against: the faster of these."""
 
+GPU_PEAKS = [
+    Case("gemm", {"size": 8192}, (OURS,), loops=19),
+    Case("convolution", {"images": 256, "width": 256, "pixels": 32}, (OURS,), loops=19),
+]
+"""The same, of a size that fills a GPU."""
+
 
 def least_flops(case: Case, way: str) -> float | None:
     """Operations that convolutions and the linear layer need: a bound from below on the work of a case.
@@ -394,6 +400,25 @@ QUICK = [
     Case("planning", {"datasets": 2, "seeds": 3}, (OURS,), loops=1),
 ]
 
+BOTH = (OURS, PLAIN)
+GPU = [
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}, BOTH, loops=5),
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always", **NOTHING}, (OURS,), loops=5),
+    Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "never"}, (OURS,), loops=5),
+    Case("matching", {"B": 10, "T": 50, **CIFAR, "compile": "always"}, BOTH, loops=5),
+    Case("matching", {"B": 10, "T": 50, **CIFAR, "compile": "never"}, (OURS,), loops=5),
+    Case("gradient matching", {"real": 256, "ipc": 1, **CIFAR}, BOTH, loops=5),
+    Case("condensation", {"real": 64, "ipc": 10, "learned": 2000, **CIFAR}, BOTH, loops=2),
+    Case("training", {"images": 4096, "batch": 256, **CIFAR, "compile": "always"}, BOTH, loops=2),
+    Case("training", {"images": 4096, "batch": 256, **CIFAR, "compile": "never"}, (OURS,), loops=2),
+    Case("training", {"images": 4096, "batch": 256, **CIFAR, "compile": "never", "precision": "tf32"}, (OURS,)),
+    Case("training", {"images": 4096, "batch": 256, **CIFAR, "compile": "never", **ROUNDED}, (OURS,)),
+    Case("evaluation", {"images": 10, "epochs": 100, **CIFAR, "compile": "never"}, BOTH, loops=2),
+    Case("evaluation", {"images": 100, "epochs": 50, **CIFAR, "compile": "never"}, BOTH, loops=2),
+    Case("test pass", {"images": 10_000, **CIFAR}, BOTH, loops=2),
+]
+"""Of the sizes that GPUs are for; with one process each, eight minutes. Whitening, files and planning are the CPU's."""
+
 COLOURED = {"channels": 3, "compile": "never"}
 PEER = [
     Case("matching", {"B": 20, "T": 10, "width": 16, "pixels": 16, **COLOURED}),
@@ -405,11 +430,14 @@ Curve = tuple[str, str, list[Case]]
 """What grows, the task's fixed sizes in words, and its cases."""
 
 
-def curves(quick: bool) -> list[Curve]:
-    """Our own cost against the number of synthetic steps, the minibatch and the experts per step; nothing is kept."""
+def curves(quick: bool, gpu: bool = False) -> list[Curve]:
+    """Our own cost against the number of synthetic steps, the minibatch and the experts per step; nothing is kept.
+
+    On a GPU against the steps alone: another minibatch is compiled anew.
+    """
     base, mode = (SMALL, "never") if quick else (CIFAR, "always")
     growing = {
-        "T": [10, 40] if quick else [10, 20, 40, 80],
+        "T": [10, 40] if quick or gpu else [10, 20, 40, 80],
         "B": [25, 100] if quick else [25, 50, 100],
         "experts": [1, 2],
     }
@@ -424,4 +452,5 @@ def curves(quick: bool) -> list[Curve]:
             ],
         )
         for name, values in growing.items()
+        if name == "T" or not gpu
     ]

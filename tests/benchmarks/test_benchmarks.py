@@ -116,7 +116,7 @@ def test_the_report_holds_ratios_and_slopes(tmp_path):
         }
         | {(point.name, OURS): [Measurement(1.0, [point.sizes["T"] * 0.5], 100.0, 50.0)] for point in points}
     )
-    text = write(tmp_path, [case], [("T", "B 4", points)], results, {"processor": "some"})
+    text = write(tmp_path, cases.PEAKS, [case], [("T", "B 4", points)], results, {"processor": "some"})
     table = pd.read_csv(tmp_path / "cases.csv").set_index("way")
     assert table.loc[PLAIN, "seqmatch / this, time"] == 0.25 and table.loc[PLAIN, "seqmatch / this, memory"] == 0.25
     assert table.loc[TUNED, "seqmatch / this, time"] == 0.5
@@ -132,9 +132,13 @@ def test_the_report_holds_ratios_and_slopes(tmp_path):
 
 
 def test_every_case_names_a_task_and_has_a_name_of_its_own():
-    for every, quick in ((cases.FULL + cases.PEER, False), (cases.QUICK + cases.PEER, True)):
+    suites = ((cases.FULL + cases.PEER, {}), (cases.QUICK + cases.PEER, {"quick": True}), (cases.GPU, {"gpu": True}))
+    for every, extent in suites:
         assert len({case.name for case in every}) == len(every)
-        for case in [*every, *(point for _, _, points in cases.curves(quick) for point in points)]:
+        for case in [
+            *every,
+            *(point for _, _, points in cases.curves(**{"quick": False} | extent) for point in points),
+        ]:
             assert case.task in cases.TASKS
 
 
