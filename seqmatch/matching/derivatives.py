@@ -171,12 +171,15 @@ def eager(loss: Loss) -> Kernel:
 
 def _second(first: Parameters, leaves: Parameters, pixels: Tensor, shares: Tensor, direction: Parameters) -> Slope:
     """The `Slope` by the graph of the gradient."""
-    # As the gradient of a scalar, see `pull_back`.
-    value = torch.stack([(g * d).sum() for g, d in zip(first, direction, strict=True)]).sum()
+    value = _inner(first, direction)  # a scalar, see `pull_back`
     wanted = [pixels, shares] if shares.requires_grad else [pixels]
     found = torch.autograd.grad(value, [*leaves, *wanted], materialize_grads=True)
     by_theta, (by_pixels, *by_shares) = found[: len(leaves)], found[len(leaves) :]
     return value.detach(), by_theta, by_pixels, *(by_shares or [None])
+
+
+def _inner(gradient: Parameters, direction: Parameters) -> Tensor:
+    return torch.stack([(g * d).sum() for g, d in zip(gradient, direction, strict=True)]).sum()
 
 
 def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
@@ -214,20 +217,29 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
     def full_gradient(theta: Parameters, *batch: Tensor) -> Parameters:
         return fused_gradient(list(theta), *_filled(*batch, chunk))
 
+    parts: list[Callable | None] = []
+
+    def by_parts(theta: Parameters, batch: Sequence[Tensor]) -> Callable | None:
+        if not parts:
+            parts.append(_by_halves(loss, chunk, fall_back, theta, batch))
+        return parts[0]
+
     def full_slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
-        filled = _filled(images, labels, weights, chunk)
-        value, by_theta, *by_batch = fused_slope(list(theta), *filled, list(direction))
+        batch = images, labels, weights
+        if images.is_cuda:  # what PyTorch 2.11 made of `slope` read beyond its tensors there
+            halved = by_parts(theta, batch)
+            if halved is None:
+                return plain.slope(theta, *batch, direction)
+            first, rest = halved(theta, *batch)
+            return _inner(first, direction), *rest(direction)
+        value, by_theta, *by_batch = fused_slope(list(theta), *_filled(*batch, chunk), list(direction))
         return value, by_theta, *(None if by is None else by[: len(images)] for by in by_batch)
 
-    def repeated(theta: Parameters, *batch: Tensor) -> tuple[Parameters, Kept]:
-        return full_gradient(theta, *batch), lambda direction: full_slope(theta, *batch, direction)[1:]
-
-    chosen: Callable | None = None
-
     def kept(theta: Parameters, *batch: Tensor) -> tuple[Parameters, Kept]:
-        nonlocal chosen
-        chosen = chosen or _by_halves(loss, chunk, fall_back, theta, batch) or repeated
-        return chosen(theta, *batch)
+        halved = by_parts(theta, batch)
+        if halved is not None:
+            return halved(theta, *batch)
+        return full_gradient(theta, *batch), lambda direction: full_slope(theta, *batch, direction)[1:]
 
     return Kernel(full_gradient, full_slope, kept)
 

@@ -1,7 +1,7 @@
 """What a device can hold and how fast it is, in constants: to tune for another machine, edit here alone.
 
-Those of the CPU were measured on two cores of an AMD EPYC (docs/performance.md). Those of GPUs are guesses: nothing was
-measured on one. No constant depends on a clock, so that a resumed run makes the same choices.
+Those of the CPU were measured on two cores of an AMD EPYC, some of those of GPUs on an H200 (docs/performance.md); the
+others are guesses. No constant depends on a clock, so that a resumed run makes the same choices.
 """
 
 import os
@@ -39,19 +39,19 @@ class Budget:
     """Bytes of the parameter vectors θ_i that the adjoint keeps, before it computes some twice. CPU: chosen, so that
     memory hardly grows with the student steps (docs/performance.md). GPU: guessed."""
     saved_per_step: float
-    """Seconds that compiling saves per student step of the adjoint, in calls. CPU: measured, none. GPU: guessed, 5 µs
-    for each call that is saved (`python -m benchmarks.launches`)."""
+    """Seconds that compiling saves per student step of the adjoint, in calls. CPU: measured, none. GPU: measured, over
+    one graph."""
     saved_per_matched_number: float
-    """Seconds that compiling saves per number and student step of the adjoint. CPU: measured. GPU: guessed from the
-    speed of its memory."""
+    """Seconds that compiling saves per number and student step of the adjoint. CPU: measured. GPU: measured, over one
+    graph."""
     saved_per_trained_number: float
-    """Seconds that compiling saves per number and image of training. CPU: measured, in chunks. GPU: guessed."""
+    """Seconds that compiling saves per number and image of training. CPU: measured, in chunks. GPU: measured."""
     saved_over_one_graph: float = 1 / 3
     """Share of the seconds above that compiling the adjoint saves where one graph, eager, is the other choice. CPU:
-    measured. GPU: guessed to be the same."""
+    measured. GPU: all, since that is what was measured; the eager adjoint takes longer."""
     compiling_seconds: float = 30.0
     """Seconds that compiling costs per process. CPU: measured, 5 to 20 with a warm cache on disk, 20 to 60 with a cold
-    one. GPU: guessed to be the same."""
+    one. GPU: measured, 5 to 10 with a cold one and eight threads."""
     graph_numbers: int = 6
     """Numbers in that one graph per number that a convolution writes. Measured: what autograd keeps, on any device."""
     class_numbers: int = 5
@@ -78,9 +78,11 @@ BUDGETS = {
         graph_bytes=2**33,
         class_bytes=2**33,
         kept_bytes=2**31,
-        saved_per_step=2e-3,
-        saved_per_matched_number=3e-11,
-        saved_per_trained_number=1e-11,
+        saved_per_step=3e-3,
+        saved_per_matched_number=1.2e-10,
+        saved_per_trained_number=2.5e-11,
+        saved_over_one_graph=1.0,
+        compiling_seconds=10.0,
         spare_bytes=2**33,
     ),
 }

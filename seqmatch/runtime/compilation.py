@@ -26,7 +26,8 @@ _TRACING = ContextVar("_TRACING", default=False)
 
 def fuses() -> bool:
     """Whether what runs is being compiled, so that small operators cost nothing."""
-    return _TRACING.get() or torch.compiler.is_compiling()
+    # In this order: not every version of PyTorch can compile the second question.
+    return torch.compiler.is_compiling() or _TRACING.get()
 
 
 @contextmanager
@@ -60,7 +61,8 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
         nonlocal chosen
         if chosen is not None:
             return chosen(*arguments)
-        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of processes beside a single job
+        # No pool of processes beside a single job, but for a GPU's kernels, which are compiled one by one.
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "8" if torch.cuda.is_initialized() else "1")
         torch.compiler.config.recompile_limit = SHAPES
         print(
             "compiling the inner loop (once per job, about a minute, less if it was compiled before; `compile: never` "
