@@ -62,3 +62,11 @@ def test_messages_that_the_documents_quote_are_those_of_the_code():
     pieces = [piece.strip() for message in messages for piece in message.split("…")]
     assert len(messages) > 30
     assert [piece for piece in pieces if not any(piece in text for text in told)] == []
+
+
+def test_the_rows_of_the_readme_are_those_of_the_corner():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- corner:")[1].split("\n\n")[0]
+    page = (ROOT / "docs/results/corner.md").read_text(encoding="utf-8").splitlines()
+    published = [[cell.strip() for cell in line.split("|")] for line in page if line.startswith("| cifar10 ipc 1 ")]
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in readme.splitlines()[3:]]
+    assert rows and all(row in [cells[2:5] for cells in published] for row in rows)

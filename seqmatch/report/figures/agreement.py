@@ -30,6 +30,6 @@ def agreement_figure(table: pd.DataFrame, style: Style) -> Figure:
     ends = shown[["published_mean", "accuracy_mean"]]
     low, high = ends.min(axis=None) - MARGIN, ends.max(axis=None) + MARGIN
     panel.plot((low, high), (low, high), color="0.6", linewidth=0.8, zorder=0)
-    panel.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="published accuracy, %", ylabel="ours, %")
+    panel.set(xlim=(low, high), ylim=(low, high), xlabel="published accuracy, %", ylabel="ours, %")
     legend_above(figure, handles, style)
     return figure
