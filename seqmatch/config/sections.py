@@ -61,6 +61,8 @@ Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 SelectedBy = Literal["validation", "last", "test"]
 CompileMode = Literal["auto", "always", "never"]
 Gigabytes = Literal["auto"] | NotNegative
+ENOUGH_SEEDS = 3
+"""From which an interval or a test over seeds says something."""
 MOST_KEPT = 2.0
 """GB that `auto` takes at most of main memory for `kept_memory`: so much more is what a job asks for."""
 Precision = Literal["float32", "tf32", "bfloat16"]

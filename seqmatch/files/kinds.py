@@ -649,6 +649,7 @@ class ArchitectureRow(Row):
     selected_on: Whole
     undistilled: Whole
     stored_numbers: Numbers
+    p_best: Share | None
 
 
 class ComparisonRow(Row):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from seqmatch.config import Experiment, Run
-from seqmatch.config.sections import DOWNLOADED
+from seqmatch.config.sections import DOWNLOADED, ENOUGH_SEEDS
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning import contents, costs
 from seqmatch.planning.costs import Cost, Scale
@@ -22,9 +22,6 @@ Wildcards = dict[str, Any]
 
 MOST_JOBS = 50_000
 """Of a rule: more take Snakemake hours to plan. The paper's experiments have 1,300 altogether."""
-
-ENOUGH = 3
-"""Seeds from which an interval over them says something."""
 
 RUN = "results/{dataset}/{method}/ipc{ipc}/seed{seed}"
 FIGURES = "results/figures/{dataset}"
@@ -230,7 +227,7 @@ def _once(wanted: Callable[[Experiment], Any] = lambda experiment: True) -> Call
 
 def _over_seeds(jobs: Callable[[Experiment], Iterator[Wildcards]]) -> Callable[[Experiment], Iterator[Wildcards]]:
     """Jobs of what has intervals over seeds, if there are seeds enough."""
-    return lambda experiment: jobs(experiment) if len(experiment.config.seeds) >= ENOUGH else iter([])
+    return lambda experiment: jobs(experiment) if len(experiment.config.seeds) >= ENOUGH_SEEDS else iter([])
 
 
 def _any(wanted: Callable[[Run], bool]) -> Callable[[Experiment], bool]:

@@ -63,7 +63,7 @@ TABLES = {
                              "std_between_seeds": [None], "last_mean": [50.0], "last_std": [None],
                              "last_failed": [0], "p_best": [None], "test_selected_mean": [None],
                              "test_selected_std": [None], "test_selected_failed": [0]}),
-    "architectures": pd.DataFrame({**CELL, "matched_on": ["c"], "architecture": ["c"], **MEANS}),
+    "architectures": pd.DataFrame({**CELL, "matched_on": ["c"], "architecture": ["c"], **MEANS, "p_best": [None]}),
     "comparison": pd.DataFrame({**CELL, "baseline": ["dm"], "difference": [1.5], "low": [None], "high": [None],
                                 "p": [None], "q": [None], "unit": ["networks"], "seeds": [1], "pairs": [1],
                                 "failed": [0]}),

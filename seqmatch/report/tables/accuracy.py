@@ -116,9 +116,3 @@ def method_names(table: pd.DataFrame) -> pd.Series:
     """Methods as papers write them, with their number of subsets where there is more than one."""
     names = table["method"].map(display_name)
     return names.where(table["K"] < 2, names + " (K = " + table["K"].astype(str) + ")")
-
-
-def best_of(table: pd.DataFrame, column: list[pd.Series]) -> pd.Series:
-    """Whether a row prints as the best of its `column`, `whole` (all real data) and failed networks aside."""
-    mean = table["accuracy_mean"].round(1).where((table["K"] > 0) & (table["accuracy_failed"] == 0))
-    return mean == mean.groupby(column).transform("max")

@@ -8,7 +8,6 @@ from seqmatch.config.methods import display_name
 from seqmatch.report.tables.accuracy import (
     CELL,
     basis,
-    best_of,
     cell_names,
     in_order,
     main_selection,
@@ -16,9 +15,11 @@ from seqmatch.report.tables.accuracy import (
     notes,
     spread,
 )
+from seqmatch.report.tables.comparison import against_best, best_in_words, not_told_from_best
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, means_stds
 
 TITLE = "Table 2: test accuracy in percent on other architectures, mean ± standard deviation over networks"
+BY_ARCHITECTURE = [*CELL, "architecture"]
 
 
 def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
         One row per method, cell and architecture: `dataset`, `ipc`, `method`, `K`, `matched_on`,
         `architecture`, `selection`, `accuracy_mean`, `accuracy_std`, `accuracy_failed` (networks without an accuracy,
         which are in no mean), `networks`, `seeds`, `selected_on` (images that chose a snapshot), `undistilled` (seeds
-        with a subset that is its initial images).
+        with a subset that is its initial images), `p_best` (as of `methods_table`, in the column of an architecture).
     """
     rows = []
     for (dataset, ipc, method), cell in accuracy.groupby([*CELL, "method"], sort=False):
@@ -47,7 +48,8 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
                 **basis(trained),
             }
             rows.append(row)
-    return in_order(pd.DataFrame(rows), order)
+    table = in_order(pd.DataFrame(rows), order)
+    return table.assign(p_best=against_best(table, accuracy, BY_ARCHITECTURE))
 
 
 def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sheet]:
@@ -57,7 +59,7 @@ def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sh
         table: as `architectures_table` returns it.
         compared: published numbers beside these, as `seqmatch.report.published.beside_architectures` returns them.
     """
-    text = bold(means_stds(table, "accuracy"), best_of(table, [cell_names(table), table["architecture"]]))
+    text = bold(means_stds(table, "accuracy"), not_told_from_best(table, BY_ARCHITECTURE))
     own = pd.DataFrame(
         {
             "method": cell_names(table) + ": " + table["method"],
@@ -77,5 +79,5 @@ def architectures_sheets(table: pd.DataFrame, compared: pd.DataFrame) -> list[Sh
     )
     body = grid(interleaved(own, theirs), own["column"].unique(), corner="cell: method")
     counts = ", ".join(f"{n}" for n in sorted(table["networks"].unique()))
-    note = f"Networks for each entry: {counts}. Best of each column (to the digits printed) in bold."
-    return [Sheet(TITLE, body, " ".join([note, *notes(table)]))]
+    texts = [f"Networks for each entry: {counts}.", best_in_words(table), *notes(table)]
+    return [Sheet(TITLE, body, " ".join(texts))]

@@ -1,12 +1,13 @@
 """Paired comparison of sequential methods with their one-subset counterparts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from seqmatch.config.methods import display_name
+from seqmatch.config.sections import ENOUGH_SEEDS
 from seqmatch.errors import SeqmatchError
 from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection, method_names
 from seqmatch.report.tables.text import Sheet
@@ -88,9 +89,50 @@ def _student(differences: pd.Series) -> dict[str, float]:
 
 
 def p_of_difference(ours: pd.DataFrame, theirs: pd.DataFrame) -> float:
-    """p of the paired test of two methods' main selections over seeds; none where there are fewer than two."""
+    """p of the paired test of two methods' main selections over seeds; none where these are too few to tell."""
     seeds = _differences(ours, theirs).dropna().groupby("seed").mean()
-    return _student(seeds)["p"] if len(seeds) > 1 else np.nan
+    return _student(seeds)["p"] if len(seeds) >= ENOUGH_SEEDS else np.nan
+
+
+def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[str]) -> list[float]:
+    """p of each row's difference from the best of its group; none for that itself.
+
+    Args:
+        table: one row per group and method.
+        accuracy: of the networks that its rows are made of.
+        group: columns of both.
+    """
+    keys = [*group, "method"]
+    chosen = {key: main_selection(rows) for key, rows in accuracy.groupby(keys, sort=False)}
+    means = table["accuracy_mean"].where(_able(table))
+    best = means.groupby([table[name] for name in group]).transform(lambda part: part.idxmax() if part.any() else None)
+    names = list(table[keys].itertuples(index=False, name=None))
+    return [
+        np.nan if pd.isna(first) or first == row else p_of_difference(chosen[names[row]], chosen[names[int(first)]])
+        for row, first in enumerate(best)
+    ]
+
+
+def not_told_from_best(table: pd.DataFrame, group: Sequence[str]) -> pd.Series:
+    """Whether a row prints as the best of its group, or is not told from it by its `p_best`."""
+    mean = table["accuracy_mean"].round(1).where(_able(table))
+    best = mean == mean.groupby([table[name] for name in group]).transform("max")
+    return (best | (table["p_best"] >= 1 - CONFIDENCE)) & _able(table)
+
+
+def _able(table: pd.DataFrame) -> pd.Series:
+    """All real data and failed networks aside."""
+    return (table["K"] > 0) & (table["accuracy_failed"] == 0)
+
+
+def best_in_words(table: pd.DataFrame) -> str:
+    """What is bold."""
+    tested = table["p_best"].notna().any()
+    alike = (
+        f", and what a paired t-test over distillation seeds does not tell from it at {100 * (1 - CONFIDENCE):.0f} %"
+    )
+    few = "" if tested else f" With fewer than {ENOUGH_SEEDS} seeds no difference is tested."
+    return f"In bold: the best of each column{alike if tested else ''}, training on all real data aside.{few}"
 
 
 def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:

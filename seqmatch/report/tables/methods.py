@@ -9,7 +9,6 @@ from seqmatch.report.published import UNLISTED
 from seqmatch.report.tables.accuracy import (
     CELL,
     basis,
-    best_of,
     cell_names,
     in_order,
     main_selection,
@@ -17,7 +16,7 @@ from seqmatch.report.tables.accuracy import (
     notes,
     spread,
 )
-from seqmatch.report.tables.comparison import CONFIDENCE, p_of_difference
+from seqmatch.report.tables.comparison import against_best, best_in_words, not_told_from_best
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, mean_std, means_stds
 
 WHOLE = "all"
@@ -47,7 +46,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, `selected_on` (images that chose a snapshot),
         `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), `gflop` (10⁹
         operations of one seed with its experts; missing where they were not counted), `p_best` (of no difference from
-        the cell's best, in a paired test over seeds; missing for that itself, and for a single seed), and mean and
+        the cell's best, in a paired test over seeds; missing for that itself, and for too few seeds), and mean and
         std of `last` (the last snapshot) and `test_selected` (chosen on test data: optimistic). `…_failed` counts
         networks without an accuracy, which are in no mean. Where any method has a protocol of its own too, its accuracy
         by that: `own_mean`, and `own_std` of the seeds' means.
@@ -80,19 +79,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
     table = in_order(pd.DataFrame(rows), order)
     if operations is not None:
         table = table.merge(operations, how="left", on=[*CELL, "method"])
-    return table.assign(p_best=_against_best(table, own))
-
-
-def _against_best(table: pd.DataFrame, accuracy: pd.DataFrame) -> list[float]:
-    """p of each row's difference from the best of its cell."""
-    chosen = {key: main_selection(rows) for key, rows in accuracy.groupby([*CELL, "method"], sort=False)}
-    means = table["accuracy_mean"].where((table["K"] > 0) & (table["accuracy_failed"] == 0))
-    best = means.groupby([table[name] for name in CELL]).transform(lambda cell: cell.idxmax() if cell.any() else None)
-    keys = list(table[[*CELL, "method"]].itertuples(index=False, name=None))
-    return [
-        float("nan") if pd.isna(first) or first == row else p_of_difference(chosen[keys[row]], chosen[keys[int(first)]])
-        for row, first in enumerate(best)
-    ]
+    return table.assign(p_best=against_best(table, own, CELL))
 
 
 def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> list[Sheet]:
@@ -119,14 +106,12 @@ def _columns(table: pd.DataFrame) -> list[str]:
 def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     """One row per method, one column per cell; under each method its published numbers, if the cell has any. A single
     cell has columns for what its sets store and cost."""
-    same = best_of(table, [cell_names(table)]) | (table["p_best"] >= 1 - CONFIDENCE)
-    able = (table["K"] > 0) & (table["accuracy_failed"] == 0)
     own = pd.DataFrame(
         {
             "method": table["method"],
             "row": method_names(table),
             "column": cell_names(table),
-            "text": bold(means_stds(table, "accuracy"), same & able),
+            "text": bold(means_stds(table, "accuracy"), not_told_from_best(table, CELL)),
         }
     )
     columns = _columns(table)
@@ -170,12 +155,8 @@ def _costs(table: pd.DataFrame) -> Sheet:
 
 
 def _note(table: pd.DataFrame, compared: pd.DataFrame) -> str:
-    tested = table["p_best"].notna().any()
-    alike = (
-        f", and what a paired t-test over distillation seeds does not tell from it at {100 * (1 - CONFIDENCE):.0f} %"
-    )
     texts = [
-        f"In bold: the best of each column{alike if tested else ''}, training on all real data aside.",
+        best_in_words(table),
         "Snapshots are chosen on a validation split held out of the training data; where there is none, the last one "
         "is taken.",
         f"Networks: {_networks(table)}.",
