@@ -672,6 +672,28 @@ class ComparisonRow(Row):
     failed: Whole
 
 
+class PrefixRow(Row):
+    about: ClassVar[str] = "a table of first subsets"
+    key = ("dataset", "ipc", "method", "stages", "baseline")
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    stages: Count
+    size: Count
+    baseline: Name
+    prefix_mean: Percent | None
+    baseline_mean: Percent | None
+    difference: Points | None
+    low: Number | None
+    high: Number | None
+    p: Share | None
+    q: Share | None
+    unit: Literal["seeds", "networks"]
+    seeds: Whole
+    pairs: Whole
+    failed: Whole
+
+
 class ShownImage(Row):
     about: ClassVar[str] = "a table of images"
     block: Text

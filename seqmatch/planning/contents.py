@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from itertools import accumulate
 
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import IMAGENET_SUBSETS
@@ -53,6 +54,24 @@ def contrasts(experiment: Experiment) -> list[tuple[str, str, str, str]]:
 
 def _is_counterpart(run: Run, other: Run) -> bool:
     return run.sequential and other.subsets == 1 and run.backbone == other.backbone
+
+
+def prefixes(experiment: Experiment) -> list[tuple[str, str, str, int, int, str]]:
+    """First subsets of sequential methods where their backbone, under its own name, makes a set of that size directly:
+    data set, ipc, method, number of subsets, their images per class, baseline."""
+    direct = {(run.dataset, run.ipc, run.method) for run in experiment.runs.values() if run.subsets == 1}
+    return [
+        (run.dataset, str(run.ipc), run.method, count, size, run.backbone)
+        for run in experiment.runs.values()
+        if run.sequential
+        for count, size in enumerate(accumulate(run.sizes[:-1]), start=1)
+        if (run.dataset, size, run.backbone) in direct
+    ]
+
+
+def in_prefixes(prefixes: Collection[tuple[str, str, str, int, int, str]], run: Run) -> bool:
+    """Whether first subsets are compared with a run."""
+    return any((run.dataset, run.ipc, run.method) == (dataset, size, method) for dataset, *_, size, method in prefixes)
 
 
 def method_order(experiment: Experiment) -> list[str]:

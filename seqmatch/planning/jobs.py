@@ -311,6 +311,7 @@ RULES = {
     "table3": _drawing("results/table3.csv", _once(_in(contents.in_table3))),
     "table2": _drawing("results/table2.csv", _once(_any(lambda run: bool(run.others)))),
     "comparison": _drawing("results/comparison.csv", _once(contents.contrasts)),
+    "prefixes": _drawing("results/prefixes.csv", _once(contents.prefixes)),
     "fair": _drawing("results/fair.csv", _once(lambda experiment: any(_baselines(experiment)))),
     "table4": _drawing("results/table4.csv", _once()),
     "published": _drawing("results/published.csv", _once(_any_published)),
@@ -342,7 +343,18 @@ OF_A_RUN = (
 )
 """Rules whose jobs a run's accuracy needs, besides its experts."""
 
-TABLES = ("collect_accuracy", "table1", "table3", "table2", "comparison", "fair", "table4", "published", "overview")
+TABLES = (
+    "collect_accuracy",
+    "table1",
+    "table3",
+    "table2",
+    "comparison",
+    "prefixes",
+    "fair",
+    "table4",
+    "published",
+    "overview",
+)
 """Rules whose files are targets, besides figures."""
 
 

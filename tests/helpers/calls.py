@@ -31,6 +31,8 @@ CALLS = {
     "collect_convergence": ["snapshots", "--score-tables", "scores.csv", "--out", "o.csv"],
     "collect_tables": ["coupling.csv", "--out", "o.csv"],
     "compare_difficulty": ["losses", "--out", "o.csv"],
+    "prefixes": ["stages.csv", "--accuracies", "accuracies.csv", "--prefixes", '[["d", "4", "mtt", 1, 4, "mtt"]]',
+                 "--csv", "o.csv"],
     "comparison": ["accuracies.csv", "--contrasts", '[["d", "4", "mtt", "mtt"]]', "--csv", "o.csv"],
     "count_operations": ["--configuration", CONFIGURATION, "--out", "o.csv"],
     "distill_subset": [*NETWORK, *RUN, "--subset", "1", "--subset-count", "1", "--matching",

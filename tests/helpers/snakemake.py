@@ -59,6 +59,7 @@ EVERYTHING = TINY | {
     "cells": [
         *TINY["cells"],
         {"dataset": "nette", "ipc": 1, "methods": {"random": None, "mtt": None}},
+        {"dataset": "mnist", "ipc": 1, "architectures": [], "methods": {"dm": None}},
         {
             "dataset": "mnist",
             "ipc": 2,

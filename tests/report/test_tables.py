@@ -1,6 +1,7 @@
 import itertools
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.names import LOOK_LIKE_OTHERS, run_script
@@ -17,6 +18,7 @@ from seqmatch.report.tables.architectures import architectures_sheets, architect
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
 from seqmatch.report.tables.fair import fair_sheets, fair_table
 from seqmatch.report.tables.methods import methods_sheets, methods_table
+from seqmatch.report.tables.prefixes import prefixes_sheets, prefixes_table
 from seqmatch.report.tables.published import published_sheets
 from seqmatch.report.tables.settings import UNSET, settings_sheets, settings_table
 from seqmatch.report.tables.stability import stability_sheets
@@ -597,3 +599,25 @@ def test_every_table_for_people_has_names_that_look_like_numbers_or_nothing(tmp_
     assert load_table(table["table1"])["method"].tolist() == METHODS
     published = load_table(table["published"])
     assert published["run_architecture"].dropna().isin(ARCHITECTURES).all() and (published["method"] == "dc").any()
+
+
+def test_first_subsets_against_sets_of_their_size():
+    """Over three seeds, by hand; what is no union, or another stage, does not count."""
+    seeds = range(3)
+    stages = pd.DataFrame(
+        {"dataset": "digits", "method": "seqmatch-mtt", "ipc": "2", "seed": seed, "curriculum": curriculum,
+         "network": network, "stages": count, "accuracy": 70.0 + seed + network - 30 * (curriculum == "subset") + count}
+        for seed in seeds for curriculum in ("union", "subset") for network in (0, 1) for count in (1, 2)
+    )  # fmt: skip
+    direct = pd.DataFrame(runs_of("mtt", 1, [70.0, 73.0], seeds=seeds, ipc="1"))
+    direct.loc[direct["seed"] == 2, "accuracy"] -= 4
+    table = prefixes_table(stages, direct, [("digits", "2", "seqmatch-mtt", 1, 1, "mtt")])
+    (row,) = table.to_dict("records")
+    differences = [0.0, 0.0, 4.0]  # of 71.5 + seed, and 71.5 + seed
+    assert row["prefix_mean"] == pytest.approx(72.5) and row["difference"] == pytest.approx(np.mean(differences))
+    assert row["p"] == row["q"] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
+    assert (row["seeds"], row["pairs"], row["unit"]) == (3, 6, "seeds")
+    (sheet,) = prefixes_sheets(table)
+    assert sheet.body.loc[0, "subsets"] == "the first 1" and sheet.body.loc[0, "made directly"] == "71.2 (MTT)"
+    with pytest.raises(SeqmatchError, match="no accuracies of dm on digits at ipc 1"):
+        prefixes_table(stages, direct, [("digits", "2", "seqmatch-mtt", 1, 1, "dm")])

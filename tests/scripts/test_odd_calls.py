@@ -39,6 +39,7 @@ ODD = {
     "names": [*JSON, '{"a": 1}', '{"a": null}', '{"a": {"b": "c"}}'],
     "contrasts": [*JSON, '[["d"]]', "[[]]", '[["d", 4, "mtt", "mtt"]]', '[["d", "4", "mtt", "other"]]',
                   '[["x", "4", "mtt", "mtt"]]', "[null]"],
+    "prefixes": [*JSON, "[[]]", '[["d", "4", "mtt", 1, 4]]', '[["d", "4", "mtt", -1, 4, "mtt"]]'],
     "_section.<locals>.parse": [*JSON, '{"unknown": 1}', '{"networks": 0}', '{"networks": "x"}', '{"epochs": -1}'],
 }  # fmt: skip
 """What must be refused, by the type of the option."""

@@ -3,6 +3,7 @@ TABLE1 = PLAN.own_accuracies(partial(contents.in_table1, EXPERIMENT), CONFIG.see
 TABLE3 = PLAN.own_accuracies(partial(contents.in_table3, EXPERIMENT), CONFIG.seeds)
 TABLE2 = PLAN.of_table2()
 CONTRASTS = contents.contrasts(EXPERIMENT)
+PREFIXES = contents.prefixes(EXPERIMENT)
 COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG.seeds)
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
@@ -176,6 +177,35 @@ rule comparison:
         contrasts=json.dumps(CONTRASTS),
     shell:
         "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv} > {log} 2>&1"
+
+
+rule prefixes:
+    input:
+        **tables(
+            stages=made("collect_stages"),
+            accuracies=needed(
+                PLAN.own_accuracies(
+                    partial(contents.in_prefixes, PREFIXES), CONFIG.seeds
+                ),
+                "method of several subsets whose backbone makes sets of the first ones' size",
+            ),
+        ),
+    output:
+        **sheet("prefixes", "prefixes", "first subsets"),
+    log:
+        log_of("prefixes"),
+    localrule: True
+    conda:
+        DRAWING
+    threads: 1
+    resources:
+        **limits("prefixes", 500),
+    params:
+        **command("prefixes"),
+        prefixes=json.dumps(PREFIXES),
+    shell:
+        "python {params.script:q} {input.stages} --accuracies {input.accuracies} --prefixes {params.prefixes:q}"
+        " --csv {output.csv} > {log} 2>&1"
 
 
 rule fair:

@@ -16,6 +16,14 @@ TITLE = "Sequential methods against their backbones: paired differences of test 
 CONFIDENCE = 0.95
 PAIR = ["seed", "network"]
 
+TESTS = (
+    "Points of accuracy, over pairs of networks of equal distillation seed and number. With two or more seeds, "
+    "interval and p (Student's t, two-sided) are of the seeds' mean differences; q is p adjusted for all rows "
+    "that are tested (Benjamini & Hochberg), and decides what is significant. With one seed interval and p are of "
+    "networks: how sure the difference between these two synthetic sets is, not between the methods, which is then "
+    "not tested."
+)
+
 COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "q", "unit", "seeds", "pairs", "failed"]
 
 
@@ -43,28 +51,42 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     cells = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
     rows = []
     for dataset, ipc, method, baseline in contrasts:
-        ours, theirs = (_rows(cells, (dataset, ipc, name)) for name in (method, baseline))
-        shared = _differences(ours, theirs)
-        if shared.empty:
+        ours, theirs = (rows_of(cells, (dataset, ipc, name)) for name in (method, baseline))
+        row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
+        found = paired(ours, theirs)
+        if not found["pairs"] + found["failed"]:
             raise SeqmatchError(
                 f"{dataset}, ipc {ipc}: no networks of {method} and {baseline} have equal seed and number"
             )
-        pairs = shared.dropna()
-        failed = len(shared) - len(pairs)
-        seeds = pairs.groupby("seed").mean()
-        unit = "seeds" if len(seeds) > 1 else "networks"
-        row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
-        row |= _student(seeds if unit == "seeds" else pairs)
-        rows.append(row | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs), "failed": failed})
-    table = pd.DataFrame(rows, columns=COLUMNS)
+        rows.append(row | found)
+    return adjusted(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def paired(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, float | int | str]:
+    """The difference of two methods over networks of equal seed and number: a row of `comparison_table`, but for q."""
+    shared = _differences(ours, theirs)
+    pairs = shared.dropna()
+    seeds = pairs.groupby("seed").mean()
+    unit = "seeds" if len(seeds) > 1 else "networks"
+    found = _student(seeds if unit == "seeds" else pairs)
+    return found | {"unit": unit, "seeds": len(seeds), "pairs": len(pairs), "failed": len(shared) - len(pairs)}
+
+
+def adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with `q` of all rows that are tested."""
     tested = (table["unit"] == "seeds") & (table["failed"] == 0) & table["p"].notna()
-    table["q"] = table["q"].astype(float)
+    table = table.assign(q=float("nan"))
     if tested.any():
         table.loc[tested, "q"] = stats.false_discovery_control(table.loc[tested, "p"].astype(float), method="bh")
     return table
 
 
-def _rows(cells: Mapping[tuple[str, str, str], pd.DataFrame], key: tuple[str, str, str]) -> pd.DataFrame:
+def rows_of(cells: Mapping[tuple[str, str, str], pd.DataFrame], key: tuple[str, str, str]) -> pd.DataFrame:
+    """Those of a data set, ipc and method.
+
+    Raises:
+        SeqmatchError: there are none.
+    """
     if key not in cells:
         dataset, ipc, method = key
         raise SeqmatchError(f"the tables have no accuracies of {method} on {dataset} at ipc {ipc}")
@@ -137,30 +159,33 @@ def best_in_words(table: pd.DataFrame) -> str:
 
 def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
     """The table for people; significant is only what was tested over seeds."""
-    body = pd.DataFrame(
-        {
-            "cell": cell_names(table),
-            "method": method_names(table),
-            "against": table["baseline"].map(display_name),
-            "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
-            "95 % interval": [_interval(row) for row in table.itertuples()],
-            **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},
-            "of": table["unit"],
-            "seeds": table["seeds"].astype(str),
-            "pairs": [f"{row.pairs}" + f", {row.failed} failed" * (row.failed > 0) for row in table.itertuples()],
-            "significant at 5 %": [_verdict(row) for row in table.itertuples()],
-        }
-    )
-    note = (
-        "Points of accuracy, over pairs of networks of equal distillation seed and number. With two or more seeds, "
-        "interval and p (Student's t, two-sided) are of the seeds' mean differences; q is p adjusted for all rows "
-        "that are tested (Benjamini & Hochberg), and decides what is significant. With one seed interval and p are of "
-        "networks: how sure the difference between these two synthetic sets is, not between the methods, which is then "
-        "not tested."
-    )
-    if table["failed"].any():
-        note += " Pairs with a network that failed (its training diverged) are left out, and their row is not tested."
-    return [Sheet(TITLE, body, note if len(body) else "No method of more than one subset has a counterpart of one.")]
+    names = {
+        "cell": cell_names(table),
+        "method": method_names(table),
+        "against": table["baseline"].map(display_name),
+    }
+    body = pd.DataFrame(names | tests(table))
+    note = TESTS if len(body) else "No method of more than one subset has a counterpart of one."
+    return [Sheet(TITLE, body, note + failures(table))]
+
+
+def tests(table: pd.DataFrame) -> dict[str, list[str] | pd.Series]:
+    """Columns for people of differences that were tested."""
+    return {
+        "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
+        "95 % interval": [_interval(row) for row in table.itertuples()],
+        **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},
+        "of": table["unit"],
+        "seeds": table["seeds"].astype(str),
+        "pairs": [f"{row.pairs}" + f", {row.failed} failed" * (row.failed > 0) for row in table.itertuples()],
+        "significant at 5 %": [_verdict(row) for row in table.itertuples()],
+    }
+
+
+def failures(table: pd.DataFrame) -> str:
+    """What to know of pairs that failed."""
+    left_out = " Pairs with a network that failed (its training diverged) are left out, and their row is not tested."
+    return left_out if table["failed"].any() else ""
 
 
 def _interval(row) -> str:
