@@ -65,6 +65,10 @@ GPU = int(
 )
 # Whether files are kept in a store that other machines see, instead of here.
 STORED = workflow.storage_settings.default_storage_provider is not None
+if STORED and os.environ.get("SEQMATCH_SHARED"):
+    raise WorkflowError(
+        "SEQMATCH_SHARED: experiments share experts in a folder, not in a store; unset it"
+    )
 PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
 COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"
