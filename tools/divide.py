@@ -117,7 +117,7 @@ def judge(whole, cell, entry, sizes, args):
 def run(settings, targets, name, args):
     """Make the targets of an experiment by the workflow, in the folder of the trials."""
     args.folder.mkdir(parents=True, exist_ok=True)
-    file = args.folder / f"{name}.yaml"
+    file = args.folder / "divided.yaml"  # one experiment, whatever is tried
     file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     call = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory", args.folder]
     call += ["--cores", str(args.cores), "--rerun-incomplete", *targets, "--configfile", file.resolve()]

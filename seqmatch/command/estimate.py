@@ -29,6 +29,7 @@ SECONDS_PER_HOUR = 3600
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Which experiment, and how fast the machine is."""
     experiment.add_argument(arguments)
+    experiment.add_directory(arguments)
     arguments.add_argument(
         "--tflops", type=rate, default=MEASURED, help="rate of your machine in TFLOP/s (default %(default)s)"
     )
@@ -36,7 +37,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Print the table; refuse a disk that is too small."""
-    asked = config.load(experiment.merged(args.configfile))
+    asked = config.load(experiment.merged_in(args))
     for name in dict.fromkeys(run.dataset for run in asked.runs.values()):
         dataset = asked.config.datasets[name]
         if size_of(dataset).train == 0:

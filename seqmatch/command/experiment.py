@@ -1,6 +1,7 @@
 """The experiment that a command is asked about, read as Snakemake reads it."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def add_argument(arguments: argparse.ArgumentParser) -> None:
-    """The option that names the files of an experiment."""
+    """The option that names the files of an experiment; its paths count from where the command is called."""
     arguments.add_argument(
         "--configfile",
         type=path,
@@ -22,6 +23,24 @@ def add_argument(arguments: argparse.ArgumentParser) -> None:
         default=[],
         help="instead of config.yaml; laid over one another in turn",
     )
+
+
+def add_directory(arguments: argparse.ArgumentParser) -> None:
+    """The option that names the folder of an experiment, from which the paths in its files count."""
+    arguments.add_argument(
+        "--directory", type=path, default=Path(), help="the folder that Snakemake runs in (default: this one)"
+    )
+
+
+def merged_in(args: argparse.Namespace) -> dict[str, Any]:
+    """As `merged`, in the folder of the experiment, which is the working folder from here on.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    files = [name.resolve() for name in args.configfile]
+    os.chdir(args.directory)
+    return merged(files)
 
 
 def merged(paths: list[Path]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from seqmatch.command import arguments, estimate, learning, sets, status
+from seqmatch.command import arguments, compare, estimate, learning, sets, status
 from seqmatch.command.frame import check_apart, errors_in_words, plain_streams
 
 
@@ -27,6 +27,7 @@ COMMANDS = {
     "import": Command(sets.take_in.__doc__, sets.add_take_in, sets.take_in),
     "status": Command(status.__doc__, status.add_arguments, status.main),
     "estimate": Command(estimate.__doc__, estimate.add_arguments, estimate.main),
+    "compare": Command(compare.__doc__, compare.add_arguments, compare.main),
 }
 
 

@@ -49,7 +49,7 @@ LOG_END = 20_000
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Which experiment, where it runs, and the workflow that runs it."""
     experiment.add_argument(arguments)
-    arguments.add_argument("--directory", type=path, default=Path(), help="the folder that Snakemake runs in")
+    experiment.add_directory(arguments)
     arguments.add_argument(
         "--snakefile",
         type=path,
@@ -62,8 +62,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Print the table."""
     files, snakefile = [name.resolve() for name in args.configfile], args.snakefile.resolve()
-    os.chdir(args.directory)
-    jobs = Plan(config.load(experiment.merged(files))).jobs
+    jobs = Plan(config.load(experiment.merged_in(args))).jobs
     open_jobs = pending(snakefile, [f"--configfile={name}" for name in files] + args.snakemake)
     if open_jobs is None:
         print("note: Snakemake cannot be asked here; what exists counts as done", file=sys.stderr)

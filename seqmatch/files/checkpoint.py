@@ -127,12 +127,15 @@ class Checkpoint:
                 checkpoint._end()
 
     def finished(self, outputs: Sequence[Path]) -> bool:
-        """Whether the work was finished before; outputs that are gone are put back."""
+        """Whether the work was finished before, here or in another experiment; outputs that are gone are put back."""
         remove_left(self.path.parent)
-        return finished.restore(outputs, self.path.parent, self.path.stem)
+        name = self.path.stem
+        return finished.restore(outputs, self.path.parent, name) or finished.take(outputs, name)
 
     def finish(self, outputs: Sequence[Path]) -> None:
-        """The work is done: keep its outputs until they are accepted, and delete its states, those of its parts too."""
+        """The work is done: keep its outputs until they are accepted, share experts with other experiments, and delete
+        states, those of its parts too."""
+        finished.share(outputs, self.path.stem)
         if not finished.keep(outputs, self.path.parent, self.path.stem):
             return
         kept = set(self.path.parent.glob(finished.KEPT))

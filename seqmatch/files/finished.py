@@ -2,7 +2,8 @@
 
 Snakemake may delete an output that is complete: its time is older than an input's, another machine does not see it yet.
 The fingerprint of the work then finds it again. Kept files are hard links, which take no room while the output stands.
-Accepted is what another job reads, and what stands when the whole workflow has ended well. Imports no torch.
+Accepted is what another job reads, and what stands when the whole workflow has ended well. Experts can be shared with
+other experiments, by the fingerprint of their work, in a folder that SEQMATCH_SHARED names. Imports no torch.
 """
 
 import os
@@ -94,6 +95,54 @@ def restore(outputs: Sequence[Path], folder: Path, name: str) -> bool:
         output.touch()
     tell(f"was finished before: {', '.join(map(str, outputs))}, taken from {folder}")
     return True
+
+
+def share(outputs: Sequence[Path], name: str) -> None:
+    """Give experts, which the work `name` made, to other experiments; a warning where it fails."""
+    for output in outputs:
+        shared = _shared(output, name)
+        if shared is not None and not shared.exists():
+            try:
+                _link(output, shared)
+            except (SeqmatchError, OSError) as error:
+                tell(f"warning: {output} is not shared with other experiments: {error}")
+
+
+def take(outputs: Sequence[Path], name: str) -> bool:
+    """Whether other experiments gave what the work `name` makes: then links to it are put where the outputs belong.
+
+    Hard links would not do: their time, which Snakemake compares, is that of the other experiment's file.
+
+    Raises:
+        SeqmatchError: SEQMATCH_SHARED is no absolute path.
+        OSError: the links cannot be made.
+    """
+    pairs = [(output, _shared(output, name)) for output in outputs]
+    if not all(shared and shared.is_file() and not output.exists() for output, shared in pairs):
+        return False
+    try:
+        for _, shared in pairs:
+            load_header(shared)
+    except (SeqmatchError, OSError) as error:
+        tell(f"warning: what another experiment made is not used: {error}")
+        return False
+    for output, shared in pairs:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.unlink(missing_ok=True)  # a link that leads nowhere
+        output.symlink_to(shared)
+        tell(f"was finished in another experiment: {output}, now a link to {shared}")
+    return True
+
+
+def _shared(output: Path, name: str) -> Path | None:
+    """Where an output of the work `name` lies for all experiments; None where no place is named, and for other files
+    than experts, which their folder tells."""
+    place = Path(os.environ.get("SEQMATCH_SHARED", ""))
+    if place == Path() or output.parent.parent.name != "experts":
+        return None
+    if not place.is_absolute():
+        raise SeqmatchError(f"SEQMATCH_SHARED = {place}: expected an absolute path, the same for every experiment")
+    return place.joinpath(*output.absolute().parts[-4:-1], f"{output.stem}.{name}{output.suffix}")
 
 
 def accept(inputs: Iterable[Path], checkpoints: Path) -> None:

@@ -4,12 +4,11 @@ A rule is declared here with the files that it makes, its jobs, what one costs, 
 done stands in workflow/rules. The log and the benchmark file of a job are named like the first file that it makes.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import attrgetter
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from seqmatch.config import Experiment, Run
@@ -356,23 +355,3 @@ TABLES = (
     "overview",
 )
 """Rules whose files are targets, besides figures."""
-
-
-def replaced(jobs: Iterable[tuple[str, Iterable[str]]]) -> str:
-    """A line that says which finished results jobs will make anew, of those that take time; empty if none.
-
-    Args:
-        jobs: rules, and the files that their jobs will make.
-    """
-    counts = Counter(
-        rule
-        for rule, files in jobs
-        if (rule == "prepare_dataset" or RULES[rule].trains) and all(Path(file).exists() for file in files)
-    )
-    if not counts:
-        return ""
-    found = ", ".join(f"{counts[rule]} of {rule}" for rule in RULES if rule in counts)
-    return (
-        f"finished results are made anew, since settings, code or inputs have changed: {found}. To keep both, stop "
-        "now and give the variant a name of its own, or another folder (--directory): docs/guide/experiments.md"
-    )

@@ -160,3 +160,76 @@ def test_a_folder_that_machines_share_is_named_by_the_environment(monkeypatch):
     assert finished.checkpoints() == Path("checkpoints")
     monkeypatch.setenv("SEQMATCH_CHECKPOINTS", "/volume")
     assert finished.checkpoints() == Path("/volume")
+
+
+EXPERTS = Path("results/digits/experts/convnet/shard0.safetensors")
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """The folder that experiments share, and a second experiment's."""
+    monkeypatch.setenv("SEQMATCH_SHARED", str(tmp_path / "shared"))
+    (tmp_path / "second").mkdir()
+    return tmp_path / "shared"
+
+
+def trained(name="work"):
+    """The work that makes experts, in the working folder."""
+    return Checkpoint(finished.folder_of(EXPERTS, Path("checkpoints")), name)
+
+
+def test_experts_of_another_experiment_are_taken_where_the_work_is_the_same(shared, monkeypatch, capsys):
+    save_tensors(EXPERTS, {"a": torch.tensor([3])}, {})
+    trained().finish([EXPERTS])
+    (kept,) = (path for path in shared.rglob("*") if path.is_file())
+    assert kept == shared / "digits/experts/convnet/shard0.work.safetensors" and kept.samefile(EXPERTS)
+    first, before = EXPERTS.absolute(), EXPERTS.stat().st_mtime_ns
+    monkeypatch.chdir("second")
+    assert not trained("other").finished([EXPERTS])
+    began = time.time_ns()
+    assert trained().finished([EXPERTS]) and int(load_tensors(EXPERTS)[0]["a"]) == 3
+    assert "was finished in another experiment" in capsys.readouterr().err
+    assert EXPERTS.is_symlink() and EXPERTS.lstat().st_mtime_ns >= began - 10**8 and first.stat().st_mtime_ns == before
+    assert not trained().finished([EXPERTS])  # who runs it again wants it made again
+    EXPERTS.unlink()
+    first.unlink()
+    assert trained().finished([EXPERTS])  # the first experiment may go
+
+
+def test_nothing_but_experts_is_shared(shared):
+    write(3)
+    work().finish(OUTPUTS)
+    assert not shared.exists()
+
+
+def test_damaged_experts_of_another_experiment_are_told_of_and_not_taken(shared, capsys):
+    save_tensors(EXPERTS, {"a": torch.tensor([3])}, {})
+    trained().finish([EXPERTS])
+    (kept,) = shared.rglob("*.safetensors")
+    EXPERTS.unlink()
+    finished.accept([EXPERTS], Path("checkpoints"))
+    kept.write_bytes(kept.read_bytes()[:-1])
+    assert not trained().finished([EXPERTS]) and not EXPERTS.exists()
+    said = capsys.readouterr().err
+    assert "warning: what another experiment made is not used" in said and str(kept) in said
+
+
+def test_a_link_that_leads_nowhere_is_replaced(shared):
+    EXPERTS.parent.mkdir(parents=True)
+    EXPERTS.symlink_to(shared / "gone")
+    assert not trained().finished([EXPERTS])
+    save_tensors(EXPERTS, {"a": torch.tensor([3])}, {})
+    assert not EXPERTS.is_symlink()
+
+
+def test_the_shared_folder_is_the_same_wherever_an_experiment_runs(monkeypatch):
+    monkeypatch.setenv("SEQMATCH_SHARED", "shared")
+    with pytest.raises(SeqmatchError, match="SEQMATCH_SHARED = shared: expected an absolute path"):
+        trained().finished([EXPERTS])
+
+
+def test_what_cannot_be_shared_ends_no_work(shared, capsys):
+    shared.touch()
+    save_tensors(EXPERTS, {"a": torch.tensor([3])}, {})
+    trained().finish([EXPERTS])
+    assert f"warning: {EXPERTS} is not shared with other experiments" in capsys.readouterr().err

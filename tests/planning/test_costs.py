@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -76,7 +77,7 @@ def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):
     raw = config.read(ROOT / "config.yaml")
     raw["datasets"]["digits"] = {"source": "imagefolder", "path": "/nowhere", "image_size": 8}
     (tmp_path / "x.yaml").write_text(json.dumps(raw))
-    estimate.main(SimpleNamespace(configfile=[tmp_path / "x.yaml"], tflops=1.0))
+    estimate.main(SimpleNamespace(configfile=[tmp_path / "x.yaml"], directory=Path(), tflops=1.0))
     said = capsys.readouterr()
     assert (
         said.err.startswith("warning: datasets.digits.path = /nowhere: no images can be read") and "| all" in said.out

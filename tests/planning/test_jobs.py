@@ -9,7 +9,7 @@ from helpers.tiny import ROOT
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning.jobs import RULES, Job, Plan, Rule, replaced
+from seqmatch.planning.jobs import RULES, Job, Plan, Rule
 
 
 def listed(text):
@@ -60,17 +60,6 @@ def test_log_and_benchmark_are_named_like_the_first_file():
 def test_a_run_whose_own_architecture_is_among_the_others_counts_once():
     plan = Plan(config.load(TINY | {"cross_architecture": {"architectures": ["convnet", "alexnet"]}}))
     assert len(plan.of_table2()) == len(set(plan.of_table2())) == 6
-
-
-def test_finished_results_that_are_made_anew_are_told_of(tmp_path):
-    """Not those that are new, nor tables and figures, which take seconds."""
-    old, new = tmp_path / "old", tmp_path / "new"
-    old.touch()
-    jobs = [("evaluate", [old]), ("distill_subset", [old]), ("distill_subset", [old]), ("evaluate", [old, new])]
-    assert "made anew, since settings, code or inputs have changed: 2 of distill_subset, 1 of evaluate" in replaced(
-        jobs
-    )
-    assert replaced([("distill_subset", [new]), ("table1", [old]), ("figure_images", [old])]) == ""
 
 
 def test_too_many_jobs_are_named_before_they_are_all_made():

@@ -1,6 +1,7 @@
 """The workflow works from where people start it: by its path, from elsewhere, as a module of another workflow."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +181,29 @@ def test_values_within_lists_and_mappings_of_the_command_line_are_numbers(tmp_pa
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert '"iterations":5,' in result.stdout
+
+
+@pytest.mark.slow
+def test_two_experiments_side_by_side(tmp_path):
+    """The second makes no experts, since the first has; in the folder of the first it would replace them."""
+    project, shared = copy_project(tmp_path / "project", TINY), str(tmp_path / "shared")
+    other = TINY | {"evaluation": {"networks": 1, "epochs": 50}, "seeds": [1]}
+    (project / "other.yaml").write_text(yaml.safe_dump(other))
+    target = "results/digits/experts/convnet/shard0.safetensors"
+    first, second = project / "experiments/first", project / "experiments/second"
+    run(project, "-d", "experiments/first", target, SEQMATCH_SHARED=shared)
+    data = Path("results/digits/data.safetensors")  # copied, since preparing it takes as long as the rest
+    (second / data).parent.mkdir(parents=True)
+    shutil.copy(first / data, second / data)
+    run(project, "-d", "experiments/second", target, "--configfile", "other.yaml", SEQMATCH_SHARED=shared)
+    assert not (project / "results").exists() and not (first / target).is_symlink()
+    log = (second / "logs/digits/experts/convnet/shard0.log").read_text()
+    assert "was finished in another experiment" in log and "epoch" not in log.split("\n", 1)[1]
+    assert (second / target).samefile(first / target)
+    other["experts"] = {"convnet": TINY["experts"]["convnet"] | {"learning_rate": 0.06}}
+    (project / "other.yaml").write_text(yaml.safe_dump(other))
+    refused = snakemake(project, "-c", "1", "-d", "experiments/first", target, "--configfile", "other.yaml")
+    assert refused.returncode != 0
+    said = refused.stdout + refused.stderr
+    assert "other would replace finished results" in said and "1 of train_experts. Another experiment ran" in said
+    assert (first / "results/experiments.txt").read_text() == "config\n" and (first / target).is_file()

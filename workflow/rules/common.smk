@@ -13,10 +13,10 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, external, host, memory
+from seqmatch.planning import contents, external, host, memory, replacing
 from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
-from seqmatch.planning.jobs import RULES, Plan, replaced
+from seqmatch.planning.jobs import RULES, Plan
 
 FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
 if workflow.modifier.skip_configfile:
@@ -65,6 +65,10 @@ GPU = int(
 )
 # Whether files are kept in a store that other machines see, instead of here.
 STORED = workflow.storage_settings.default_storage_provider is not None
+if STORED and os.environ.get("SEQMATCH_SHARED"):
+    raise WorkflowError(
+        "SEQMATCH_SHARED: experiments share experts in a folder, not in a store; unset it"
+    )
 PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
 DATA = RULES["prepare_dataset"].outputs[0]
 COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"
