@@ -77,20 +77,18 @@ def main(args: argparse.Namespace) -> None:
     if run and run.configfiles != tuple(files):
         run = None
     plan = Plan(config.load(experiment.merged(files)))
-    now = time.time()
-    found = [look(job, run, now) for job in jobs_of(plan, run)]
+    found = see(plan, run)
     print(tabulate(table(found), headers="keys", tablefmt="pipe", disable_numparse=True))
-    print(f"\n{summary(found, run, files)}{time_left(plan, found) if run and run.alive else ''}.")
+    left = time_left(plan, found) if run and run.alive else ""
+    print(f"\n{summary(found, run, files)}{left}{', at the pace so far' if left else ''}.")
 
 
-def jobs_of(plan: Plan, run: Asked | None) -> list[Job]:
-    """What was asked for, in the order of the work."""
-    planned = {job.log: job for job in plan.jobs}
-    if run is None:
-        return list(planned.values())
-    place = {log: index for index, log in enumerate(planned)}
-    jobs = sorted(run.jobs, key=lambda job: place.get(job.log, len(place)))
-    return [planned.get(job.log, job) for job in jobs]
+def see(plan: Plan, run: Asked | None) -> list[Seen]:
+    """How far each job is that was asked for, in the order of the work; all of the plan where nothing was."""
+    wanted = {job.log: job for job in (run.jobs if run else plan.jobs)}
+    planned = [job for job in plan.jobs if wanted.pop(job.log, None)]
+    now = time.time()
+    return [look(job, run, now) for job in [*planned, *wanted.values()]]
 
 
 def look(job: Job, run: Asked | None, now: float) -> Seen:
@@ -193,7 +191,7 @@ def time_left(plan: Plan, found: Sequence[Seen]) -> str:
     """How long a run will take yet, if jobs go on as those of the same rule did, or all, where none has ended; empty as
     long as none that trains has. As many jobs as run now go on side by side."""
     scale = Scale(plan.experiment, _roughly)
-    planned = {job.log for job in plan.jobs}
+    planned = {job.log for job in plan.jobs}  # what is edited meanwhile may have other jobs
     seconds, done, left = Counter(), Counter(), Counter()
     for seen in found:
         rule = seen.job.rule
@@ -211,7 +209,7 @@ def time_left(plan: Plan, found: Sequence[Seen]) -> str:
     total = sum(work * seconds[names[rule]] / done[names[rule]] for rule, work in left.items())
     total += SECONDS_TO_START * sum(seen.state != "done" for seen in found)
     beside = max(1, sum(seen.state == "running" for seen in found))
-    return f"; about {duration(total / beside)} left, at the pace so far"
+    return f"; about {duration(total / beside)} left" if total else ""
 
 
 def _roughly(architecture: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:

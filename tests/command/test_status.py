@@ -201,8 +201,8 @@ def test_the_time_left_follows_from_jobs_that_are_done(tmp_path, monkeypatch):
     assert status.time_left(plan, found) == ""
     Path(job.benchmark).parent.mkdir(parents=True)
     Path(job.benchmark).write_text("s\th:m:s\n604.0\t0:10:04\n")
-    assert status.time_left(plan, found[:2]) == "; about 5 min left, at the pace so far"
-    assert status.time_left(plan, found) == "; about 15 min left, at the pace so far"
+    assert status.time_left(plan, found[:2]) == "; about 5 min left"
+    assert status.time_left(plan, found) == "; about 15 min left"
 
 
 def test_an_experiment_that_has_not_begun_shows_every_cell_at_once(tmp_path):

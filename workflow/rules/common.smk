@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from functools import cache, partial
 from operator import attrgetter
 from shutil import which
