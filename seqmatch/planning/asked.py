@@ -36,7 +36,7 @@ def write(configfiles: Iterable[Path], jobs: Iterable[tuple[Job, bool]]) -> None
         jobs: what its targets need, and whether it is to be done.
     """
     record = {
-        "configfiles": [str(Path(path).resolve()) for path in configfiles],
+        "configfiles": [os.path.relpath(os.path.realpath(path)) for path in configfiles],  # which move along
         "jobs": [{"rule": job.rule, "wildcards": job.wildcards, "anew": anew} for job, anew in jobs],
     }
     with suppress(OSError):
@@ -53,7 +53,7 @@ def read() -> Asked | None:
         record: dict[str, Any] = json.loads(RECORD.read_text("utf-8"))
         jobs = [Job(entry["rule"], entry["wildcards"]) for entry in record["jobs"]]
         return Asked(
-            configfiles=tuple(map(Path, record["configfiles"])),
+            configfiles=tuple(Path(path).resolve() for path in record["configfiles"]),
             jobs=tuple(jobs),
             anew=frozenset(job.log for job, entry in zip(jobs, record["jobs"], strict=True) if entry["anew"]),
             begun=RECORD.stat().st_mtime,
