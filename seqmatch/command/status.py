@@ -30,8 +30,11 @@ from seqmatch.planning.jobs import RULES, Job, Plan
 from seqmatch.runtime.held import is_held
 
 SECONDS_ALIVE = 150.0
+"""A log that has not grown for so long is silent."""
+
 SECONDS_TO_START = 4.0
 """What a job takes besides what it computes; all that tables and figures take."""
+
 STATES = ("failed", "running", "stopped", "waiting", "outdated", "not run", "done")
 """A cell is in the first of these that one of its jobs is in. `waiting` is what the run that is under way will come to,
 `outdated` what was finished when the last run began, and was to be made anew."""
@@ -43,6 +46,7 @@ PROGRESS = re.compile(
 """A line of `runtime.progress`."""
 
 ALL = "all"
+"""Rules."""
 
 TRACEBACK = "Traceback (most recent call last):"
 LONGEST_LINE = 80
@@ -179,7 +183,7 @@ def summary(found: Sequence[Seen], run: Asked | None, files: Sequence[Path]) -> 
     states = Counter(seen.state for seen in found)
     done = f"{states['done']} of {len(found)} jobs done"
     if run is None:
-        return f"The whole experiment, which no run in this folder was asked for yet: {done}"
+        return f"All of the experiment, since the last run here was of another, or there was none: {done}"
     begun = time.strftime("%d %b %H:%M", time.localtime(run.begun))
     going = {True: "is under way", False: "has ended", None: "may be under way"}[run.alive]
     changed = [name.name for name in files if (_time(name) or 0) > run.begun]
