@@ -40,8 +40,8 @@ STATES = ("failed", "running", "stopped", "waiting", "outdated", "not run", "don
 `outdated` what was finished when the last run began, and was to be made anew."""
 
 PROGRESS = re.compile(
-    r"(?P<what>.*?):? *(?P<percent>\d+)%\|.*\| (?P<count>\S+) "
-    r"\[\S+<(?P<left>\S+), +(?P<rate>\S+?)(?:, (?P<more>.*))?\]"
+    r"(?P<what>.*?):? *\d+%\|.*\| (?P<count>\S+) "
+    r"\[(?P<spent>[\d:]+)<(?P<left>[\d:?]+), +(?P<rate>\S+?)(?:, (?P<more>.*))?\]"
 )
 """A line of `runtime.progress`."""
 
@@ -192,22 +192,21 @@ def summary(found: Sequence[Seen], run: Asked | None, files: Sequence[Path]) -> 
 
 
 def time_left(plan: Plan, found: Sequence[Seen]) -> str:
-    """How long a run will take yet, if jobs go on as those of the same rule did, or all, where none has ended; empty as
-    long as none that trains has. As many jobs as run now go on side by side."""
+    """How long a run will take yet, if jobs go on as those of the same rule, or all, where none of the rule has begun;
+    empty as long as none that trains has. As many jobs as run now go on side by side."""
     scale = Scale(plan.experiment, _roughly)
     planned = {job.log for job in plan.jobs}  # what is edited meanwhile may have other jobs
     seconds, done, left = Counter(), Counter(), Counter()
     for seen in found:
         rule = seen.job.rule
         work = RULES[rule].cost(scale, seen.job.wildcards).operations if seen.job.log in planned else 0.0
-        if seen.state != "done":
-            share = PROGRESS.match(seen.line)
-            left[rule] += work * (1 - int(share["percent"]) / 100 if share else 1)
-        elif work and (measured := _seconds(seen.job)) is not None:
+        whole, share = _seconds(seen)
+        left[rule] += work * share
+        if work and whole is not None:
             for name in (rule, ALL):
-                seconds[name] += max(0.0, measured - SECONDS_TO_START)
+                seconds[name] += whole
                 done[name] += work
-    if not done:
+    if not done[ALL]:
         return ""
     names = {rule: rule if done[rule] else ALL for rule in left}
     total = sum(work * seconds[names[rule]] / done[names[rule]] for rule, work in left.items())
@@ -230,11 +229,21 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _seconds(job: Job) -> float | None:
-    """What a job took, by its benchmark file."""
+def _seconds(seen: Seen) -> tuple[float | None, float]:
+    """What a job takes once it has started, by its benchmark file or its progress, and the share of it that is left."""
     with suppress(OSError, ValueError, IndexError):
-        return float(Path(job.benchmark).read_text("utf-8").splitlines()[1].split("\t")[0])
-    return None
+        if seen.state == "done":
+            measured = float(Path(seen.job.benchmark).read_text("utf-8").splitlines()[1].split("\t")[0])
+            return max(0.0, measured - SECONDS_TO_START), 0.0
+        if seen.state == "running" and (bar := PROGRESS.match(seen.line)) and "?" not in bar["left"]:
+            spent, left = map(_clock, bar.group("spent", "left"))
+            return spent + left, left / max(1, spent + left)
+    return None, float(seen.state != "done")
+
+
+def _clock(text: str) -> int:
+    """Seconds of "1:02:03"."""
+    return sum(int(part) * 60**place for place, part in enumerate(reversed(text.split(":"))))
 
 
 def _time(path: Path) -> float | None:

@@ -189,20 +189,20 @@ def test_the_record_is_held_by_a_run_that_lives(tmp_path, monkeypatch):
     assert asked.read() is None
 
 
-def test_the_time_left_follows_from_jobs_that_are_done(tmp_path, monkeypatch):
+def test_the_time_left_follows_from_jobs_of_the_same_kind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = Plan(config.load(TINY))
     job = plan.by_rule["distill_subset"][-1]
-    found = [
-        Seen(job, "done"),
-        Seen(job, "running", BAR.replace("1%", "50%")),
-        Seen(job, "waiting"),
-    ]
-    assert status.time_left(plan, found) == ""
+    waiting, running = Seen(job, "waiting"), Seen(job, "running", BAR.replace("00:02<03:10", "50:00<1:40:00"))
+    assert status.time_left(plan, [waiting, waiting]) == ""
+    assert status.time_left(plan, [running]) == "; about 100 min left"
+    assert status.time_left(plan, [running, waiting]) == "; about 4 hours left"
+    assert status.time_left(plan, [running, running, waiting]) == "; about 3 hours left"  # side by side
+    assert status.time_left(plan, [Seen(job, "running", BAR.replace("03:10", "?"))]) == ""
     Path(job.benchmark).parent.mkdir(parents=True)
     Path(job.benchmark).write_text("s\th:m:s\n604.0\t0:10:04\n")
-    assert status.time_left(plan, found[:2]) == "; about 5 min left"
-    assert status.time_left(plan, found) == "; about 15 min left"
+    assert status.time_left(plan, [Seen(job, "done"), waiting]) == "; about 10 min left"
+    assert status.time_left(plan, [Seen(job, "done")]) == ""
 
 
 def test_an_experiment_that_has_not_begun_shows_every_cell_at_once(tmp_path):
