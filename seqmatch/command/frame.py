@@ -14,9 +14,11 @@ from pydantic import BaseModel
 
 from seqmatch.command.arguments import figure_file, file, path, table_file
 from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
+from seqmatch.runtime.held import hold
 from seqmatch.runtime.interruption import Interrupted, interruptible
 from seqmatch.runtime.progress import BestEffort, peak_memory
 
+STDERR = 2
 DONE = "done"
 """The last line of the log of a job that ended well."""
 
@@ -38,8 +40,9 @@ def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Print the exact command, run it, and turn an error made for people into one line and exit status 1.
 
-    Messages are best effort: a log that cannot be written ends no work.
+    Messages are best effort: a log that cannot be written ends no work. It is held meanwhile, as a sign of life.
     """
+    hold(STDERR)
     with plain_streams():
         parsed = arguments.parse_args()
         check_apart(arguments, parsed)

@@ -1,20 +1,19 @@
-"""Print what is done, running, stopped, failed and waiting, cell by cell, with the accuracies so far.
+"""Print how far a run is, cell by cell: what is done, running, stopped, failed and waiting, how fast, and for how long.
 
-Asks Snakemake which jobs are to be run, and reads the logs of these: a job writes at least one line per minute, and one
-when it is done, so a log that has grown lately and does not end so is that of a running job, if Snakemake runs at all.
-Writes nothing. Where Snakemake cannot be asked, since it would have to write, or is not installed, or the workflow is
-not there (as beside an installed package: --snakefile says where), what exists counts as done.
+Counts what the last run in this folder was asked for; where there was none, or of another experiment, all of the
+experiment. Only reads, and asks neither Snakemake nor PyTorch: a run holds its record, and a job its log, as long as it
+lives, and a job writes at least one line per minute.
 """
 
 import argparse
+import csv
 import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
@@ -24,119 +23,115 @@ from seqmatch import config
 from seqmatch.command import experiment
 from seqmatch.command.arguments import path
 from seqmatch.command.frame import DONE
-from seqmatch.errors import SeqmatchError
-from seqmatch.files.kinds import Accuracy
-from seqmatch.files.store import load_table
+from seqmatch.planning import asked, memory
+from seqmatch.planning.asked import Asked
+from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Job, Plan
+from seqmatch.runtime.held import is_held
 
 SECONDS_ALIVE = 150.0
+"""A log that has not grown for so long is silent."""
+
+SECONDS_TO_START = 4.0
+"""What a job takes besides what it computes; all that tables and figures take."""
+
 STATES = ("failed", "running", "stopped", "waiting", "outdated", "not run", "done")
 """A cell is in the first of these that one of its jobs is in. `waiting` is what the run that is under way will come to,
-`outdated` what is finished and would be made anew, since settings, code or inputs have changed."""
+`outdated` what was finished when the last run began, and was to be made anew."""
 
-UNWRITABLE = re.compile("cannot write here|PermissionError|Read-only file system")
-"""What the workflow, or Snakemake, says where only reading is possible."""
+PROGRESS = re.compile(
+    r"(?P<what>.*?):? *\d+%\|.*\| (?P<count>\S+) "
+    r"\[(?P<spent>[\d:]+)<(?P<left>[\d:?]+), +(?P<rate>\S+?)(?:, (?P<more>.*))?\]"
+)
+"""A line of `runtime.progress`."""
 
-LOG = re.compile(r"^    log: (.+?)(?: \(.*\))?$", re.MULTILINE)
-"""The log of a job in Snakemake's list of jobs to be run."""
+ALL = "all"
+"""Rules."""
 
 TRACEBACK = "Traceback (most recent call last):"
-LONGEST_LINE = 100
+LONGEST_LINE = 80
 LOG_END = 20_000
 """Bytes of a log that are read."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How far a job is."""
+
+    job: Job
+    state: str
+    line: str = ""
+    """The last one of its log, if it has begun and is not done."""
+    silent: float = 0.0
+    """Seconds since that line."""
+
+
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
-    """Which experiment, where it runs, and the workflow that runs it."""
+    """Which experiment, and where it runs."""
     experiment.add_argument(arguments)
     experiment.add_directory(arguments)
-    arguments.add_argument(
-        "--snakefile",
-        type=path,
-        default=experiment.CHECKOUT / "workflow/Snakefile",
-        help="the workflow; by default that of the clone",
-    )
-    arguments.add_argument("snakemake", nargs="*", help="other arguments of Snakemake, after --")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print the table."""
-    files, snakefile = [name.resolve() for name in args.configfile], args.snakefile.resolve()
-    jobs = Plan(config.load(experiment.merged_in(args))).jobs
-    open_jobs = pending(snakefile, [f"--configfile={name}" for name in files] + args.snakemake)
-    if open_jobs is None:
-        print("note: Snakemake cannot be asked here; what exists counts as done", file=sys.stderr)
-        open_jobs = {job.log for job in jobs if not made(job)}
-    with suppress(AttributeError):  # a stream that is no terminal's
-        sys.stdout.reconfigure(errors="replace")
-    print(tabulate(table(jobs, open_jobs, under_way(), time.time()), headers="keys", tablefmt="pipe"))
+    """Print the table, and a line for all of it."""
+    files = [name.resolve() for name in args.configfile]
+    os.chdir(args.directory)
+    run = asked.read()
+    files = files or [*(run.configfiles if run else ())] or [config.default_file(experiment.CHECKOUT).resolve()]
+    if run and run.configfiles != tuple(files):
+        run = None
+    plan = Plan(config.load(experiment.merged(files)))
+    found = see(plan, run)
+    print(tabulate(table(found), headers="keys", tablefmt="pipe", disable_numparse=True))
+    left = time_left(plan, found) if run and run.alive else ""
+    print(f"\n{summary(found, run, files)}{left}{', at the pace so far' if left else ''}.")
 
 
-def pending(snakefile: Path, arguments: list[str]) -> set[str] | None:
-    """The logs of all jobs that Snakemake would run; None where it cannot be asked."""
-    if not snakefile.is_file() or find_spec("snakemake") is None:
-        return None
-    call = [sys.executable, "-m", "snakemake", "-n", f"--snakefile={snakefile}", *arguments, "--", "all"]
-    done = subprocess.run(call, capture_output=True, text=True, errors="replace")
-    if done.returncode == 0:
-        return set(LOG.findall(done.stdout))
-    said = f"{done.stdout}\n{done.stderr}".strip()
-    if UNWRITABLE.search(said):
-        return None
-    _, marker, reason = said.partition(config.UNUSABLE)
-    raise SeqmatchError(f"{marker}{reason}" if marker else f"snakemake -n failed: {said}")
+def see(plan: Plan, run: Asked | None) -> list[Seen]:
+    """How far each job is that was asked for, in the order of the work; all of the plan where nothing was."""
+    wanted = {job.log: job for job in (run.jobs if run else plan.jobs)}
+    planned = [job for job in plan.jobs if wanted.pop(job.log, None)]
+    now = time.time()
+    return [look(job, run, now) for job in [*planned, *wanted.values()]]
 
 
-def under_way() -> set[str] | None:
-    """The files that the run under way was started for; None where nothing runs."""
-    names = set()
-    for lock in Path(".snakemake/locks").glob("*.output.lock"):
-        with suppress(FileNotFoundError):  # it has ended by now
-            names |= set(lock.read_text("utf-8", "replace").splitlines())
-    return names or None
-
-
-def made(job: Job) -> bool:
-    return all(Path(name).exists() for name in job.outputs)
-
-
-def state(job: Job, pending: Collection[str], under_way: Collection[str] | None, now: float) -> tuple[str, str]:
-    """One of `STATES`, and the last line of the log of a job that has begun and is not done."""
-    if job.log not in pending:
-        return "done", ""
-    not_begun = "waiting" if under_way and job.outputs[0] in under_way else "outdated" if made(job) else "not run"
-    lines, age = log_end(Path(job.log), now)
+def look(job: Job, run: Asked | None, now: float) -> Seen:
+    """How far a job is, by its files and its log."""
+    times = [_time(Path(name)) for name in job.outputs]
+    made, anew = None not in times, run is not None and job.log in run.anew
+    if made and (not anew or min(times) >= run.begun):
+        return Seen(job, "done")
+    alive = run.alive if run else False
+    not_begun = "waiting" if anew and alive else "outdated" if made else "not run"
+    log = Path(job.log)
+    lines, written = log_end(log), _time(log)
     last = lines[-1] if lines else ""
-    if age is None or last == DONE:
-        return not_begun, ""
-    if last.startswith("error:") or (TRACEBACK in lines and last != "KeyboardInterrupt"):
-        return "failed", last
-    if under_way and age < SECONDS_ALIVE and TRACEBACK not in lines and not last.startswith("ended by"):
-        return "running", last
-    return (not_begun, "") if made(job) else ("stopped", last)
+    if written is None or last == DONE or (alive and anew and written < run.begun):
+        return Seen(job, not_begun)
+    held, silent, raised = is_held(log), now - written, TRACEBACK in lines
+    if last.startswith("error:") or (raised and last != "KeyboardInterrupt" and not held):
+        return Seen(job, "failed", last)
+    if held or (alive is not False and silent < SECONDS_ALIVE and not raised and not last.startswith("ended by")):
+        return Seen(job, "running", last, silent)
+    return Seen(job, not_begun) if made else Seen(job, "stopped", last)
 
 
-def log_end(log: Path, now: float) -> tuple[list[str], float | None]:
-    """The last lines of a log, and the seconds since the last of them; None if there is no log to read."""
-    try:
-        with log.open("rb") as file:
-            status = os.fstat(file.fileno())
-            file.seek(max(0, status.st_size - LOG_END))
-            return file.read().decode("utf-8", errors="replace").splitlines(), now - status.st_mtime
-    except OSError:  # there is none, or it is another user's
-        return [], None
+def log_end(log: Path) -> list[str]:
+    """The last lines of a log, if there is one that may be read."""
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_END))
+        return file.read().decode("utf-8", errors="replace").splitlines()
+    return []
 
 
-def table(
-    jobs: Iterable[Job], pending: Collection[str], under_way: Collection[str] | None, now: float
-) -> list[dict[str, str]]:
+def table(found: Iterable[Seen]) -> list[dict[str, str]]:
     """One row for each thing that cells share, then one per cell and seed, in the order of the configuration, then one
     for all tables and figures."""
-    rows: dict[tuple[int, str], list[Job]] = {}
-    for job in sorted(jobs, key=lambda job: job.rule != "evaluate"):  # every cell has these jobs, in order
-        rows.setdefault(row_of(job), []).append(job)
+    rows: dict[tuple[int, str], list[Seen]] = {}
+    for seen in sorted(found, key=lambda seen: seen.job.rule != "evaluate"):  # every cell has these jobs, in order
+        rows.setdefault(row_of(seen.job), []).append(seen)
     by_group = sorted(rows.items(), key=lambda item: item[0][0])
-    return [row(title, members, pending, under_way, now) for (_, title), members in by_group]
+    return [row(title, members) for (_, title), members in by_group]
 
 
 def row_of(job: Job) -> tuple[int, str]:
@@ -149,16 +144,20 @@ def row_of(job: Job) -> tuple[int, str]:
     return 0, " ".join([job.rule, *(str(value) for name, value in of.items() if name != "shard")])
 
 
-def row(title, members, pending, under_way, now) -> dict[str, str]:
-    states = [state(job, pending, under_way, now) for job in members]
-    worst = min((name for name, _ in states), key=STATES.index)
-    lines = [f"{job.rule}: {line}" for job, (name, line) in zip(members, states, strict=True) if name == worst and line]
+def row(title: str, members: Sequence[Seen]) -> dict[str, str]:
+    worst = min(members, key=lambda seen: (STATES.index(seen.state), not seen.line))
+    shown = PROGRESS.match(worst.line)
+    pace = shown.group("rate", "left") if shown and worst.state == "running" else ("", "")
+    line = " ".join(filter(None, shown.group("what", "count", "more"))) if shown else worst.line
+    silence = f"no line for {duration(worst.silent)}: " if worst.silent > SECONDS_ALIVE else ""
     return {
         "what": title,
-        "state": worst,
-        "jobs done": f"{sum(name == 'done' for name, _ in states)}/{len(members)}",
-        "accuracy": accuracies(job for job in members if job.log not in pending),
-        "last line": shorten(lines[0], LONGEST_LINE, placeholder=" …") if lines else "",
+        "state": worst.state,
+        "jobs done": f"{sum(seen.state == 'done' for seen in members)}/{len(members)}",
+        "accuracy": accuracies(seen.job for seen in members if seen.state == "done"),
+        "rate": pace[0],
+        "left": pace[1],
+        "last line": shorten(f"{worst.job.rule}: {silence}{line}", LONGEST_LINE, placeholder=" …") if line else "",
     }
 
 
@@ -169,9 +168,86 @@ def accuracies(done: Iterable[Job]) -> str:
     """
     found = []
     for job in done:
-        with suppress(SeqmatchError, OSError):
-            if job.rule == "evaluate":
-                rows = load_table(Path(job.outputs[0]), Accuracy)
-                mean = rows.loc[rows["selection"] == rows["selection"].iloc[0], "accuracy"].mean()
-                found.append(f"{job.wildcards['architecture']} {'failed' if mean != mean else f'{mean:.1f}'}")
+        if job.rule == "evaluate":
+            with suppress(OSError, ValueError, LookupError, TypeError):
+                rows = list(csv.DictReader(Path(job.outputs[0]).read_text("utf-8").splitlines()))
+                main = rows[0]["selection"]
+                values = [float(row["accuracy"]) for row in rows if row["selection"] == main and row["accuracy"]]
+                mean = f"{sum(values) / len(values):.1f}" if values else "failed"
+                found.append(f"{job.wildcards['architecture']} {mean}")
     return ", ".join(found)
+
+
+def summary(found: Sequence[Seen], run: Asked | None, files: Sequence[Path]) -> str:
+    """What is counted, how much of it is done, and what may be wrong with that."""
+    states = Counter(seen.state for seen in found)
+    done = f"{states['done']} of {len(found)} jobs done"
+    if run is None:
+        return f"All of the experiment, since the last run here was of another, or there was none: {done}"
+    begun = time.strftime("%d %b %H:%M", time.localtime(run.begun))
+    going = {True: "is under way", False: "has ended", None: "may be under way"}[run.alive]
+    changed = [name.name for name in files if (_time(name) or 0) > run.begun]
+    edited = f"; {', '.join(changed)} changed since: `snakemake -n` says what would be made anew" if changed else ""
+    return f"The run of {begun} {going}: {done}{edited}"
+
+
+def time_left(plan: Plan, found: Sequence[Seen]) -> str:
+    """How long a run will take yet, if jobs go on as those of the same rule, or all, where none of the rule has begun;
+    empty as long as none that trains has. As many jobs as run now go on side by side."""
+    scale = Scale(plan.experiment, _roughly)
+    planned = {job.log for job in plan.jobs}  # what is edited meanwhile may have other jobs
+    seconds, done, left = Counter(), Counter(), Counter()
+    for seen in found:
+        rule = seen.job.rule
+        work = RULES[rule].cost(scale, seen.job.wildcards).operations if seen.job.log in planned else 0.0
+        whole, share = _seconds(seen)
+        left[rule] += work * share
+        if work and whole is not None:
+            for name in (rule, ALL):
+                seconds[name] += whole
+                done[name] += work
+    if not done[ALL]:
+        return ""
+    names = {rule: rule if done[rule] else ALL for rule in left}
+    total = sum(work * seconds[names[rule]] / done[names[rule]] for rule, work in left.items())
+    total += SECONDS_TO_START * sum(seen.state != "done" for seen in found)
+    beside = max(1, sum(seen.state == "running" for seen in found))
+    return f"; about {duration(total / beside)} left" if total else ""
+
+
+def _roughly(architecture: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
+    """A measure that counts no operations, but grows as they do: jobs are compared by it."""
+    *_, parameters = memory.approximate(architecture, shape, classes)
+    return 0.0, float(parameters * shape[1] * shape[2]), parameters
+
+
+def duration(seconds: float) -> str:
+    """To one or two digits, in words."""
+    for size, name in ((86_400, "days"), (3600, "hours"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def _seconds(seen: Seen) -> tuple[float | None, float]:
+    """What a job takes once it has started, by its benchmark file or its progress, and the share of it that is left."""
+    with suppress(OSError, ValueError, IndexError):
+        if seen.state == "done":
+            measured = float(Path(seen.job.benchmark).read_text("utf-8").splitlines()[1].split("\t")[0])
+            return max(0.0, measured - SECONDS_TO_START), 0.0
+        if seen.state == "running" and (bar := PROGRESS.match(seen.line)) and "?" not in bar["left"]:
+            spent, left = map(_clock, bar.group("spent", "left"))
+            return spent + left, left / max(1, spent + left)
+    return None, float(seen.state != "done")
+
+
+def _clock(text: str) -> int:
+    """Seconds of "1:02:03"."""
+    return sum(int(part) * 60**place for place, part in enumerate(reversed(text.split(":"))))
+
+
+def _time(path: Path) -> float | None:
+    """When a file was written last; None where there is none that can be seen."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return None

@@ -38,8 +38,10 @@ def test_a_damaged_input_is_named_and_made_again_when_deleted(folder):
     before = (folder / target).read_bytes()
     result = snakemake(folder, "--cores", "1", target, "--forcerun", "evaluate")
     assert result.returncode != 0 and "have changed: 1 of evaluate" in result.stdout + result.stderr
-    line = (folder / "logs/digits/mtt/ipc3/seed0/accuracy/convnet.log").read_text().splitlines()[-1]
+    log = "logs/digits/mtt/ipc3/seed0/accuracy/convnet.log"
+    line = (folder / log).read_text().splitlines()[-1]
     assert line.startswith("error: results/digits/data.safetensors: damaged") and "delete it and run again" in line
+    assert f"{log}: {line}\nWhat messages mean: " in result.stdout + result.stderr
     data.unlink()
     run(folder, target)
     assert without_seconds((folder / target).read_bytes()) == without_seconds(before)

@@ -1,5 +1,6 @@
 """The workflow works from where people start it: by its path, from elsewhere, as a module of another workflow."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -49,6 +50,8 @@ def test_started_by_its_path_and_from_another_directory(tmp_path):
     done = by_path(tmp_path, "-s", project / "workflow/Snakefile", "-d", elsewhere, target)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (elsewhere / target).is_file() and not (project / "results").exists()
+    assert f"Results are in {elsewhere / 'results'}\n" in done.stderr
+    assert [job["rule"] for job in json.loads((elsewhere / "logs/run.json").read_text())["jobs"]] == ["prepare_dataset"]
     (elsewhere / "config.yaml").write_text(yaml.safe_dump(TINY | {"device": "tpu"}))  # its own comes first
     done = by_path(elsewhere, "-s", project / "workflow/Snakefile", target)
     assert done.returncode != 0 and "device = 'tpu'" in done.stdout + done.stderr

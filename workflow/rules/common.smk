@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from functools import cache, partial
 from operator import attrgetter
 from shutil import which
@@ -13,10 +14,10 @@ sys.path.insert(0, str(ROOT))
 from seqmatch import config as vocabulary
 from seqmatch.config.catalog import IMAGENET_SUBSETS, SOURCES
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning import contents, external, host, memory, replacing
+from seqmatch.planning import asked, contents, external, host, memory, replacing
 from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
-from seqmatch.planning.jobs import RULES, Plan
+from seqmatch.planning.jobs import RULES, Job, Plan
 
 FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
 if workflow.modifier.skip_configfile:

@@ -1,0 +1,52 @@
+"""What the workflow says when a run has ended: what to open, and what to do next; or which logs to read."""
+
+import os
+import shlex
+import time
+from pathlib import Path
+
+from seqmatch import config
+from seqmatch.command import experiment, status
+from seqmatch.planning.asked import Asked
+
+TO_OPEN = {rule: f"results/{rule}.md" for rule in ("table1", "table3")} | {"overview": "results/overview.html"}
+"""What answers the question of an experiment, by the rule that makes it."""
+
+MOST_LOGS = 3
+
+
+def well(run: Asked | None) -> str:
+    """Lines for a run that has ended well."""
+    if run is None:  # it could not be written
+        return f"Results are in {Path('results').resolve()}"
+    rules = {job.rule for job in run.jobs}
+    answers = [path for rule, path in TO_OPEN.items() if rule in rules]
+    sets = [job for job in run.jobs if job.rule == "select_snapshot"]
+    lines = [f"Results are in {Path('results').resolve()}" + ("; open " if answers else "") + ", ".join(answers)]
+    if "overview" in rules:
+        lines.append(f"Report, one file to pass on: snakemake --report report.html{_options(run)}")
+    else:
+        lines.append(f"All tables and figures, and one page with them: snakemake --cores all{_options(run)}")
+    if sets:
+        folder = Path(max(sets, key=lambda job: int(job.wildcards["subset"])).outputs[0]).parent
+        lines.append(f"Distilled images, to look at or to train on: seqmatch show {folder} (docs/guide/sets.md)")
+    return "\n".join([*lines, "Next, an experiment of your own: docs/guide/experiments.md"])
+
+
+def badly(run: Asked | None) -> str:
+    """Lines for a run that has not."""
+    seen = [status.look(job, run, time.time()) for job in (run.jobs if run else ())]
+    failed = [one for one in seen if one.state == "failed"]
+    lines = [f"{one.job.log}: {one.line}" for one in failed[:MOST_LOGS]]
+    if len(failed) > MOST_LOGS:
+        lines.append(f"and {len(failed) - MOST_LOGS} logs more, which `tools/status.py` lists")
+    advice = "What messages mean: docs/guide/troubleshooting.md. The same command goes on from what is saved."
+    return "\n".join([*lines, advice])
+
+
+def _options(run: Asked) -> str:
+    """What names the same experiment once more."""
+    files = run.configfiles
+    if files in ((), (config.default_file(experiment.CHECKOUT).resolve(),)):
+        return ""
+    return f" --configfile {shlex.join(os.path.relpath(file) for file in files)}"
