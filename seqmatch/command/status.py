@@ -21,7 +21,6 @@ from tabulate import tabulate
 
 from seqmatch import config
 from seqmatch.command import experiment
-from seqmatch.command.arguments import path
 from seqmatch.command.frame import DONE
 from seqmatch.planning import asked, memory
 from seqmatch.planning.asked import Asked
