@@ -50,9 +50,20 @@ def main(args):
     save_table(args.csv, table.round(4), header | {"inputs": inputs})
     save(agreement_figure(table), [args.figure])
     before, _, after = args.page.read_text(encoding="utf-8").split(MARK)
-    save_text(args.page, MARK.join([before, f"\n{markdown(agreement_body(table))}\n", after]))
+    save_text(args.page, MARK.join([before, f"\n{in_words(agreement_body(table))}\n", after]))
     compared = table[table["within"] != ""]
     print(f"{(compared['within'] == 'yes').sum()} of {len(compared)} cells lie within the bound")
+
+
+def in_words(body: pd.DataFrame) -> str:
+    """The table, and below it, since it is long, what is not as published."""
+    texts = body.pop("not as published")
+    lines = [
+        f"- {cell}, {method}: {text}"
+        for cell, method, text in zip(body["cell"], body["method"], texts, strict=True)
+        if text
+    ]
+    return "\n".join([markdown(body), "", "Not as published:", "", *lines])
 
 
 def petaflops(plan: Plan, table: pd.DataFrame) -> Iterator[float]:

@@ -119,6 +119,7 @@ def test_the_tool_takes_what_is_finished(tmp_path, capsys):
     assert (row["published_mean"], row["accuracy_mean"], row["seeds"], row["within"]) == (14.4, 15.5, 1, "yes")
     text = args.page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "| random" in text and "old" not in text
+    assert "\n- cifar10 ipc 1, random: JPEG files; " in text
     assert args.figure.stat().st_size > 1000
 
 
