@@ -38,4 +38,4 @@ coupling = pd.read_csv("results/coupling.csv")
 amplification = coupling.groupby(["method", "seed", "half"])["amplification"].first().unstack()
 assert (amplification["larger"] > amplification["smaller"]).all() and len(amplification) == 6
 figures = list(Path("results/figures/digits").glob("*.pdf"))
-assert len(figures) == 22 and all(path.with_suffix(".csv").exists() for path in figures)
+assert len(figures) == 14 and all(path.with_suffix(".csv").exists() for path in figures)
