@@ -417,7 +417,7 @@ GPU = [
     Case("evaluation", {"images": 100, "epochs": 50, **CIFAR, "compile": "never"}, BOTH, loops=2),
     Case("test pass", {"images": 10_000, **CIFAR}, BOTH, loops=2),
 ]
-"""Of the sizes that GPUs are for; with one process each, eight minutes. Whitening, files and planning are the CPU's."""
+"""Of the sizes that GPUs are for. Whitening, files and planning are the CPU's."""
 
 COLOURED = {"channels": 3, "compile": "never"}
 PEER = [

@@ -652,46 +652,38 @@ class ArchitectureRow(Row):
     p_best: Share | None
 
 
-class ComparisonRow(Row):
+class PairedRow(Row):
+    """A difference of two methods over networks of equal seed and number."""
+
+    dataset: Name
+    ipc: Ipc
+    method: Name
+    baseline: Name
+    difference: Points | None
+    low: Number | None
+    high: Number | None
+    p: Share | None
+    q: Share | None
+    unit: Literal["seeds", "networks"]
+    seeds: Whole
+    pairs: Whole
+    failed: Whole
+
+
+class ComparisonRow(PairedRow):
     about: ClassVar[str] = "a table of paired differences"
     key = ("dataset", "ipc", "method", "baseline")
     empty = True
-    dataset: Name
-    ipc: Ipc
-    method: Name
     K: Whole
-    baseline: Name
-    difference: Points | None
-    low: Number | None
-    high: Number | None
-    p: Share | None
-    q: Share | None
-    unit: Literal["seeds", "networks"]
-    seeds: Whole
-    pairs: Whole
-    failed: Whole
 
 
-class PrefixRow(Row):
+class PrefixRow(PairedRow):
     about: ClassVar[str] = "a table of first subsets"
     key = ("dataset", "ipc", "method", "stages", "baseline")
-    dataset: Name
-    ipc: Ipc
-    method: Name
     stages: Count
     size: Count
-    baseline: Name
     prefix_mean: Percent | None
     baseline_mean: Percent | None
-    difference: Points | None
-    low: Number | None
-    high: Number | None
-    p: Share | None
-    q: Share | None
-    unit: Literal["seeds", "networks"]
-    seeds: Whole
-    pairs: Whole
-    failed: Whole
 
 
 class ShownImage(Row):

@@ -9,6 +9,7 @@ from helpers.tiny import ROOT
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
+from seqmatch.planning import contents
 from seqmatch.planning.jobs import RULES, Job, Plan, Rule
 
 
@@ -66,3 +67,12 @@ def test_too_many_jobs_are_named_before_they_are_all_made():
     many = TINY | {"experts": {"convnet": TINY["experts"]["convnet"] | {"shards": 10_000_000}}}
     with pytest.raises(SeqmatchError, match=r"more than 50,000 jobs train_experts; lower experts\.\*\.shards"):
         len(Plan(config.load(many)).jobs)
+
+
+def test_first_subsets_are_compared_with_what_the_backbone_makes_at_their_size():
+    """Subsets of unequal size add up; the whole set, and other methods of that size, are no first subsets."""
+    stages = {"stages": [{"size": 1}, {"size": 3}, {}]}
+    methods = {2: {"dm": None}, 4: {"dm": None, "other": {"backbone": "dm"}}, 6: {"dm": None, "seqmatch-dm": stages}}
+    cells = [{"dataset": "digits", "ipc": ipc, "methods": each} for ipc, each in methods.items()]
+    found = contents.prefixes(config.load(TINY | {"cells": cells}))
+    assert found == [("digits", "6", "seqmatch-dm", 2, 4, "dm")]
