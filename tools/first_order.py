@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from shared import command
 
 from seqmatch import config
@@ -26,7 +26,7 @@ from seqmatch.files.store import provenance, save_table
 from seqmatch.matching.derivatives import Derivatives, classifier, eager
 from seqmatch.matching.unrolled import Descent, adjoint, distance, first_order
 from seqmatch.networks import build, structure
-from seqmatch.report.figures.style import Style, save, styled
+from seqmatch.report.figures.style import Style, legend_above, logarithmic, panels, save, styled
 from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories
@@ -90,26 +90,29 @@ def experts(dataset):
     return record_trajectories(members, dataset.augmentation)
 
 
+TITLES = {"error": "relative error of the gradient", "cosine": "cosine with the exact gradient"}
+
+
 @styled
 def first_order_figure(table, style: Style):
     """Relative error and cosine against the number of steps, a line for each step size; bands are all matches."""
-    figure = Figure(figsize=(style.text, 2.2))
-    panels = dict(zip(("error", "cosine"), figure.subplots(1, 2), strict=True))
-    looks = style.looks(f"α = {rate:g}" for rate in sorted(table["step_size"].unique()))
-    for name, panel in panels.items():
-        for (rate, rows), look in zip(table.groupby("step_size"), looks.values(), strict=True):
-            shown = rows[rows["steps"] > 1] if name == "error" else rows  # exact for one step: nothing on a log axis
-            spread = shown.groupby("steps")[name].agg(["mean", "min", "max"])
-            panel.plot(spread.index, spread["mean"], marker="o", markersize=3, label=f"α = {rate:g}", **look)
+    figure, axes = panels(TITLES, style, 1.9, sharey=False)
+    names = {rate: f"step size {rate:g}" for rate in sorted(table["step_size"].unique())}
+    looks = style.looks(names.values())
+    for quantity, panel in axes.items():
+        for rate, rows in table.groupby("step_size"):
+            look = looks[names[rate]]
+            # exact for one step: nothing on a logarithmic axis
+            shown = rows[rows["steps"] > 1] if quantity == "error" else rows
+            spread = shown.groupby("steps")[quantity].agg(["mean", "min", "max"])
+            panel.plot(spread.index, spread["mean"], marker="o", markersize=2.5, **look)
             panel.fill_between(spread.index, spread["min"], spread["max"], color=look["color"], alpha=0.15, lw=0)
         ticks = sorted(shown["steps"].unique())
         panel.set_xscale("log", base=2)
         panel.set_xticks(ticks, labels=ticks)
-        panel.set_xlabel("student steps N")
-    panels["error"].set_yscale("log")
-    panels["error"].set_ylabel("relative error of the gradient")
-    panels["cosine"].set_ylabel("cosine with the exact gradient")
-    figure.legend(*panels["cosine"].get_legend_handles_labels(), loc="outside right center")
+        panel.set_xlabel("student steps")
+    logarithmic(axes["error"])
+    legend_above(figure, [Line2D([], [], label=name, **looks[name]) for name in names.values()], style)
     return figure
 
 

@@ -54,7 +54,10 @@ class Work:
 
     @property
     def matching(self) -> float:
-        """A student's step and its part of the exact gradient: 3 passes, and 8 for the directional derivative's."""
+        """A student's step and its part of the exact gradient: 3 passes, and 8 for the directional derivative's.
+
+        What is kept (`kept_memory`) saves 2 of them, and is not counted: tables must not depend on a machine's memory.
+        """
         return (2 + 5) * self.first + (3 + 8) * self.rest
 
 
