@@ -4,6 +4,7 @@ A rule is declared here with the files that it makes, its jobs, what one costs, 
 done stands in workflow/rules. The log and the benchmark file of a job are named like the first file that it makes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -219,6 +220,12 @@ def _datasets(wanted: Callable[[Run], bool] = bool) -> Callable[[Experiment], It
     return lambda experiment: ({"dataset": run.dataset} for run in experiment.runs.values() if wanted(run))
 
 
+def _contrasted(experiment: Experiment) -> Iterator[Wildcards]:
+    """A job for each data set of which methods are compared: a single difference needs no figure."""
+    found = Counter(dataset for dataset, *_ in contents.contrasts(experiment))
+    return ({"dataset": dataset} for dataset, compared in found.items() if compared > 1)
+
+
 def _once(wanted: Callable[[Experiment], Any] = lambda experiment: True) -> Callable[[Experiment], Iterator[Wildcards]]:
     """A single job, if the experiment has anything for it."""
     return lambda experiment: iter([{}] if wanted(experiment) else [])
@@ -324,6 +331,7 @@ RULES = {
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets(_divisible)),
     "figure_stages": _drawing(f"{FIGURES}/stages-ipc{{ipc}}.png", _cells(_sequential)),
+    "figure_differences": _drawing(f"{FIGURES}/differences.png", _over_seeds(_contrasted)),
     "figure_images": _drawing(
         f"{FIGURES}/images-{{method}}-ipc{{ipc}}-seed{{seed}}.png", _first_seeds(lambda run: run.subsets > 0)
     ),

@@ -45,6 +45,7 @@ CALLS = {
     "figure_convergence": ["convergence.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
     "figure_common_difficulty": ["common_difficulty.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
     "figure_coupling": ["coupling.csv", *FIGURE, "--dataset", "d"],
+    "figure_differences": ["comparison.csv", *FIGURE, "--dataset", "d"],
     "figure_difficulty": ["difficulty.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],
     "figure_images": ["subset", *FIGURE, "--title", "t"],
     "figure_losses": ["losses-table.csv", *FIGURE, "--dataset", "d", "--ipc", "4"],

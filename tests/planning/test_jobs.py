@@ -76,3 +76,16 @@ def test_first_subsets_are_compared_with_what_the_backbone_makes_at_their_size()
     cells = [{"dataset": "digits", "ipc": ipc, "methods": each} for ipc, each in methods.items()]
     found = contents.prefixes(config.load(TINY | {"cells": cells}))
     assert found == [("digits", "6", "seqmatch-dm", 2, 4, "dm")]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "compared", "drawn"), [([0, 1, 2], 2, True), ([0, 1], 2, False), ([0, 1, 2], 1, False)]
+)
+def test_differences_are_drawn_where_there_are_several_and_seeds_to_tell(seeds, compared, drawn):
+    methods = {f"other-{index}": {"backbone": "random", "against": "random"} for index in range(compared)}
+    cells = [{"dataset": "digits", "ipc": 2, "methods": {"random": None, **methods}}]
+    plan = Plan(config.load(TINY | {"seeds": seeds, "cells": cells}))
+    assert len(plan.by_rule["comparison"]) == 1
+    assert [job.outputs[0] for job in plan.by_rule["figure_differences"]] == [
+        "results/figures/digits/differences.png"
+    ] * drawn

@@ -19,6 +19,7 @@ from seqmatch.report.figures import fonts, images
 from seqmatch.report.figures.common_difficulty import common_difficulty_caption, common_difficulty_figure
 from seqmatch.report.figures.convergence import convergence_caption, convergence_figure
 from seqmatch.report.figures.coupling import coupling_caption, coupling_figure, coupling_points, fit
+from seqmatch.report.figures.differences import differences_caption, differences_figure
 from seqmatch.report.figures.difficulty import difficulty_caption, difficulty_figure
 from seqmatch.report.figures.images import Block, images_figure
 from seqmatch.report.figures.losses import losses_caption, losses_figure
@@ -226,6 +227,52 @@ def test_what_stages_teach_has_intervals_over_seeds():
     assert (low, high) == pytest.approx((interval.low, interval.high))
     assert sorted(labels(figure)) == ["MTT", "SeqMatch-MTT (K = 2)"]
     assert "3 distillation seeds" in common_difficulty_caption(table.assign(dataset="digits", ipc="2"))
+
+
+def differences(*contrasts):
+    columns = ["ipc", "method", "K", "baseline", "difference", "low", "high", "q"]
+    about = {"dataset": "digits", "p": 0.1, "unit": "seeds", "seeds": 5, "pairs": 25, "failed": 0}
+    return pd.DataFrame(contrasts, columns=columns).assign(**about)
+
+
+def test_differences_stand_below_what_they_are_against_and_significant_ones_are_filled():
+    table = differences(
+        ("4", "seqmatch-mtt", 2, "mtt", -1.0, -2.0, 0.5, 0.2),
+        ("6", "seqmatch-mtt", 3, "mtt", 2.0, 1.0, 3.0, 0.01),
+        ("6", "seqmatch-mtt", 3, "mtt-long", 0.5, -1.0, 2.0, float("nan")),
+    )
+    figure = differences_figure(table)
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    sequential = ["SeqMatch-MTT (K = 2)", "SeqMatch-MTT (K = 3)"]
+    assert names == ["against MTT:", *sequential, "against mtt-long:", sequential[1]]
+    assert [panel.get_title() for panel in figure.axes] == ["(a) 4 images per class", "(b) 6 images per class"]
+    drawn = [[line.get_xydata().tolist() for line in panel.lines[1:]] for panel in figure.axes]
+    assert drawn[0] == [[[-2.0, 1], [0.5, 1]], [[-1.0, 1]]]
+    assert drawn[1] == [[[1.0, 2], [3.0, 2]], [[2.0, 2]], [[-1.0, 4], [2.0, 4]], [[0.5, 4]]]
+    (_, other), (_, significant, _, untested) = (
+        [line.get_markerfacecolor() for line in panel.lines[1:]] for panel in figure.axes
+    )
+    assert other == untested == "white" != significant
+    assert labels(figure) == ["significant", "not significant"] and not clipped(figure)
+
+
+def test_long_names_of_compared_methods_are_whole_and_rows_have_room_for_them():
+    name = "method-" * 14
+    figure = differences_figure(differences(*(("4", name, k, f"{name}long", 1.0, 0.0, 2.0, 0.2) for k in (2, 3))))
+    assert not clipped(figure)
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert all(above.y0 >= below.y1 - 1 for above, below in zip(boxes, boxes[1:], strict=False))
+
+
+def test_differences_without_an_interval_are_points_and_failed_ones_are_missing():
+    table = differences(
+        ("4", "seqmatch-mtt", 2, "mtt", 1.0, *[float("nan")] * 3), ("4", "rounds", 2, "mtt", *[float("nan")] * 4)
+    ).assign(unit="networks", seeds=1, failed=1)
+    figure = differences_figure(table)
+    shown = [line.get_xdata() for line in figure.axes[0].lines[1:]]
+    assert [x.tolist() for x in shown if np.isfinite(np.asarray(x, float)).any()] == [[1.0]]
+    caption = differences_caption(table)
+    assert "1 distillation seed (of its networks" in caption and "Left out: 2 pairs" in caption
 
 
 def test_figures_leave_failed_networks_out_and_say_so():

@@ -68,6 +68,18 @@ use rule figure_difficulty as figure_coupling with:
         rows=["--dataset", "{dataset}"],
 
 
+use rule figure_difficulty as figure_differences with:
+    input:
+        **tables(shown=made("comparison")),
+    output:
+        **drawn("figure_differences", "differences", figure="differences of methods"),
+    log:
+        log_of("figure_differences"),
+    params:
+        **drawing("figure_differences"),
+        rows=["--dataset", "{dataset}"],
+
+
 use rule figure_difficulty as figure_convergence with:
     input:
         **tables(shown=made("collect_convergence")),

@@ -1,0 +1,108 @@
+"""How much better each method is than what it is compared with, at each number of images per class."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from seqmatch.config.methods import display_name
+from seqmatch.report.figures import captions
+from seqmatch.report.figures.style import DEFAULT, NEUTRAL, SIDES, Style, legend_above, letter_of, lines, styled
+from seqmatch.report.tables.comparison import CONFIDENCE
+
+ROW, AROUND = 0.18, 0.6
+"""Inches of a row's line, and of what stands above and below the rows, at letters of 8 points."""
+
+LABELS = 0.31
+"""Share of the width that the words beside the rows take at most."""
+
+CONTRAST = ["method", "K", "baseline"]
+
+SIGNIFICANT, OTHERS = {"markerfacecolor": NEUTRAL}, {"markerfacecolor": "white"}
+
+
+@styled
+def differences_figure(table: pd.DataFrame, style: Style) -> Figure:
+    """Differences of accuracy with their intervals: a row per method, below what it is compared with; a panel per ipc.
+
+    Args:
+        table: `results/comparison.csv` of one data set: `ipc`, `method`, `K`, `baseline`, `difference`, `low`, `high`,
+            `q`. A point is filled where the difference is significant; one that is missing is left out.
+    """
+    sizes = list(dict.fromkeys(table["ipc"]))
+    rows = list(_rows(table))
+    beside = LABELS * style.text
+    words = [lines(row.words, beside) for row in rows]
+    high = max(text.count("\n") + 1 for text in words) * len(rows)
+    figure = Figure(figsize=(style.text, (ROW * high + AROUND) * style.size / DEFAULT.size))
+    panels = figure.subplots(1, len(sizes), squeeze=False, sharex=True, sharey=True)[0]
+    for index, (ipc, panel) in enumerate(zip(sizes, panels, strict=True)):
+        _draw(panel, table[table["ipc"] == ipc], rows)
+        letter = f"({letter_of(index)}) " if len(sizes) > 1 else ""
+        panel.set_title(lines(letter + captions.per_class(ipc), (style.text - beside) / len(sizes) - SIDES / 2))
+    panels[0].set_yticks(range(len(rows)), words)
+    panels[0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.supxlabel("difference of test accuracy, percentage points")
+    legend_above(figure, list(_legend(table)), style)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Row:
+    words: str
+    contrast: tuple[str, int, str] | None
+    """Method, K and baseline; none in a row that says what those below it are compared with."""
+
+
+def _rows(table: pd.DataFrame) -> Iterator[_Row]:
+    for baseline, compared in table.groupby("baseline", sort=False):
+        yield _Row(f"against {display_name(baseline)}:", None)
+        for method, subsets in dict.fromkeys(zip(compared["method"], compared["K"], strict=True)):
+            name = display_name(method) + (f" (K = {subsets})" if subsets > 1 else "")
+            yield _Row(name, (method, subsets, baseline))
+
+
+def _draw(panel: Axes, table: pd.DataFrame, rows: Sequence[_Row]) -> None:
+    panel.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+    found = table.set_index(CONTRAST)
+    for place, row in enumerate(rows):
+        if row.contrast in found.index:
+            drawn = found.loc[row.contrast]
+            panel.plot([drawn["low"], drawn["high"]], [place, place], color=NEUTRAL)
+            panel.plot([drawn["difference"]], [place], marker="o", markersize=4, color=NEUTRAL,
+                       **(SIGNIFICANT if _significant(drawn["q"]) else OTHERS))  # fmt: skip
+    panel.tick_params(axis="y", length=0)
+
+
+def _legend(table: pd.DataFrame) -> Iterator[Line2D]:
+    """Of the kinds of points that there are."""
+    for wanted, look, words in ((True, SIGNIFICANT, "significant"), (False, OTHERS, "not significant")):
+        if (table["q"].map(_significant) == wanted).any():
+            yield Line2D([], [], marker="o", markersize=4, color=NEUTRAL, label=words, **look)
+
+
+def _significant(q: float) -> bool:
+    return q < 1 - CONFIDENCE  # (not for a missing one)
+
+
+def differences_caption(table: pd.DataFrame) -> str:
+    """What `differences_figure` shows of a table."""
+    few, most = table["seeds"].min(), table["seeds"].max()
+    seeds = captions.number(most, "distillation seed") if few == most else f"{few} to {most} distillation seeds"
+    of_one = (
+        " (of its networks, where there is one seed: then nothing is tested)"
+        if (table["unit"] == "networks").any()
+        else ""
+    )
+    failed = int(table["failed"].sum())
+    return captions.sentences(
+        f"Test accuracy of a method less that of what it is compared with ({captions.where(table)}), in percentage "
+        "points, over networks of equal distillation seed and number",
+        f"Bars are {100 * CONFIDENCE:.0f} % confidence intervals (Student's t) over {seeds}{of_one}",
+        f"Filled: significant at {100 * (1 - CONFIDENCE):.0f} % after adjustment for all differences of the experiment "
+        "(Benjamini and Hochberg)",
+        f"Left out: {captions.number(failed, 'pair')} with a network that failed" if failed else "",
+    )
