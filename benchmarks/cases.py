@@ -347,7 +347,7 @@ def least_flops(case: Case, way: str) -> float | None:
     if case.task not in ("matching", "training", "evaluation", "test pass"):
         return None
     setup = Setup(sizes["width"], sizes["pixels"], sizes["channels"], torch.device("cpu"))
-    first, rest, _ = networks.count_operations(setup.spec, setup.shape, CLASSES)
+    first, rest, *_ = networks.count_operations(setup.spec, setup.shape, CLASSES)
     if case.task == "test pass":
         return sizes["images"] * (first + rest)
     if case.task == "matching":

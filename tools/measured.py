@@ -1,10 +1,8 @@
-"""Compare what each method was estimated to cost with what its jobs took, where an experiment has run.
+"""Compare what each method was estimated to take with what its jobs took, where an experiment has run.
 
-Reads the benchmark files of the jobs that are finished. Time is that of the processors where it is known, less what
-distillation jobs took that move no image (loading the program and the data), where there are any. `rate` is estimated
-operations per second of it, and `ratio` how it compares with the median of the data set's methods: 2 means that a
-method took half of what the others suggest, 0.5 that it took twice as much. Jobs of less than five seconds say nothing,
-and are left out.
+Reads the benchmark files of the jobs that are finished. Time is that of the processors where it is known, less what it
+takes a job to start. `ratio` is of that time to the estimated one: 2 means that a method took twice as long. Jobs of
+less than five seconds say nothing, and are left out.
 """
 
 import sys
@@ -21,7 +19,7 @@ from seqmatch import config, networks
 from seqmatch.command import experiment
 from seqmatch.command.estimate import readable
 from seqmatch.errors import SeqmatchError
-from seqmatch.planning.costs import Scale
+from seqmatch.planning.costs import START_SECONDS, Scale
 from seqmatch.planning.jobs import RULES, Plan
 
 SHORTEST = 5.0
@@ -29,37 +27,37 @@ SHORTEST = 5.0
 
 
 def main(args):
-    table = compared(Plan(config.load(experiment.merged(args.configfile))), args.folder)
+    table = compared(Plan(config.load(experiment.merged(args.configfile))), args.folder, args.gflops * 1e9)
     print(table.map(readable).to_markdown(index=False, disable_numparse=True))
 
 
-def compared(plan, folder):
-    """One row per data set, rule and method whose jobs compute something."""
-    jobs = pd.DataFrame(finished(plan, folder))
+def compared(plan, folder, rate):
+    """One row per data set, rule and method whose jobs compute something; `rate` in operations per second."""
+    jobs = pd.DataFrame(finished(plan, folder, rate))
     if jobs.empty:
         raise SeqmatchError(f"{folder}/results/benchmarks: no job of this experiment is finished; run it first")
-    idle = jobs[(jobs["rule"] == "distill_subset") & (jobs["PFLOP"] == 0)].groupby("dataset")["seconds"].median()
-    jobs["seconds"] -= jobs["dataset"].map(idle).fillna(0)
-    long = jobs[(jobs["PFLOP"] > 0) & (jobs["seconds"] > SHORTEST)]
+    jobs["seconds"] -= START_SECONDS
+    long = jobs[(jobs["estimate"] > 0) & (jobs["seconds"] > SHORTEST)]
     by_method = long.groupby(["dataset", "rule", "method"], sort=False)
-    table = by_method.agg(jobs=("PFLOP", "size"), PFLOP=("PFLOP", "sum"), seconds=("seconds", "sum")).reset_index()
-    table["rate, GFLOP/s"] = table["PFLOP"] * 1e6 / table["seconds"]
-    medians = table.groupby(["dataset", "rule"])["rate, GFLOP/s"].transform("median")
-    return table.assign(ratio=table["rate, GFLOP/s"] / medians)
+    table = by_method.agg(
+        jobs=("seconds", "size"), GFLOP=("GFLOP", "mean"), estimate=("estimate", "mean"), seconds=("seconds", "mean")
+    ).reset_index()
+    return table.assign(ratio=table["seconds"] / table["estimate"])
 
 
-def finished(plan, folder):
+def finished(plan, folder, rate):
     """What each finished job that trains networks was estimated to cost, and what it took."""
     scale = Scale(plan.experiment, networks.count_operations)
     for job in plan.jobs:
         rule, of, benchmark = RULES[job.rule], job.wildcards, folder / job.benchmark
         if rule.trains and benchmark.exists():
-            took = measured(benchmark)
+            took, cost = measured(benchmark), rule.cost(scale, of)
             yield {
                 "dataset": of["dataset"],
                 "rule": job.rule,
                 "method": of.get("method", of.get("recipe")),
-                "PFLOP": rule.cost(scale, of).operations / 1e15,
+                "GFLOP": cost.operations / 1e9,
+                "estimate": cost.seconds(rate),
                 "seconds": took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"],
             }
 
@@ -69,5 +67,11 @@ if __name__ == "__main__":
     experiment.add_argument(arguments)
     arguments.add_argument(
         "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
+    )
+    arguments.add_argument(
+        "--gflops",
+        type=command.rate,
+        default=85.0,
+        help="of a job in wide networks (default %(default)g: a core, AVX2)",
     )
     command.run(main, arguments)

@@ -24,15 +24,12 @@ from seqmatch.command import experiment
 from seqmatch.command.frame import DONE
 from seqmatch.planning import asked, memory
 from seqmatch.planning.asked import Asked
-from seqmatch.planning.costs import Scale
+from seqmatch.planning.costs import START_SECONDS, Scale
 from seqmatch.planning.jobs import RULES, Job, Plan
 from seqmatch.runtime.held import is_held
 
 SECONDS_ALIVE = 150.0
 """A log that has not grown for so long is silent."""
-
-SECONDS_TO_START = 4.0
-"""What a job takes besides what it computes; all that tables and figures take."""
 
 STATES = ("failed", "running", "stopped", "waiting", "outdated", "not run", "done")
 """A cell is in the first of these that one of its jobs is in. `waiting` is what the run that is under way will come to,
@@ -193,12 +190,12 @@ def summary(found: Sequence[Seen], run: Asked | None, files: Sequence[Path]) -> 
 def time_left(plan: Plan, found: Sequence[Seen]) -> str:
     """How long a run will take yet, if jobs go on as those of the same rule, or all, where none of the rule has begun;
     empty as long as none that trains has. As many jobs as run now go on side by side."""
-    scale = Scale(plan.experiment, _roughly)
+    scale = Scale(plan.experiment, memory.approximate)
     planned = {job.log for job in plan.jobs}  # what is edited meanwhile may have other jobs
     seconds, done, left = Counter(), Counter(), Counter()
     for seen in found:
         rule = seen.job.rule
-        work = RULES[rule].cost(scale, seen.job.wildcards).operations if seen.job.log in planned else 0.0
+        work = RULES[rule].cost(scale, seen.job.wildcards).seconds() if seen.job.log in planned else 0.0
         whole, share = _seconds(seen)
         left[rule] += work * share
         if work and whole is not None:
@@ -209,15 +206,9 @@ def time_left(plan: Plan, found: Sequence[Seen]) -> str:
         return ""
     names = {rule: rule if done[rule] else ALL for rule in left}
     total = sum(work * seconds[names[rule]] / done[names[rule]] for rule, work in left.items())
-    total += SECONDS_TO_START * sum(seen.state != "done" for seen in found)
+    total += START_SECONDS * sum(seen.state != "done" for seen in found)
     beside = max(1, sum(seen.state == "running" for seen in found))
     return f"; about {duration(total / beside)} left" if total else ""
-
-
-def _roughly(architecture: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
-    """A measure that counts no operations, but grows as they do: jobs are compared by it."""
-    *_, parameters = memory.approximate(architecture, shape, classes)
-    return 0.0, float(parameters * shape[1] * shape[2]), parameters
 
 
 def duration(seconds: float) -> str:
@@ -233,7 +224,7 @@ def _seconds(seen: Seen) -> tuple[float | None, float]:
     with suppress(OSError, ValueError, IndexError):
         if seen.state == "done":
             measured = float(Path(seen.job.benchmark).read_text("utf-8").splitlines()[1].split("\t")[0])
-            return max(0.0, measured - SECONDS_TO_START), 0.0
+            return max(0.0, measured - START_SECONDS), 0.0
         if seen.state == "running" and (bar := PROGRESS.match(seen.line)) and "?" not in bar["left"]:
             spent, left = map(_clock, bar.group("spent", "left"))
             return spent + left, left / max(1, spent + left)

@@ -58,6 +58,8 @@ class Passes:
     """Forward and backward passes for the gradient of the parameters."""
     matching: float = 0.0
     """Steps of a student with their part of the exact gradient for the images."""
+    batch: float = 1.0
+    """Images that go through together."""
     operations: float = 0.0
     """Floating-point operations outside of networks."""
 
@@ -146,14 +148,15 @@ class Method:
 def _trajectory_cost(matching: TrajectoryMatching, images: Images) -> Passes:
     batch = min(matching.synthetic_batch or images.new, images.union)
     matched = matching.experts_per_step * matching.synthetic_steps * batch
-    return Passes(training=matched if matching.adjoint == "first-order" else 0, matching=matched)
+    return Passes(training=matched if matching.adjoint == "first-order" else 0, matching=matched, batch=batch)
 
 
 def _hallucination_cost(matching: HallucinationMatching, images: Images) -> Passes:
     stored, union = images.new // matching.hallucinators, images.union // matching.hallucinators
     batch = min(matching.synthetic_batch or stored, union)
     adversary = 2 * 2 * batch if matching.lr_adversary else 0
-    return Passes(training=adversary, matching=matching.experts_per_step * matching.synthetic_steps * batch)
+    matched = matching.experts_per_step * matching.synthetic_steps * batch
+    return Passes(training=adversary, matching=matched, batch=batch)
 
 
 def _trajectory_epochs(matching: TrajectoryMatching) -> int:
@@ -162,28 +165,34 @@ def _trajectory_epochs(matching: TrajectoryMatching) -> int:
 
 def _gradient_cost(matching: GradientMatching, images: Images) -> Passes:
     learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
-    return Passes(forward=3 * images.classes * matching.real_batch + 9 * images.union, training=learned)
+    return Passes(
+        forward=3 * images.classes * matching.real_batch + 9 * images.union, training=learned, batch=matching.real_batch
+    )
 
 
 def _distribution_cost(matching: DistributionMatching, images: Images) -> Passes:
-    return Passes(forward=images.classes * matching.real_batch + 3 * images.union)
+    return Passes(forward=images.classes * matching.real_batch + 3 * images.union, batch=matching.real_batch)
 
 
 def _alignment_cost(matching: AlignmentMatching, images: Images) -> Passes:
     learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
-    return Passes(forward=images.classes * matching.real_batch + 4 * images.union, training=learned)
+    return Passes(
+        forward=images.classes * matching.real_batch + 4 * images.union, training=learned, batch=matching.real_batch
+    )
 
 
 def _condensation_cost(matching: CondensationMatching, images: Images) -> Passes:
     shown = min((matching.synthetic_batch or images.union) * images.classes, images.union)
     learned = min(matching.network_images, images.real) * (1 - 1 / matching.updates_per_network)
-    return Passes(forward=3 * images.classes * matching.real_batch + 9 * shown, training=learned)
+    return Passes(
+        forward=3 * images.classes * matching.real_batch + 9 * shown, training=learned, batch=matching.real_batch
+    )
 
 
 def _unrolled_cost(matching: UnrolledMatching, images: Images) -> Passes:
     each = matching.synthetic_batch or images.new // images.classes
     batch = min(each * images.classes, images.union)
-    return Passes(training=images.classes * matching.real_batch, matching=matching.synthetic_steps * batch)
+    return Passes(training=images.classes * matching.real_batch, matching=matching.synthetic_steps * batch, batch=batch)
 
 
 KERNEL_OPERATIONS = 20_000

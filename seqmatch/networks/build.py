@@ -86,8 +86,11 @@ def _matrix(module: nn.Module) -> Tensor | None:
     return weight if isinstance(weight, nn.Parameter) and weight.dim() >= 2 else None
 
 
-def count_operations(spec: config.Architecture, shape: tuple[int, int, int], classes: int) -> tuple[float, float, int]:
-    """Operations of one image's forward pass in the first layer and in all others, and parameters.
+def count_operations(
+    spec: config.Architecture, shape: tuple[int, int, int], classes: int
+) -> tuple[float, float, int, int, int]:
+    """Of one image's forward pass: operations in the first layer and in all others, parameters, numbers that layers
+    write, and layers.
 
     Counts two operations for each multiplication of convolutions, linear layers, and others that have a matrix: a bound
     from below, which is 0 where there are none.
@@ -98,7 +101,8 @@ def count_operations(spec: config.Architecture, shape: tuple[int, int, int], cla
     network = build(spec, shape, classes, Seed("operations")).eval()
     layers = _layers(network, torch.zeros(1, *shape))
     first, *rest = [2.0 * size * _matrix(layer)[0].numel() for layer, size in layers] or [0.0]
-    return first, sum(rest), sum(parameter.numel() for parameter in network.parameters())
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return first, sum(rest), parameters, sum(size for _, size in layers), len(layers)
 
 
 def averages_batches(network: nn.Module) -> bool:

@@ -1,13 +1,13 @@
 """What a job will cost: operations and disk, counted from the configuration before anything runs. Imports no torch.
 
 Operations are those of convolutions and linear layers, a bound from below on the work; docs/scaling.md has the
-formulas.
+formulas, and what jobs took beside their estimates.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from seqmatch import config
@@ -20,45 +20,86 @@ from seqmatch.planning.sizes import pixels_of, size_of
 NUMBER = 4
 """Bytes of a float32."""
 
-Measure = Callable[[config.Architecture, tuple[int, int, int], int], tuple[float, float, int]]
+CORE_RATE = 1.5e11
+"""Operations per second of a core in the fastest convolutions: measured, 0.85e11 with AVX2, 2.85e11 with AVX-512."""
+
+WRITING = 400
+"""Operations that wide networks do while a layer writes a number, and what follows it reads and writes: norm,
+activation, pooling. Measured on a CPU: 4 to 5 ns on a core."""
+
+CALL_SECONDS = 2.5e-4
+"""For a layer that a minibatch goes through, however small. Measured, on a core and on a GPU."""
+
+START_SECONDS = 4.0
+"""For a job to begin: Python, PyTorch and the data. Measured."""
+
+TEST_BATCH = 256
+"""Images that go through a network together where nothing is learned, about."""
+
+Measure = Callable[[config.Architecture, tuple[int, int, int], int], tuple[float, float, int, int, int]]
 """An architecture, shape and number of classes to what `seqmatch.networks.count_operations` gives."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one job."""
+    """Of one job, or of a part of it."""
 
     operations: float = 0.0
     """Floating-point operations."""
     disk: float = 0.0
     """Bytes that stay on the disk."""
+    written: float = 0.0
+    """Numbers that layers write, counted for each pass."""
+    calls: float = 0.0
+    """Layers that minibatches go through, counted for each pass."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(ours + theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def __rmul__(self, times: float) -> "Cost":
+        return Cost(*(times * part for part in astuple(self)))
+
+    def seconds(self, rate: float = CORE_RATE) -> float:
+        """What it takes about, without its start, at so many operations per second in wide networks.
+
+        Narrow networks and small minibatches are far from that rate: there layers take longer to write and to be called
+        than to compute.
+        """
+        return (self.operations + WRITING * self.written) / rate + CALL_SECONDS * self.calls
 
 
 @dataclass(frozen=True)
 class Work:
-    """Operations of one image in one network."""
+    """One image in one network."""
 
     first: float
-    """The first layer's in a forward pass."""
+    """Operations of the first layer in a forward pass."""
     rest: float
     parameters: int
+    written: int
+    """Numbers that layers write in a forward pass."""
+    layers: int
 
-    @property
-    def forward(self) -> float:
-        return self.first + self.rest
+    def forward(self, images: float, batch: float = TEST_BATCH) -> Cost:
+        """Forward passes of images, so many at a time."""
+        return self._passes(1, 1, images, batch)
 
-    @property
-    def training(self) -> float:
-        """Forward and backward pass; nothing asks for the gradient of the images."""
-        return 2 * self.first + 3 * self.rest
+    def training(self, images: float, batch: float) -> Cost:
+        """Forward and backward passes; nothing asks for the gradient of the images."""
+        return self._passes(2, 3, images, batch)
 
-    @property
-    def matching(self) -> float:
-        """A student's step and its part of the exact gradient: 3 passes, and 8 for the directional derivative's.
+    def matching(self, images: float, batch: float) -> Cost:
+        """A student's steps and their part of the exact gradient: 3 passes, and 8 for the directional derivative's.
 
         What is kept (`kept_memory`) saves 2 of them, and is not counted: tables must not depend on a machine's memory.
         """
-        return (2 + 5) * self.first + (3 + 8) * self.rest
+        return self._passes(2 + 5, 3 + 8, images, batch)
+
+    def _passes(self, first: int, rest: int, images: float, batch: float) -> Cost:
+        """So many of the first layer, and of the others."""
+        operations = first * self.first + rest * self.rest
+        calls = images / batch if images else 0.0
+        return Cost(images * operations, 0.0, images * rest * self.written, calls * rest * self.layers)
 
 
 @dataclass(frozen=True)
@@ -94,9 +135,14 @@ class Scale:
         ]
         return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
 
-    def through(self, run: Run) -> int:
-        """Images that a network sees on its way through all stages."""
-        return run.evaluation.epochs * sum(self.seen(run))
+    def through(self, run: Run, work: Work) -> Cost:
+        """Of a network on its way through all stages."""
+        return self.learning(run, work, self.seen(run))
+
+    def learning(self, run: Run, work: Work, seen: Sequence[int], times: float = 1) -> Cost:
+        """Of a network that is trained on so many images, one set after another, as a run's evaluation is."""
+        epochs, batch = times * run.evaluation.epochs, run.evaluation.batch_size
+        return sum((work.training(epochs * images, min(batch, images)) for images in seen), Cost())
 
     def _data(self, dataset: str) -> Data:
         section = self.experiment.config.datasets[dataset]
@@ -124,13 +170,15 @@ def preparation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def experts(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     recipe, dataset = wildcards["recipe"], wildcards["dataset"]
-    return _trajectories(scale, dataset, recipe, scale.experiment.recorded_epochs[recipe, dataset])
+    return _trajectories(scale, dataset, recipe, scale.experiment.recorded_epochs[recipe, dataset], Cost())
 
 
 def teachers(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
-    through = run.evaluation.epochs * sum(scale.seen(run)[: run.taught_by(k)])
-    return _trajectories(scale, run.dataset, run.stages[k - 1].experts, run.epochs(k), through)
+    recipe, taught = run.stages[k - 1].experts, scale.seen(run)[: run.taught_by(k)]
+    work = scale.work(run.dataset, scale.experiment.config.experts[recipe].architecture)
+    before = scale.learning(run, work, taught)
+    return _trajectories(scale, run.dataset, recipe, run.epochs(k), before)
 
 
 def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
@@ -140,12 +188,12 @@ def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     if run.rounds:
         number = wildcards.get("round", run.rounds)
         iterations = run.done_after(k, number) - (run.done_after(k, number - 1) if number else 0)
-    operations = 0.0
-    if iterations:
-        passes = run.objective.cost(stage, images_of(scale, run, k))
-        one = passes.forward * work.forward + passes.training * work.training + passes.matching * work.matching
-        operations = iterations * (one + passes.operations)
-    return Cost(operations, snapshots(stage) * _stored(scale, run, k))
+    kept = Cost(disk=snapshots(stage) * _stored(scale, run, k))
+    if not iterations:
+        return kept
+    passes = run.objective.cost(stage, images_of(scale, run, k))
+    one = work.forward(passes.forward, passes.batch) + work.training(passes.training, passes.batch)
+    return kept + iterations * (one + work.matching(passes.matching, passes.batch) + Cost(passes.operations))
 
 
 def images_of(scale: Scale, run: Run, k: int) -> Images:
@@ -156,53 +204,52 @@ def images_of(scale: Scale, run: Run, k: int) -> Images:
 
 def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
-    stage, seen = run.stages[k - 1], scale.seen(run)
-    scored = "validation" in run.selections or "test" in run.selections
-    earlier = sum(seen[: k - 1]) * (1 if run.evaluation.momentum_restarts else snapshots(stage))
-    trained = run.evaluation.epochs * (earlier + snapshots(stage) * seen[k - 1]) * scored
-    operations = (
-        scale.experiment.config.selection.networks * trained * scale.work(run.dataset, run.architecture).training
-    )
-    return Cost(operations, _stored(scale, run, k))
+    stage, seen, work = run.stages[k - 1], scale.seen(run), scale.work(run.dataset, run.architecture)
+    kept = Cost(disk=_stored(scale, run, k))
+    if not {"validation", "test"} & set(run.selections):
+        return kept
+    earlier = scale.learning(run, work, seen[: k - 1], 1 if run.evaluation.momentum_restarts else snapshots(stage))
+    trained = earlier + scale.learning(run, work, seen[k - 1 : k], snapshots(stage))
+    return kept + scale.experiment.config.selection.networks * trained
 
 
 def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     work, tested = scale.work(run.dataset, wildcards["architecture"]), scale.data(run.dataset).tested
     choices = len(run.selections) if wildcards["architecture"] == run.architecture else 1
-    return Cost(run.evaluation.networks * choices * (scale.through(run) * work.training + tested * work.forward))
+    return run.evaluation.networks * choices * (scale.through(run, work) + work.forward(tested))
 
 
 def baselines(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     data, work = scale.data(run.dataset), scale.work(run.dataset, run.architecture)
-    random = run.evaluation.epochs * data.classes * sum(accumulate(run.sizes))
-    seen, sets = (random + scale.through(run), 2) if run.soft else (random, 1)
-    return Cost(run.evaluation.networks * (seen * work.training + sets * data.tested * work.forward))
+    random = scale.learning(run, work, [data.classes * size for size in accumulate(run.sizes)])
+    trained, sets = (random + scale.through(run, work), 2) if run.soft else (random, 1)
+    return run.evaluation.networks * (trained + work.forward(sets * data.tested))
 
 
 def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, difficulty = scale.experiment.run_of(wildcards), scale.experiment.config.difficulty
     work = scale.work(run.dataset, run.architecture)
     recorded = (difficulty.records * run.subsets + 1) * scale.data(run.dataset).train
-    operations = difficulty.networks * (scale.through(run) * work.training + recorded * work.forward)
-    return Cost(operations, NUMBER * difficulty.networks * recorded)
+    one = scale.through(run, work) + work.forward(recorded) + Cost(disk=NUMBER * recorded)
+    return difficulty.networks * one
 
 
 def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, section = scale.experiment.run_of(wildcards), scale.experiment.config.coupling
-    work = scale.work(run.dataset, run.architecture)
-    products = section.draws * (section.records + 1) * scale.seen(run)[-1] * work.matching
-    tested = 2 * scale.data(run.dataset).tested * work.forward
-    return Cost(section.networks * (2 * scale.through(run) * work.training + products + tested))
+    work, images = scale.work(run.dataset, run.architecture), scale.seen(run)[-1]
+    products = work.matching(section.draws * (section.records + 1) * images, images)
+    tested = work.forward(2 * scale.data(run.dataset).tested)
+    return section.networks * (2 * scale.through(run, work) + products + tested)
 
 
 def stages(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     work, seen = scale.work(run.dataset, run.architecture), scale.seen(run)
-    both = scale.through(run) + run.evaluation.epochs * seen[-1]  # on unions, and on each subset alone
-    tested = 2 * run.subsets * scale.data(run.dataset).tested
-    return Cost(run.evaluation.networks * (both * work.training + tested * work.forward))
+    alone = [after - before for before, after in pairwise([0, *seen])]  # unions, and each subset alone
+    tested = work.forward(2 * run.subsets * scale.data(run.dataset).tested)
+    return run.evaluation.networks * (scale.through(run, work) + scale.learning(run, work, alone) + tested)
 
 
 def _new_and_union(scale: Scale, run: Run, k: int) -> tuple[int, int]:
@@ -222,11 +269,12 @@ def _stored(scale: Scale, run: Run, k: int) -> float:
     return NUMBER * stored_numbers(run.stages[k - 1], size, data.classes, data.shape)
 
 
-def _trajectories(scale: Scale, dataset: str, recipe: str, epochs: int, through: int = 0) -> Cost:
-    """A shard of networks that see `through` synthetic images, then `epochs` of real ones."""
+def _trajectories(scale: Scale, dataset: str, recipe: str, epochs: int, before: Cost) -> Cost:
+    """A shard of networks that record epochs of real data, each after what it has been through before."""
     section, data = scale.experiment.config.experts[recipe], scale.data(dataset)
-    images_seen = through + epochs * data.train * (2 if section.rho else 1)
     work = scale.work(dataset, section.architecture)
+    images_seen = epochs * data.train * (2 if section.rho else 1)
     width = NUMBER // 2 if section.storage == "float16" else NUMBER
-    disk = section.networks_per_shard * (epochs + 1) * work.parameters * width
-    return Cost(section.networks_per_shard * images_seen * work.training, disk)
+    disk = Cost(disk=(epochs + 1) * work.parameters * width)
+    recorded = work.training(images_seen, min(section.batch_size, data.train))
+    return section.networks_per_shard * (before + recorded + disk)

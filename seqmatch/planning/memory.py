@@ -43,14 +43,21 @@ WRITTEN = {"resnet18": 9.4, "vgg11": 2.5, "alexnet": 1.7}
 """Numbers that convolutions write of an image at most, in units of width and pixels; of all other families 4 / 3."""
 
 
+SEEN = 0.3
+"""Operations for a parameter and pixel of an image: maps are halved between convolutions. Of ConvNets."""
+
+
 def approximate(
     architecture: config.Architecture, shape: tuple[int, int, int], classes: int
-) -> tuple[float, float, int]:
-    """Its parameters, about, in the place where `costs.Measure` has them; operations are not counted."""
+) -> tuple[float, float, int, int, int]:
+    """What `costs.Measure` gives, about, without building the network."""
     ours = 9 * (architecture.depth - 1)
     convolutions, _, _ = OWN_DEPTH.get(architecture.family, (ours, 1, 0))
     first = 9 * shape[0] * architecture.width
-    return 0.0, 0.0, convolutions * architecture.width**2 + first + features(architecture, shape) * classes
+    later, pixels = convolutions * architecture.width**2, _padded(shape) ** 2
+    parameters = later + first + features(architecture, shape) * classes
+    written = round(_written(architecture, shape))
+    return 2.0 * first * pixels, SEEN * later * pixels, parameters, written, architecture.depth + 1
 
 
 def features(architecture: config.Architecture, shape: tuple[int, int, int]) -> int:

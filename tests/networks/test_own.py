@@ -199,10 +199,16 @@ def test_a_class_that_cannot_be_used_is_an_error_that_says_why(nets, family, opt
 
 def test_what_a_network_writes_and_costs_is_counted_without_convolutions(nets):
     assert activations(own("Mlp"), SHAPE, CLASSES) == [6]
-    assert count_operations(own("Mlp"), SHAPE, CLASSES) == (2 * 64 * 6, 2 * 6 * 3, 64 * 6 + 6 + 12 + 6 * 3 + 3)
+    assert count_operations(own("Mlp"), SHAPE, CLASSES) == (
+        2 * 64 * 6,
+        2 * 6 * 3,
+        64 * 6 + 6 + 12 + 6 * 3 + 3,
+        6 + 3,
+        2,
+    )
     assert activations(own("Conv"), SHAPE, CLASSES) == [4 * 16]
     assert activations(own("Headless"), SHAPE, CLASSES) == [64]
-    assert count_operations(own("Headless"), SHAPE, CLASSES) == (0, 0, 64 * 3)
+    assert count_operations(own("Headless"), SHAPE, CLASSES) == (0, 0, 64 * 3, 0, 0)
 
 
 def test_batch_norm_is_seen(nets):

@@ -12,7 +12,7 @@ from helpers.tiny import ROOT
 from seqmatch import config, networks
 from seqmatch.command import estimate
 from seqmatch.command.estimate import costs_table
-from seqmatch.planning.costs import Scale
+from seqmatch.planning.costs import CALL_SECONDS, START_SECONDS, WRITING, Scale
 from seqmatch.planning.jobs import OF_A_RUN, Plan
 from seqmatch.seeds import Seed
 
@@ -31,7 +31,7 @@ def test_operations_of_a_network_are_counted_as_pytorch_counts_them():
     from torch.utils.flop_counter import FlopCounterMode
 
     spec, shape = config.Architecture(family="convnet", width=8, depth=3), (3, 32, 32)
-    first, rest, parameters = networks.count_operations(spec, shape, 10)
+    first, rest, parameters, *_ = networks.count_operations(spec, shape, 10)
     network = networks.build(spec, shape, 10, Seed("n"))
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
         network(torch.zeros(1, *shape))
@@ -42,7 +42,9 @@ def test_operations_of_a_network_are_counted_as_pytorch_counts_them():
 def test_costs_of_one_cell_by_hand():
     """CIFAR-10 with ten images per class: the numbers of the paper's hyperparameters, multiplied out."""
     experiment = config.load(config.read(ROOT / "config/cifar10.yaml"))
-    first, rest, parameters = networks.count_operations(experiment.config.architectures["convnet"], (3, 32, 32), 10)
+    first, rest, parameters, written, layers = networks.count_operations(
+        experiment.config.architectures["convnet"], (3, 32, 32), 10
+    )
     assert parameters == 320_010
     by_rule = dict(list(costs_table(experiment).groupby("rule")))
     experts = by_rule["train_experts"]
@@ -52,6 +54,12 @@ def test_costs_of_one_cell_by_hand():
     assert mtt == pytest.approx(5000 * 30 * 100 * (7 * first + 11 * rest))
     assert second == pytest.approx(5000 * 80 * 50 * (7 * first + 11 * rest))
     assert random == 0
+    assert (written, layers) == (128 * (32**2 + 16**2 + 8**2) + 10, 4)
+    *_, seconds = costs_table(experiment, 1e12).groupby("rule", sort=False).get_group("distill_subset")["seconds"]
+    passes = 5000 * 80 * 11
+    assert seconds == pytest.approx(
+        START_SECONDS + (second + WRITING * passes * 50 * written) / 1e12 + CALL_SECONDS * passes * 4
+    )
 
 
 def test_operations_of_kernels_by_hand():
@@ -69,7 +77,7 @@ def test_operations_of_kernels_by_hand():
 def test_every_experiment_can_be_estimated(path):
     command = [sys.executable, "tools/estimate.py", "--configfile", str(path), "--tflops", "10"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert "| all" in done.stdout and "at 10 TFLOP/s;" in done.stdout, done.stderr
+    assert "| all" in done.stdout and "at 10 TFLOP/s, 2 jobs side by side, to" in done.stdout, done.stderr
     assert done.returncode == 0 or "GB are free in" in done.stderr
 
 
@@ -77,7 +85,7 @@ def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):
     raw = config.read(ROOT / "config.yaml")
     raw["datasets"]["digits"] = {"source": "imagefolder", "path": "/nowhere", "image_size": 8}
     (tmp_path / "x.yaml").write_text(json.dumps(raw))
-    estimate.main(SimpleNamespace(configfile=[tmp_path / "x.yaml"], directory=Path(), tflops=1.0))
+    estimate.main(SimpleNamespace(configfile=[tmp_path / "x.yaml"], directory=Path(), tflops=1.0, jobs=1))
     said = capsys.readouterr()
     assert (
         said.err.startswith("warning: datasets.digits.path = /nowhere: no images can be read") and "| all" in said.out

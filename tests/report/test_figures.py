@@ -1,6 +1,7 @@
 """What figures draw: lines, labels and numbers, not pixels."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -261,7 +262,7 @@ def test_long_names_of_compared_methods_are_whole_and_rows_have_room_for_them():
     figure = differences_figure(differences(*(("4", name, k, f"{name}long", 1.0, 0.0, 2.0, 0.2) for k in (2, 3))))
     assert not clipped(figure)
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
-    assert all(above.y0 >= below.y1 - 1 for above, below in zip(boxes, boxes[1:], strict=False))
+    assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
 
 
 def test_differences_without_an_interval_are_points_and_failed_ones_are_missing():
