@@ -1,79 +1,109 @@
 """What rounding experts to half precision does to matching: `uv run python -m benchmarks.precision`.
 
-Experts on scikit-learn's digits are stored in several ways; the same parts of trajectories are then matched from
-each, and the matching loss and its gradient for the images are compared with those from full precision.
+Takes the experts of a cell that an experiment has made (by default `mtt` of the default one), rounds them in several
+ways, matches the same parts of trajectories from each as the cell's method does, and compares the matching loss and its
+gradient for the images with those from full precision.
 """
 
+import argparse
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from seqmatch import config, networks
-from seqmatch.data.prepare import prepare
-from seqmatch.data.sources import digits
+from seqmatch.command import experiment
+from seqmatch.command.arguments import count, images_per_class, name
+from seqmatch.config import Run
+from seqmatch.data.dataset import Dataset, load
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.trajectory import picks
-from seqmatch.matching.derivatives import classifier
+from seqmatch.matching.derivatives import Derivatives, classifier, eager
 from seqmatch.matching.match import Match
-from seqmatch.matching.unrolled import Descent, distance, one_graph
+from seqmatch.matching.unrolled import Descent, adjoint, distance
+from seqmatch.planning.jobs import Plan
 from seqmatch.runtime.device import prepare as prepare_device
 from seqmatch.seeds import Seed
-from seqmatch.training.ensemble import Member
-from seqmatch.training.experts import record_trajectories
-from seqmatch.training.loop import Phase, Stage
+from seqmatch.training.experts import Trajectories
 
-EXPERTS, EPOCHS, PICKS, STEP_SIZE = 3, 16, 20, 0.05
-NETWORK = config.Architecture(family="convnet", width=16, depth=2)
-RECIPE = config.Experts(architecture="convnet", batch_size=64, learning_rate=0.05)
-MATCHING = config.TrajectoryMatching(synthetic_steps=10, expert_epochs=2, max_start_epoch=14, experts_per_step=PICKS)
+SEED = Seed("precision")
 
-STORAGE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Rounding = Callable[[Tensor, Tensor], Tensor]
+"""The start and the present parameters of an expert to what a file in some precision gives back."""
+
+STORAGE: dict[str, Rounding] = {
     "bfloat16": lambda start, now: now.bfloat16().float(),
     "float16": lambda start, now: now.half().float(),
-    "float16 of the way from the start (ours)": lambda start, now: start + (now - start).half(),
+    "float16 of the moves from the start": lambda start, now: start + (now - start).half(),
 }
-"""The start and the present parameters of an expert to what a file in that precision gives back."""
 
 
 def main() -> None:
-    prepare_device(0, 1)
-    data = prepare(digits(), config.Dataset(source="digits"), Seed("precision"))
-    real, labels = data.split("train")
-    stage = Stage(real, labels, RECIPE.learning_rate)
-    members = [
-        Member(
-            partial(networks.build, NETWORK, data.shape, data.classes, Seed("precision", index)),
-            [Phase(stage, EPOCHS, RECIPE, Seed("real", index))],
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.precision", description=__doc__)
+    experiment.add_argument(arguments)
+    experiment.add_directory(arguments)
+    arguments.add_argument("--dataset", type=name, default="digits", help="of the cell (default digits)")
+    arguments.add_argument("--ipc", type=images_per_class, default="2", help="of the cell (default 2)")
+    arguments.add_argument("--method", type=name, default="mtt", help="that matches trajectories (default mtt)")
+    arguments.add_argument("--matches", type=count, default=20, help="how many (default 20)")
+    arguments.add_argument("--threads", type=count, default=1, help="of the processor (default 1)")
+    args = arguments.parse_args()
+    plan = Plan(config.load(experiment.merged_in(args)))
+    run = plan.experiment.runs[args.dataset, args.method, args.ipc]
+    architecture = plan.experiment.config.architectures[run.architecture]
+    recipe = {"dataset": args.dataset, "recipe": run.stages[0].experts}
+    shards = plan.outputs("train_experts", lambda of: recipe.items() <= of.items())
+    prepare_device(0, args.threads)
+    with Trajectories([Path(shard) for shard in shards]) as experts:
+        data = load(Path("results", args.dataset, "data.safetensors"))
+        exact, table = compared(experts, data, run, architecture, args.matches)
+    print(f"{args.matches} matches, mean matching loss {exact:.4f}; relative differences")
+    print(table.to_markdown(index=False, floatfmt=".1e"))
+
+
+def compared(
+    experts: Trajectories, data: Dataset, run: Run, architecture: config.Architecture, number: int
+) -> tuple[float, pd.DataFrame]:
+    """Mean matching loss in full precision, and a row of relative differences from it for each way to store experts."""
+    of = partial(matches, experts, data, run, architecture, number)
+    exact = of(lambda start, now: now)
+    rows = [{"stored as": name} | _differences(of(rounding), exact) for name, rounding in STORAGE.items()]
+    return sum(match.loss for match in exact) / number, pd.DataFrame(rows)
+
+
+def matches(
+    experts: Trajectories,
+    data: Dataset,
+    run: Run,
+    architecture: config.Architecture,
+    number: int,
+    rounding: Rounding,
+) -> list[Match]:
+    """Of a run's first subset, real images as yet, at the step size that distillation begins with."""
+    stage = run.stages[0].model_copy(update={"experts_per_step": number})
+    order = random_order(SEED / "images")
+    subset = initial_subset(data.split("train"), Part([run.sizes[0]], 1), stage, order, SEED)
+    batch = stage.synthetic_batch or len(subset.labels)
+    student = classifier(networks.structure(architecture, data.shape, data.classes))
+    derivatives = Derivatives(student.shapes, eager(student.loss), batch)
+    found = []
+    for pick in picks(SEED / "picks", len(experts), stage, subset.labels, batch, data.augmentation):
+        first, start, end = (
+            experts.parameters(pick.expert, epoch)
+            for epoch in (0, pick.start_epoch, pick.start_epoch + stage.expert_epochs)
         )
-        for index in range(EXPERTS)
-    ]
-    experts = record_trajectories(members, data.augmentation)
-    stage, order = config.Coreset(initial_step_size=STEP_SIZE), random_order(Seed("precision", "images"))
-    subset = initial_subset((real, labels), Part([2], 1), stage, order, Seed("precision"))
-    student = classifier(networks.structure(NETWORK, data.shape, data.classes))
-
-    def matches(stored: Callable[[Tensor, Tensor], Tensor]) -> list[Match]:
-        results = []
-        for pick in picks(Seed("picks"), EXPERTS, MATCHING, subset.labels, len(subset.labels), data.augmentation):
-            path = experts[pick.expert]
-            epochs = (pick.start_epoch, pick.start_epoch + MATCHING.expert_epochs)
-            ends = [stored(path[0], path[epoch]) for epoch in epochs]
-            asked = (ends[0], distance(*ends), subset.images, subset.labels, pick.batches, Descent(STEP_SIZE))
-            results.append(one_graph(student, *asked))
-        return results
-
-    exact = matches(lambda start, now: now)
-    rows = [{"stored as": name} | _differences(matches(stored), exact) for name, stored in STORAGE.items()]
-    print(f"{PICKS} matches, mean matching loss {sum(match.loss for match in exact) / PICKS:.4f}; relative differences")
-    print(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".1e"))
+        ends = rounding(first, start), rounding(first, end)
+        about = subset.images, subset.labels, pick.batches, Descent(stage.initial_step_size)
+        found.append(adjoint(derivatives, 1, ends[0], distance(*ends), *about))
+    return found
 
 
-def _differences(matches: list[Match], exact: list[Match]) -> dict[str, float]:
-    pairs = list(zip(matches, exact, strict=True))
+def _differences(found: list[Match], exact: list[Match]) -> dict[str, float]:
+    pairs = list(zip(found, exact, strict=True))
     losses = torch.tensor([abs(ours.loss - theirs.loss) / theirs.loss for ours, theirs in pairs])
     gradients = torch.tensor(
         [(ours.image_gradient - theirs.image_gradient).norm() / theirs.image_gradient.norm() for ours, theirs in pairs]
