@@ -1,19 +1,19 @@
 """From measurements to a table, CSV files and a figure."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from benchmarks.cases import OURS, PLAIN, TUNED, Case, Curve, least_flops
+from seqmatch.report.figures.style import NEUTRAL, STYLES, Style, legend_above, save, styled
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def write(
     table.to_csv(folder / "cases.csv", index=False)
     points.to_csv(folder / "curves.csv", index=False)
     (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    _figure(table, points).savefig(folder / "performance.png", dpi=150)
+    save(speed_figure(table, style=STYLES["wide"]), [folder / "performance.png"], STYLES["wide"])
     lines = [json.dumps(about, indent=2), "", table.to_markdown(index=False), ""]
     return "\n".join(lines + ([points.to_markdown(index=False)] if len(points) else []))
 
@@ -112,41 +112,45 @@ def _rounded(seconds: float) -> float:
     return float(f"{seconds:.3g}")
 
 
-def _figure(table: pd.DataFrame, points: pd.DataFrame) -> plt.Figure:
-    compared = table[table["way"] != OURS].iloc[::-1]
-    figure, (bars, time, memory) = plt.subplots(1, 3, figsize=(13, 5), layout="constrained", width_ratios=[2.2, 1, 1])
-    rows = list(dict.fromkeys(compared["task"] + "\n" + compared["sizes"]))
-    for way, shift, color in ((PLAIN, 0.2, "#4c72b0"), (TUNED, -0.2, "#dd8452")):
+@styled
+def speed_figure(table: pd.DataFrame, style: Style) -> Figure:
+    """How many times faster than the plain versions each case is; 1 is as fast.
+
+    Args:
+        table: `cases.csv`.
+    """
+    compared = table[table["way"].isin(LOOKS)]
+    rows = list(dict.fromkeys(zip(compared["task"], compared["sizes"], strict=True)))
+    figure = Figure(figsize=(style.text, ROW * len(rows) + 0.6))
+    panel = figure.subplots()
+    panel.axvline(1, color="0.7", linewidth=0.8, zorder=0)
+    ways = [way for way in LOOKS if (compared["way"] == way).any()]  # on a GPU no allocator is tuned
+    for way in ways:
         part = compared[compared["way"] == way]
-        if part.empty:  # on a GPU no allocator is tuned
-            continue
-        places = [rows.index(row) + shift for row in part["task"] + "\n" + part["sizes"]]
-        drawn = bars.barh(places, 1 / part["seqmatch / this, time"], 0.38, color=color, label=f"than {way}")
-        bars.bar_label(drawn, fmt="%.1f", padding=2, fontsize=7)
-    bars.set_yticks(range(len(rows)), rows, fontsize=6)
-    bars.set_xscale("log")
-    bars.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    bars.xaxis.set_major_formatter("{x:g}")
-    bars.xaxis.set_minor_formatter("")
-    bars.axvline(1, color="black", linewidth=0.8)
-    bars.margins(x=0.12)
-    bars.set_xlabel("times faster")
-    bars.legend(fontsize=8, loc="lower right")
-    for axes, column, label in ((time, "seconds", "seconds per iteration"), (memory, "peak MB", "peak memory in MB")):
-        for name, part in points.groupby("against", sort=False) if len(points) else ():
-            axes.plot(part["value"], part[column], marker="o", label=LEGEND[str(name)])
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlabel("number")
-        axes.set_ylabel(label)
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("")
-        axes.xaxis.set_major_formatter("{x:g}")
-    if len(points):
-        time.legend(fontsize=8)
-        memory.legend(fontsize=8)
-        memory.set_ylim(100, 10_000)
+        places = [rows.index(row) for row in zip(part["task"], part["sizes"], strict=True)]
+        panel.plot(1 / part["seqmatch / this, time"], places, **LOOKS[way])
+    panel.set_yticks(range(len(rows)), [in_words(*row) for row in rows])
+    panel.set_ylim(len(rows) - 0.5, -0.5)
+    panel.tick_params(axis="y", length=0)
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter("")
+    panel.set_xlabel("times faster")
+    panel.grid(axis="y", color="0.93")
+    panel.set_axisbelow(True)
+    legend_above(figure, [Line2D([], [], label=f"than {way}", **LOOKS[way]) for way in ways], style)
     return figure
 
 
-LEGEND = {"T": "synthetic steps (T)", "B": "images per step (B)", "experts": "experts per step"}
+def in_words(task: str, sizes: str) -> str:
+    """A case, shortly: ``matching: B 100, T 10, width 128, 32×32×3, compiled``."""
+    words = re.sub(r"pixels (\d+), channels (\d+)", r"\1×\1×\2", sizes)
+    return f"{task}: {words.replace('compile always', 'compiled').replace(', compile never', '')}"
+
+
+ROW = 0.27
+"""Inches of a row."""
+
+COMMON = {"linestyle": "", "marker": "o", "markersize": 6, "color": NEUTRAL}
+LOOKS = {PLAIN: COMMON | {"markerfacecolor": "white"}, TUNED: COMMON}

@@ -12,7 +12,7 @@ from helpers.tiny import TINY, normal
 from benchmarks import cases, peer, plain
 from benchmarks.__main__ import beside
 from benchmarks.cases import OURS, PLAIN, TUNED, Case
-from benchmarks.report import Measurement, write
+from benchmarks.report import Measurement, in_words, write
 from seqmatch import config
 from seqmatch.data import normalization
 from seqmatch.distillation.condensation import MEASURES
@@ -129,6 +129,12 @@ def test_the_report_holds_ratios_and_slopes(tmp_path):
     assert share == pytest.approx(cases.least_flops(case, OURS) / 2 / (max(products, convolutions) * 1e9), abs=0.01)
     assert about["slopes"]["T"] == {"seconds": pytest.approx(1), "peak MB": pytest.approx(0)}
     assert (tmp_path / "performance.png").stat().st_size > 10_000 and "some" in text
+
+
+def test_a_case_is_named_shortly_in_the_figure():
+    assert in_words("test pass", "images 9, width 4, pixels 8, channels 1") == "test pass: images 9, width 4, 8×8×1"
+    assert in_words("matching", "B 2, compile always") == "matching: B 2, compiled"
+    assert in_words("matching", "B 2, compile never") == "matching: B 2"
 
 
 def test_every_case_names_a_task_and_has_a_name_of_its_own():
