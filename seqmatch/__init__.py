@@ -1,7 +1,8 @@
 """Sequential Subset Matching for dataset distillation (Du, Shi, Zhou, NeurIPS 2023).
 
-What stands here is loaded when it is used: `load` a distilled set, `train` networks on it, `evaluate` it, `save` it in
-one file; `from_tensors` makes one of what other programs distilled; `sets` are those that come with the package.
+What stands here is loaded when it is used: `load` a distilled set, `train` networks on it, `evaluate` it on its
+`test_images`, `save` it in one file; `from_tensors` makes one of what other programs distilled; `sets` are those that
+come with the package.
 """
 
 from importlib import import_module
@@ -14,10 +15,15 @@ _PLACES = {
     "export": "seqmatch.sets.exports",
     "from_tensors": "seqmatch.sets.foreign",
     "save": "seqmatch.sets.distilled",
+    "test_images": "seqmatch.sets.real",
     "train": "seqmatch.sets.learning",
 }
 
 __all__ = sorted(_PLACES)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__, "sets"]
 
 
 def __getattr__(name: str) -> Any:

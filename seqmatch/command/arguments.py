@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from seqmatch.config.faults import explain
 from seqmatch.config.sections import Count, Name, SeedNumber
 from seqmatch.config.storage import subset_sizes
 from seqmatch.errors import SeqmatchError, quoted
@@ -175,7 +176,7 @@ def json_value(text: str) -> Any:
     try:
         return parse_json(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON that can be used: {error}") from None
+        raise argparse.ArgumentTypeError(f"{quoted(text)}: not JSON that can be used: {error}") from None
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -230,15 +231,16 @@ def section(option: str, model: type[BaseModel], value: Any) -> BaseModel:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise SeqmatchError(f"{option}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        found = explain(error.errors(), value, model)
+        raise SeqmatchError("; ".join(f"{option}: {line}" for line in found.splitlines())) from None
 
 
 def _section(option: str, model: type[BaseModel]) -> Callable[[str], BaseModel]:
     def parse(text: str) -> BaseModel:
+        value = json_object(text)
         try:
-            return section(option, model, parse_json(text))
-        except (ValueError, SeqmatchError) as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+            return section(option, model, value)
+        except SeqmatchError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option}: ")) from None
 
     return parse

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -57,6 +58,14 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Argument
 def plain_streams() -> Iterator[None]:
     """Within, messages are best effort, and plain text."""
     with redirect_stdout(Plain(BestEffort(sys.stdout))), redirect_stderr(Plain(BestEffort(sys.stderr))):
+        yield
+
+
+@contextmanager
+def warnings_in_words() -> Iterator[None]:
+    """Within, a warning is one line, without the place in the code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *about: print(f"warning: {message}", file=sys.stderr)
         yield
 
 

@@ -85,6 +85,5 @@ def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple
     if args.architecture is not None:
         distilled = replace(distilled, architecture=args.architecture)
     if args.evaluation is not None:
-        given = args.evaluation.model_dump(exclude_unset=True)
-        distilled = replace(distilled, evaluation=distilled.evaluation.model_copy(update=given))
+        distilled = distilled.with_evaluation(**args.evaluation.model_dump(exclude_unset=True))
     return distilled, device.prepare(args.gpu, args.threads)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seqmatch.command import arguments, compare, estimate, learning, sets, status
-from seqmatch.command.frame import check_apart, errors_in_words, plain_streams
+from seqmatch.command.frame import check_apart, errors_in_words, plain_streams, warnings_in_words
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def main() -> None:
     with plain_streams():
         parsed = parser().parse_args()
         check_apart(parsed.parser, parsed)
-        with errors_in_words():
+        with warnings_in_words(), errors_in_words():
             parsed.main(parsed)

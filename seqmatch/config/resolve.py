@@ -496,10 +496,11 @@ def _recipe(config: Config, name: str | None, key: str) -> str:
         _one_of(f"{key}.experts", name, config.experts)
         return name
     if len(config.experts) != 1:
-        raise SeqmatchError(
-            f"{key}.experts: missing; `experts` has {len(config.experts)} recipes, so say which one "
-            f"({', '.join(config.experts) or 'none defined'})"
+        several = f"the recipes of `experts` are {', '.join(config.experts)}: say which one"
+        none = (
+            "`experts` has no recipe; define one, whose `architecture` is that of the networks, also of those that test"
         )
+        raise SeqmatchError(f"{key}.experts: missing; {several if config.experts else none}")
     return next(iter(config.experts))
 
 

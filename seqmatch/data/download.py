@@ -50,6 +50,18 @@ def fetch(files: Sequence[PublishedFile], folder: Path, places: Sequence[str] = 
     return {file.name: digest(_fetch(file, folder, places)) for file in files}
 
 
+def complete(files: Sequence[PublishedFile], folder: Path) -> None:
+    """Have `files` in a folder of the user's own: what is there is used as it is, the others are fetched.
+
+    Raises:
+        SeqmatchError: as `fetch`.
+    """
+    there = [file for file in files if (folder / file.name).is_file()]
+    for file in there:
+        _note(folder / file.name, file)
+    fetch([file for file in files if file not in there], folder)
+
+
 def check(listed: Path) -> None:
     """Compare the files that `fetch` once fetched with their checksums, as `listed` in a JSON file beside them.
 
@@ -89,8 +101,8 @@ def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
                 raise
             tried.append(f"  {url}: {' '.join(str(error).split())[:300]}")
     raise SeqmatchError(
-        f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}, or name a "
-        "folder or URL that has it in `data.mirrors`. Tried:\n" + "\n".join(tried)
+        f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}; or, in "
+        "an experiment, name a folder or URL that has it in `data.mirrors`. Tried:\n" + "\n".join(tried)
     )
 
 
@@ -112,12 +124,17 @@ def _download(url: str, file: PublishedFile, folder: Path) -> Path:
 
 
 def _copy(source: Path, file: PublishedFile, target: Path) -> Path:
-    found = _md5(source)
-    if found != file.md5:
-        print(f"note: {source} is not the published file (MD5 {found}, not {file.md5}); used as it is", file=sys.stderr)
+    _note(source, file)
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
     return target
+
+
+def _note(path: Path, file: PublishedFile) -> None:
+    """Say it where the user's file is another one than is published."""
+    found = _md5(path)
+    if found != file.md5:
+        print(f"note: {path} is not the published file (MD5 {found}, not {file.md5}); used as it is", file=sys.stderr)
 
 
 def _md5(path: Path) -> str:

@@ -5,6 +5,8 @@ neither retries nor limits what an archive may write. CIFAR's batches are pickle
 own checksums fit.
 """
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,8 @@ def read_torchvision(source: str, folder: Path) -> RawImages:
         SeqmatchError: a file is damaged or another one than is published.
         OSError: it may not be read, or not be unpacked here.
     """
-    with temporary_folder(folder, "unpacked") as temporary:
+    place = folder if os.access(folder, os.W_OK) else Path(tempfile.gettempdir())  # it may be one for all users
+    with temporary_folder(place, "unpacked") as temporary:
         root = _unpacked(source, folder, temporary)
         try:
             train, test = (_split(source, root, train) for train in (True, False))

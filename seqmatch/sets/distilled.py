@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 
 from seqmatch import config
 from seqmatch.config.catalog import SOURCES
+from seqmatch.config.faults import explain
 from seqmatch.data.images import RawImages
 from seqmatch.data.normalization import (
     Fingerprint,
@@ -169,6 +170,22 @@ class Distilled:
             )
         return replace(self, normalization=found)
 
+    def with_evaluation(self, **evaluation: Any) -> "Distilled":
+        """The set under another protocol of training: ``distilled.with_evaluation(epochs=25)`` for a quick look.
+
+        Args:
+            evaluation: keys of the configuration's section `evaluation`, of which the others stay as they are.
+
+        Raises:
+            SeqmatchError: names a key that there is not, or a value that cannot be.
+        """
+        try:
+            given = config.Evaluation(**evaluation)
+        except ValidationError as error:
+            raise SeqmatchError(explain(error.errors(), evaluation, config.Evaluation)) from None
+        update = {name: getattr(given, name) for name in evaluation}
+        return replace(self, evaluation=self.evaluation.model_copy(update=update))
+
     def __repr__(self) -> str:
         return "\n  ".join(map(printable, _description(self)))
 
@@ -190,7 +207,7 @@ def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None =
     Raises:
         SeqmatchError: says what was expected and what was found.
     """
-    found = torch.as_tensor(images)
+    found = torch.as_tensor(np.array(images) if isinstance(images, np.ndarray) else images)  # of a buffer: copied
     wanted = f"(N, {', '.join(map(str, shape))})" if shape else "(N, C, H, W)"
     if found.dim() != 4 or (shape and tuple(found.shape[1:]) != tuple(shape)):
         hint = ""
@@ -247,6 +264,7 @@ def _description(distilled: Distilled) -> list[str]:
         f"subsets     {len(sizes)}, of {', '.join(map(str, sizes))} images; "
         f"step size{'s' * (len(steps) > 1)} {', '.join(f'{step:.3g}' for step in steps)}",
         f"normalised  {_normalised(distilled)}",
+        f"trained     {_trained(distilled)}",
     ]
     if distilled.accuracies:
         first = distilled.accuracies[0]
@@ -254,6 +272,17 @@ def _description(distilled: Distilled) -> list[str]:
         found = "failed" if first.mean is None else f"{first.mean:.1f}{spread} %"
         lines.append(f"accuracy    {found} on test data, {first.networks} networks ({first.architecture})")
     return lines
+
+
+def _trained(distilled: Distilled) -> str:
+    """How networks learn from it."""
+    settings, spec = distilled.evaluation, distilled.architecture
+    operations = distilled.augmentation if settings.augmentation is None else settings.augmentation
+    each = " per stage" if len(distilled.subsets) > 1 else ""
+    return (
+        f"{settings.epochs} epochs{each} in batches of {settings.batch_size}, augmentation "
+        f"{', '.join(operations) or 'none'}; {spec.family} of width {spec.width}, depth {spec.depth}"
+    )
 
 
 def _normalised(distilled: Distilled) -> str:
@@ -288,7 +317,10 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
         return _of_run(subsets, folder)
     file = _only_file(folder) if folder else path
     if file.suffix in (".pt", ".pth"):
-        raise SeqmatchError(f"{file}: tensors of another program; seqmatch.sets.foreign.load reads them")
+        raise SeqmatchError(
+            f"{file}: tensors of another program; `seqmatch import` makes a set of them, and in Python "
+            "seqmatch.sets.foreign.load"
+        )
     if "subsets" in load_header(file):
         return _whole(file)
     distilled = _of_run([file], file.parent)

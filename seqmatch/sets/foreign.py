@@ -84,7 +84,8 @@ def from_tensors(
     classes = found.labels.shape[1] if soft else int(found.labels.max()) + 1
     names = tuple(map(str, range(classes))) if class_names is None else tuple(class_names)
     if len(names) < classes or (soft and len(names) != classes):
-        raise SeqmatchError(f"class_names: expected {classes}, as labels tell, found {len(names)}")
+        from_zero = "" if soft or int(found.labels.min()) == 0 else "; do labels count from 0?"
+        raise SeqmatchError(f"class_names: expected {classes}, as labels tell, found {len(names)}{from_zero}")
     if isinstance(normalization, tuple):
         normalization = _standardization(*normalization, channels)
     if normalization is None and space == "pixels":

@@ -33,11 +33,17 @@ class Accuracies:
     std: float
     """Standard deviation over networks; NaN for one network."""
 
+    def __str__(self) -> str:
+        count = len(self.values)
+        spread = f" ± {self.std:.1f}" if count > 1 else ""
+        return f"{self.mean:.1f}{spread} % ({count} network{'s' * (count > 1)})"
+
 
 def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Transform | None = None) -> nn.Module:
     """Train `network`, in place, through the stages of the set under the protocol that the set was evaluated under.
 
     Args:
+        distilled: what it learns from; another protocol is that of `distilled.with_evaluation(epochs=25)`.
         network: takes images (N, C, H, W) to logits (N, classes). It is trained where its parameters are, and comes
             back in evaluation mode.
         seed: names the draws of minibatches, augmentation and dropout.
@@ -173,7 +179,7 @@ def _drawing(seed: Seed, device: torch.device) -> Iterator[None]:
 
 
 def _checked_labels(labels: Tensor | np.ndarray, count: int, classes: int) -> Tensor:
-    found = torch.as_tensor(labels)
+    found = torch.as_tensor(np.array(labels) if isinstance(labels, np.ndarray) else labels)  # of a buffer: copied
     if found.shape != (count,) or found.is_floating_point() or found.is_complex():
         raise SeqmatchError(f"labels: expected {count} whole numbers, found {found.dtype} {tuple(found.shape)}")
     if count == 0 or not 0 <= int(found.min()) <= int(found.max()) < classes:

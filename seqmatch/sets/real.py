@@ -57,7 +57,7 @@ def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImage
     if settings.source in NEED_PATH:
         settings = settings.model_copy(update={"path": str(place)})
     if settings.source in DOWNLOADED:
-        download.fetch(sources.published_files(settings.source), place)
+        download.complete(sources.published_files(settings.source), place)
     return sources.read(settings, place)
 
 

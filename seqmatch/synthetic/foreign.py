@@ -198,7 +198,8 @@ def doubt(images: Tensor, space: str, named: str = "images") -> str:
     low, high = float(images.min()), float(images.max())
     found = f"images from {low:.3g} to {high:.3g}"
     if space == "normalized":
-        return f"{found}: all in 0 to 1; are these pixels (space = pixels)?" if low >= 0 and high <= 1 else ""
+        divided = "" if high <= 1 else ", divided so that they lie in 0 to 1"
+        return f"{found}: none is below 0; are these pixels (space = pixels{divided})?" if low >= 0 else ""
     if low >= 0 and high > 2:
         return f"{found}: pixels are expected in 0 to 1; are these in 0 to 255? Divide them"
     if low < -OUTSIDE or high > 1 + OUTSIDE:

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 from helpers.tiny import ROOT
 from PIL import Image
 
 import seqmatch
+from seqmatch.command import frame
 from seqmatch.command import main as command
 from seqmatch.files.tensors import load_tensors
 
@@ -120,3 +122,14 @@ def test_tensors_of_another_program_are_evaluated_and_taken_in(called, tmp_path)
     assert "from elsewhere" not in called("import", *tensors, "--out", tmp_path / "mine.safetensors")
     assert called("evaluate", tmp_path / "mine.safetensors", *few, *small) == text
     assert "--dataset is missing" in called("evaluate", *tensors[:3], status=1)
+    assert "epoch: unknown key; did you mean epochs?" in called(
+        "evaluate", NAME, "--evaluation", '{"epoch": 5}', status=2
+    )
+    assert "'epochs=5': not JSON" in called("evaluate", NAME, "--evaluation", "epochs=5", status=2)
+    assert "`seqmatch import` makes a set of them" in called("show", tmp_path / "e/images.pt", status=1)
+
+
+def test_a_warning_is_one_line(capsys):
+    with frame.warnings_in_words():
+        warnings.warn("are these pixels?", stacklevel=1)
+    assert capsys.readouterr().err == "warning: are these pixels?\n"

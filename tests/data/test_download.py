@@ -12,7 +12,7 @@ import pooch
 import pytest
 
 from seqmatch.data import download
-from seqmatch.data.download import PublishedFile, check, fetch
+from seqmatch.data.download import PublishedFile, check, complete, fetch
 from seqmatch.errors import SeqmatchError
 
 CONTENT = b"all the images" * 1000
@@ -139,3 +139,13 @@ def test_a_folder_of_ones_own(tmp_path, capsys):
     fetch([published()], tmp_path / "data", [str(mine)])
     assert (tmp_path / "data" / "images.gz").read_bytes() == b"compressed anew"
     assert "is not the published file" in capsys.readouterr().err
+
+
+def test_what_lies_in_a_folder_of_ones_own_is_used_as_it_is_and_the_rest_is_fetched(tmp_path, capsys):
+    (tmp_path / "mine.gz").write_bytes(b"compressed anew")
+    with server(CONTENT) as (address, asked):
+        mine = PublishedFile("mine.gz", GOOD, (f"{address}/mine.gz",))
+        complete([mine, published(f"{address}/images.gz")], tmp_path)
+    assert asked == ["/images.gz"] and (tmp_path / "images.gz").read_bytes() == CONTENT
+    assert (tmp_path / "mine.gz").read_bytes() == b"compressed anew"
+    assert "mine.gz is not the published file" in capsys.readouterr().err

@@ -56,6 +56,17 @@ def test_mnist_formats(tmp_path, source):
     assert not list(tmp_path.glob(".unpacked-*"))
 
 
+def test_a_folder_that_is_not_ones_own_is_only_read(tmp_path, monkeypatch):
+    (tmp_path / "all").mkdir()
+    images = {"train": noise(5, 28, 28), "t10k": noise(3, 28, 28, seed=1)}
+    write_mnist(tmp_path / "all", images, {split: np.arange(len(array)) for split, array in images.items()})
+    monkeypatch.setattr(torchvision_sets.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(torchvision_sets.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    before = (tmp_path / "all").stat().st_mtime_ns
+    assert len(read(settings("mnist"), tmp_path / "all").images) == 8
+    assert (tmp_path / "all").stat().st_mtime_ns == before and (tmp_path / "temporary").is_dir()
+
+
 @pytest.mark.parametrize(
     ("images", "labels"),
     [

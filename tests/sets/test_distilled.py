@@ -110,13 +110,25 @@ def test_a_set_tells_what_it_is_with_what_the_workflow_measured(run):
         "  images      6 of 1×8×8 in 3 classes (a, b, c)",
         "  subsets     2, of 3, 3 images; step sizes 0.01, 0.02",
         "  normalised  mean and standard deviation of each channel",
+        "  trained     3 epochs per stage in batches of 4, augmentation crop; convnet of width 4, depth 1",
         "  accuracy    51.0 ± 1.4 % on test data, 2 networks (small)",
     ]
 
 
+def test_networks_may_be_trained_in_another_way_than_the_set_says(run):
+    found = seqmatch.load(run)
+    other = found.with_evaluation(epochs=7, augmentation=[])
+    assert (other.evaluation.epochs, other.evaluation.batch_size, found.evaluation.epochs) == (7, 4, 3)
+    assert "7 epochs per stage in batches of 4, augmentation none" in repr(other)
+    with pytest.raises(SeqmatchError, match="epoch: unknown key; did you mean epochs"):
+        found.with_evaluation(epoch=7)
+    with pytest.raises(SeqmatchError, match="epochs = -1"):
+        found.with_evaluation(epochs=-1)
+
+
 def test_what_a_set_tells_of_itself_steers_no_terminal(run):
     found = replace(seqmatch.load(run), class_names=("\x1b[2J", "b\n", "c"), about={"name": ["\x07"]})
-    assert len(repr(found).splitlines()) == 4 and not set(repr(found)) & set("\x1b\x07")
+    assert len(repr(found).splitlines()) == 5 and not set(repr(found)) & set("\x1b\x07")
 
 
 def test_a_set_is_one_file_without_the_real_images(run, tmp_path):
@@ -153,7 +165,7 @@ def test_what_is_no_set_or_not_whole_is_refused_by_its_name(run, tmp_path):
         seqmatch.load(tmp_path / "empty")
     with pytest.raises(SeqmatchError, match=r"nothing\.safetensors: there is no such file"):
         seqmatch.load(tmp_path / "nothing.safetensors")
-    with pytest.raises(SeqmatchError, match=r"images\.pt: tensors of another program; seqmatch\.sets\.foreign"):
+    with pytest.raises(SeqmatchError, match=r"images\.pt: tensors of another program; `seqmatch import`"):
         seqmatch.load(tmp_path / "images.pt")
     with pytest.warns(UserWarning, match="subset2.safetensors: one of 2 subsets"):
         assert len(seqmatch.load(run / "subset2.safetensors").subsets) == 1

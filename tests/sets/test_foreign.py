@@ -154,7 +154,8 @@ def test_files_that_torch_did_not_write_are_refused(tmp_path):
     [
         (IMAGES, "pixels", "are these normalised"),
         (IMAGES.sigmoid() * 255, "pixels", "are these in 0 to 255"),
-        (IMAGES.sigmoid(), "normalized", "are these pixels"),
+        (IMAGES.sigmoid(), "normalized", "none is below 0; are these pixels"),
+        (IMAGES.sigmoid() * 16, "normalized", "divided so that they lie in 0 to 1"),
     ],
 )
 def test_images_that_look_like_another_space_are_warned_of(images, space, message):
@@ -171,7 +172,8 @@ def test_what_contradicts_itself_is_refused():
         ((IMAGES.byte(), LABELS, 0.1, "normalized"), "uint8 images are pixels"),
         ((IMAGES, LABELS, 0.0, "normalized"), r"step size 0\.0: expected"),
         ((IMAGES, LABELS, 0.1, "normalized", ([0.5] * 3, [0.2] * 3)), "expected 1 means and 1 standard deviations"),
-        ((IMAGES, LABELS, 0.1, "normalized", PAIR, ["a"]), "class_names: expected 3, as labels tell, found 1"),
+        ((IMAGES, LABELS, 0.1, "normalized", PAIR, ["a"]), "class_names: expected 3, as labels tell, found 1$"),
+        ((IMAGES, LABELS + 1, 0.1, "normalized", PAIR, [*"abc"]), "expected 4, .* found 3; do labels count from 0"),
     ):
         with pytest.raises(SeqmatchError, match=message):
             seqmatch.from_tensors(*arguments)

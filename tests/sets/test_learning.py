@@ -1,5 +1,6 @@
 """Networks of anyone's that learn from a distilled set."""
 
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import NoCheckpoint
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled
+from seqmatch.sets.learning import Accuracies
 from seqmatch.synthetic.subset import Subset
 
 RAW = (labelled(per_class=8)[0] * 25 + 100).clamp(0, 255).to(torch.uint8)
@@ -164,6 +166,22 @@ def test_a_network_that_leaves_a_parameter_out_is_refused():
 def test_labels_that_do_not_fit_are_refused(labels, message):
     with pytest.raises(SeqmatchError, match=message):
         seqmatch.evaluate(distilled(), RAW, labels)
+
+
+def test_arrays_that_cannot_be_written_to_are_read(recwarn):
+    images, labels = (np.frombuffer(t.numpy().tobytes(), t.numpy().dtype).reshape(t.shape) for t in (RAW, LABELS))
+    assert seqmatch.evaluate(distilled(), images, labels) == seqmatch.evaluate(distilled(), RAW, LABELS)
+    assert not list(recwarn)
+
+
+def test_accuracies_are_printed_as_tables_have_them():
+    assert str(Accuracies((80.0, 82.04), 81.02, 1.44)) == "81.0 ± 1.4 % (2 networks)"
+    assert str(Accuracies((80.0,), 80.0, math.nan)) == "80.0 % (1 network)"
+
+
+def test_the_package_names_what_stands_in_it():
+    assert {"load", "train", "evaluate", "test_images", "sets"} <= set(dir(seqmatch))
+    assert all(callable(getattr(seqmatch, name)) for name in seqmatch.__all__)
 
 
 def test_code_that_a_set_names_is_not_run():
