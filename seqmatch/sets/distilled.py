@@ -279,7 +279,8 @@ def _trained(distilled: Distilled) -> str:
     settings, spec = distilled.evaluation, distilled.architecture
     operations = distilled.augmentation if settings.augmentation is None else settings.augmentation
     each = " per stage" if len(distilled.subsets) > 1 else ""
-    network = spec.family if spec.own else f"{spec.family} of width {spec.width}, depth {spec.depth}"
+    depth = f", depth {spec.depth}" if spec.family == "convnet" else ""
+    network = spec.family if spec.own else f"{spec.family} of width {spec.width}{depth}"
     return (
         f"{settings.epochs} epochs{each} in batches of {settings.batch_size}, augmentation "
         f"{', '.join(operations) or 'none'}; {network}"
