@@ -17,11 +17,13 @@ from torch import Tensor
 from seqmatch import config, networks
 from seqmatch.command import experiment
 from seqmatch.command.arguments import count, images_per_class, name
+from seqmatch.command.frame import errors_in_words
 from seqmatch.config import Run
 from seqmatch.data.dataset import Dataset, load
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.trajectory import picks
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import Derivatives, classifier, eager
 from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Descent, adjoint, distance
@@ -52,8 +54,22 @@ def main() -> None:
     arguments.add_argument("--matches", type=count, default=20, help="how many (default 20)")
     arguments.add_argument("--threads", type=count, default=1, help="of the processor (default 1)")
     args = arguments.parse_args()
+    with errors_in_words():
+        report(args)
+
+
+def report(args: argparse.Namespace) -> None:
+    """Print the table.
+
+    Raises:
+        SeqmatchError: the experiment has no such cell, it matches no trajectories, or its experts are not there.
+    """
     plan = Plan(config.load(experiment.merged_in(args)))
-    run = plan.experiment.runs[args.dataset, args.method, args.ipc]
+    run = plan.experiment.runs.get((args.dataset, args.method, args.ipc))
+    if run is None or not run.stages or not isinstance(run.stages[0], config.TrajectoryMatching):
+        raise SeqmatchError(
+            f"{args.method} on {args.dataset} at ipc {args.ipc}: no method of this experiment that matches trajectories"
+        )
     architecture = plan.experiment.config.architectures[run.architecture]
     recipe = {"dataset": args.dataset, "recipe": run.stages[0].experts}
     shards = plan.outputs("train_experts", lambda of: recipe.items() <= of.items())

@@ -21,14 +21,15 @@ NUMBER = 4
 """Bytes of a float32."""
 
 CORE_RATE = 1.5e11
-"""Operations per second of a core in the fastest convolutions: measured, 0.85e11 with AVX2, 2.85e11 with AVX-512."""
+"""Operations per second of a core in the fastest convolutions or products of matrices. Between what was measured:
+0.85e11 with AVX2, 2.85e11 with AVX-512."""
 
 WRITING = 400
 """Operations that wide networks do while a layer writes a number, and what follows it reads and writes: norm,
 activation, pooling. Measured on a CPU: 4 to 5 ns on a core."""
 
 CALL_SECONDS = 2.5e-4
-"""For a layer that a minibatch goes through, however small. Measured, on a core and on a GPU."""
+"""For a layer that a minibatch goes through, however small. Measured on a core; a GPU took half to three quarters."""
 
 START_SECONDS = 4.0
 """For a job to begin: Python, PyTorch and the data. Measured."""

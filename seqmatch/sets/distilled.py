@@ -198,6 +198,12 @@ def _look(subset: Subset, pictures: Tensor) -> Subset:
     return replace(subset, images=pictures, labels=labels, parameterisation=PIXELS, decoder={})
 
 
+def tensor_of(values: Tensor | np.ndarray) -> Tensor:
+    """The same numbers as a tensor, without a copy but where they may not be written to, as those of a buffer."""
+    read_only = isinstance(values, np.ndarray) and not values.flags.writeable
+    return torch.as_tensor(values.copy() if read_only else values)
+
+
 def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None = None) -> Tensor:
     """Images as a tensor: uint8, or float32 in [0, 1].
 
@@ -207,7 +213,7 @@ def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None =
     Raises:
         SeqmatchError: says what was expected and what was found.
     """
-    found = torch.as_tensor(np.array(images) if isinstance(images, np.ndarray) else images)  # of a buffer: copied
+    found = tensor_of(images)
     wanted = f"(N, {', '.join(map(str, shape))})" if shape else "(N, C, H, W)"
     if found.dim() != 4 or (shape and tuple(found.shape[1:]) != tuple(shape)):
         hint = ""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import averages_batches, build, written
 from seqmatch.seeds import Seed
-from seqmatch.sets.distilled import Distilled
+from seqmatch.sets.distilled import Distilled, tensor_of
 from seqmatch.training.ensemble import GradientsFor, always_eager
 from seqmatch.training.gradients import best_gradients
 from seqmatch.training.inference import is_finite
@@ -179,7 +179,7 @@ def _drawing(seed: Seed, device: torch.device) -> Iterator[None]:
 
 
 def _checked_labels(labels: Tensor | np.ndarray, count: int, classes: int) -> Tensor:
-    found = torch.as_tensor(np.array(labels) if isinstance(labels, np.ndarray) else labels)  # of a buffer: copied
+    found = tensor_of(labels)
     if found.shape != (count,) or found.is_floating_point() or found.is_complex():
         raise SeqmatchError(f"labels: expected {count} whole numbers, found {found.dtype} {tuple(found.shape)}")
     if count == 0 or not 0 <= int(found.min()) <= int(found.max()) < classes:
