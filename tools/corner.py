@@ -1,7 +1,8 @@
 """Compare runs of config/corner.yaml with the published numbers that they are meant to reproduce.
 
 Takes what is finished. Writes a table (CSV and its provenance), the figure, and the table within a page; says how many
-cells lie within max(2 points, two published standard deviations).
+cells lie within max(2 points, two published standard deviations). Cells of the table that the folder does not have stay
+as they are, so that several machines can share the work.
 """
 
 import sys
@@ -19,10 +20,10 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.csv_text import from_csv
 from seqmatch.files.kinds import ReproducedCell
 from seqmatch.files.schema import check_table
-from seqmatch.files.store import digest, provenance, save_table, save_text
+from seqmatch.files.store import digest, load_table, load_table_header, provenance, save_table, save_text
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
-from seqmatch.report.agreement import CELL, agreement, agreement_body
+from seqmatch.report.agreement import CELL, DIFFERENT, agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
 from seqmatch.report.figures.style import save
 from seqmatch.report.published import read_published
@@ -47,12 +48,27 @@ def main(args):
     table.insert(table.columns.get_loc("within") + 1, "pflop", list(petaflops(plan, table)))
     header = provenance({"configuration": [path.name for path in args.configfile]})
     inputs = {path: digest(args.folder / path) for path in found}
+    if args.csv.exists():
+        table, inputs = joined(table, inputs, args.csv, cells)
     save_table(args.csv, table.round(4), header | {"inputs": inputs})
     save(agreement_figure(table), [args.figure])
     before, _, after = args.page.read_text(encoding="utf-8").split(MARK)
     save_text(args.page, MARK.join([before, f"\n{in_words(agreement_body(table))}\n", after]))
     compared = table[table["within"] != ""]
     print(f"{(compared['within'] == 'yes').sum()} of {len(compared)} cells lie within the bound")
+
+
+def joined(
+    table: pd.DataFrame, inputs: dict[str, str], earlier: Path, cells: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """These rows and what they were made from, with those of an earlier table where there are none of a cell."""
+    before, made_from = load_table(earlier), load_table_header(earlier)["inputs"]
+    new = set(table[CELL].itertuples(index=False, name=None))
+    kept = before[[cell not in new for cell in before[CELL].itertuples(index=False, name=None)]]
+    both = cells[CELL].merge(pd.concat([table, kept])[table.columns], on=CELL)
+    folders = tuple(f"results/{cell.dataset}/{cell.method}/ipc{cell.ipc}/" for cell in kept.itertuples())
+    both[[*DIFFERENT, "within", "reference"]] = both[[*DIFFERENT, "within", "reference"]].fillna("")
+    return both, {path: found for path, found in made_from.items() if path.startswith(folders)} | inputs
 
 
 def in_words(body: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ from helpers.tiny import ROOT
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import load_table, save_table
+from seqmatch.files.store import digest, load_table, load_table_header, save_table
 from seqmatch.report.agreement import agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
 from seqmatch.report.published import read_published
@@ -95,12 +95,10 @@ def asked(folder):
     )  # fmt: skip
 
 
-def test_the_tool_takes_what_is_finished(tmp_path, capsys):
-    args = asked(tmp_path)
-    with pytest.raises(SeqmatchError, match="no accuracy of this experiment is there yet"):
-        corner.main(args)
-    path = tmp_path / "results/cifar10/random/ipc1/seed1/accuracy/convnet.csv"
-    about = {"dataset": "cifar10", "method": "random", "K": 1, "ipc": "1", "matched_on": "convnet", "seed": 1}
+def finish(folder, method, accuracies):
+    """A run of `method` at one image per class, as the workflow leaves it."""
+    path = folder / f"results/cifar10/{method}/ipc1/seed1/accuracy/convnet.csv"
+    about = {"dataset": "cifar10", "method": method, "K": 1, "ipc": "1", "matched_on": "convnet", "seed": 1}
     about |= {
         "architecture": "convnet",
         "selection": "last",
@@ -109,10 +107,16 @@ def test_the_tool_takes_what_is_finished(tmp_path, capsys):
         "undistilled": 0,
         "stored_numbers": 1280,
     }
-    path.parent.mkdir(parents=True)
-    save_table(
-        path, pd.DataFrame({**about, "network": [0, 1], "accuracy": [15.0, 16.0]}), {"device": "cpu", "versions": {}}
-    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    networks = pd.DataFrame({**about, "network": range(len(accuracies)), "accuracy": accuracies})
+    save_table(path, networks, {"device": "cpu", "versions": {}})
+
+
+def test_the_tool_takes_what_is_finished(tmp_path, capsys):
+    args = asked(tmp_path)
+    with pytest.raises(SeqmatchError, match="no accuracy of this experiment is there yet"):
+        corner.main(args)
+    finish(tmp_path, "random", [15.0, 16.0])
     corner.main(args)
     assert capsys.readouterr().out == "1 of 1 cells lie within the bound\n"
     (row,) = load_table(args.csv).to_dict("records")
@@ -121,6 +125,26 @@ def test_the_tool_takes_what_is_finished(tmp_path, capsys):
     assert text.startswith("before\n") and text.endswith("after\n") and "| random" in text and "old" not in text
     assert "\n- cifar10 ipc 1, random: JPEG files; " in text
     assert args.figure.stat().st_size > 1000
+
+
+def test_cells_of_other_folders_stay(tmp_path):
+    first, second = (asked(tmp_path / name) for name in ("first", "second") if not (tmp_path / name).mkdir())
+    finish(first.folder, "random", [15.0, 16.0])
+    finish(first.folder, "dsa", [28.0, 29.0])
+    corner.main(first)
+    before = load_table(first.csv)
+    second.csv = first.csv
+    finish(second.folder, "herding", [20.0, 21.0])
+    finish(second.folder, "dsa", [30.0, 31.0, 32.0])
+    corner.main(second)
+    after = load_table(first.csv)
+    assert list(after["method"]) == ["random", "herding", "dsa"]
+    assert list(after["accuracy_mean"]) == [15.5, 20.5, 31.0]
+    pd.testing.assert_frame_equal(after[:1], before[:1], check_dtype=False)
+    random, dsa = (f"results/cifar10/{method}/ipc1/seed1/accuracy/convnet.csv" for method in ("random", "dsa"))
+    inputs = load_table_header(first.csv)["inputs"]
+    assert len(inputs) == 3
+    assert (inputs[random], inputs[dsa]) == (digest(first.folder / random), digest(second.folder / dsa))
 
 
 def test_every_cell_of_the_list_is_one_of_the_experiment_and_names_a_number_that_is_there():
