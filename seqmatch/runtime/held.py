@@ -1,7 +1,12 @@
 """Files that a process holds while it lives: the system lets go of them, however the process ends."""
 
+import time
 from contextlib import suppress
 from pathlib import Path
+
+TRIES = 20
+SECONDS_BETWEEN_TRIES = 0.01
+"""Whoever asks `is_held` holds the file too, for a moment."""
 
 
 def hold(descriptor: int) -> None:
@@ -9,7 +14,10 @@ def hold(descriptor: int) -> None:
     with suppress(ImportError, OSError):
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for _ in range(TRIES):
+            with suppress(BlockingIOError):
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def is_held(path: Path) -> bool | None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from argparse import Namespace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from seqmatch.files.store import save_table
 from seqmatch.planning import asked
 from seqmatch.planning.asked import Asked
 from seqmatch.planning.jobs import Job, Plan
-from seqmatch.runtime.held import is_held
+from seqmatch.runtime.held import hold, is_held
 
 ABOUT = {"dataset": "digits", "method": "mtt", "ipc": "2", "seed": 0}
 JOBS = [
@@ -132,6 +133,14 @@ def test_a_command_holds_its_log_until_it_has_ended(tmp_path):
         job.wait()
     assert is_held(log) is False
     assert is_held(tmp_path / "nothing") is None
+
+
+def test_who_asks_at_the_moment_that_a_job_begins_is_waited_for(tmp_path):
+    with (tmp_path / "log").open("w") as job, (tmp_path / "log").open() as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (asked, fcntl.LOCK_UN)).start()
+        hold(job.fileno())
+        assert is_held(tmp_path / "log")
 
 
 def test_what_was_finished_and_is_made_anew_is_outdated(folder):
