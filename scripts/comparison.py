@@ -6,17 +6,17 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in poi
 from shared import command, table_formats
 
 from seqmatch.config.sections import Name
-from seqmatch.files.kinds import Ipc
-from seqmatch.files.store import provenance
+from seqmatch.files.kinds import Ipc, Operations
+from seqmatch.files.store import load_table, provenance
 from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
 
 
 def main(args):
-    table = comparison_table(read_accuracies(args.accuracies), args.contrasts)
-    table_formats.write(
-        args.csv, table, provenance(command.parameters(args), args.accuracies), comparison_sheets(table)
-    )
+    operations = load_table(args.operations, Operations) if args.operations else None
+    table = comparison_table(read_accuracies(args.accuracies), args.contrasts, operations)
+    inputs = [*args.accuracies, *filter(None, [args.operations])]
+    table_formats.write(args.csv, table, provenance(command.parameters(args), inputs), comparison_sheets(table))
 
 
 def contrasts(text):
@@ -31,5 +31,6 @@ if __name__ == "__main__":
     arguments.add_argument(
         "--contrasts", type=contrasts, required=True, metavar="JSON", help="lists of data set, ipc, method, baseline"
     )
+    arguments.add_argument("--operations", type=command.path, help="table that count_operations.py wrote")
     table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -23,6 +23,7 @@ def main(args):
             "ipc": str(run.ipc),
             "method": run.method,
             "gflop": plan.operations(scale, run) / GIGA,
+            "own_gflop": plan.own_operations(scale, run) / GIGA,
         }
         for run in plan.experiment.runs.values()
     ]

@@ -26,7 +26,7 @@ from seqmatch.report import html
 from seqmatch.report.figures.captions import number
 from seqmatch.report.published import beside_methods, read_published
 from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes, read_accuracies
-from seqmatch.report.tables.comparison import CONFIDENCE, comparison_sheets
+from seqmatch.report.tables.comparison import LEVEL, able, comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
 from seqmatch.report.tables.text import means_stds
@@ -59,8 +59,8 @@ def main(args):
 
 
 def answer(table):
-    """The best of each cell, in words."""
-    sets, texts = table[(table["K"] > 0) & table["accuracy_mean"].notna()], []
+    """The best of each cell, in words; as in tables no method with failed networks is."""
+    sets, texts = table[able(table) & table["accuracy_mean"].notna()], []
     for _, cell in sets.groupby(CELL, sort=False):
         best = cell.loc[[cell["accuracy_mean"].idxmax()]]
         where, name, seeds = (
@@ -68,7 +68,7 @@ def answer(table):
             method_names(best).iloc[0],
             number(best["seeds"].iloc[0], "seed"),
         )
-        alike = ", ".join(method_names(cell[cell["p_best"] >= 1 - CONFIDENCE]))
+        alike = ", ".join(method_names(cell[cell["p_best"] >= LEVEL]))
         texts.append(
             f"{where}: {name} has the highest mean, {means_stds(best)[0]} % ({seeds})"
             + (f"; not told from it: {alike}" if alike else "")
@@ -81,7 +81,12 @@ def cautions(tables, comparisons):
     texts = [note for table in tables for note in notes(table)]
     for row in pd.concat(comparisons).itertuples() if comparisons else ():
         pair = f"{row.dataset} ipc {row.ipc}, {display_name(row.method)} against {display_name(row.baseline)}"
-        if row.unit != "seeds":
+        if row.failed:
+            texts.append(
+                f"{pair}: networks failed in {row.failed} of {number(row.pairs + row.failed, 'pair')}, so that the "
+                "difference is not tested."
+            )
+        elif row.unit != "seeds":
             texts.append(f"{pair}: a single seed, so that the methods are not compared, only two synthetic sets.")
         elif row.low < 0 < row.high:
             texts.append(

@@ -63,7 +63,13 @@ def joined(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """These rows and what they were made from, with those of an earlier table where there are none of a cell."""
     before, made_from = load_table(earlier), load_table_header(earlier)["inputs"]
-    new = set(table[CELL].itertuples(index=False, name=None))
+    new = {cell[:3]: cell[3] for cell in table[[*CELL, "seeds"]].itertuples(index=False, name=None)}
+    for *cell, seeds in before[[*CELL, "seeds"]].itertuples(index=False, name=None):
+        if new.get(tuple(cell), seeds) < seeds:
+            raise SeqmatchError(
+                f"{earlier} has {seeds} seeds of {' '.join(cell)}, more than the {new[tuple(cell)]} of this folder; "
+                "finish them, or take that row out by --csv with another name"
+            )
     kept = before[[cell not in new for cell in before[CELL].itertuples(index=False, name=None)]]
     both = cells[CELL].merge(pd.concat([table, kept])[table.columns], on=CELL)
     folders = tuple(f"results/{cell.dataset}/{cell.method}/ipc{cell.ipc}/" for cell in kept.itertuples())

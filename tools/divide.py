@@ -6,6 +6,7 @@ for the configuration. The method's own stages say how subsets are distilled; th
 The runs are kept in --folder, where the same call goes on with them.
 """
 
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import yaml
 from shared import command
 
 from seqmatch import config, networks
+from seqmatch.analysis.evaluation import ranking
 from seqmatch.command import experiment
 from seqmatch.command.estimate import readable
 from seqmatch.errors import SeqmatchError
@@ -50,6 +52,11 @@ def main(args):
         before = chosen
         tried = [judge(whole, cell, entry, sizes, args) for sizes in next_divisions(before, args.step, ipc)]
         chosen = max(tried, key=lambda trial, before=before: worth(trial, before))
+        if math.isnan(chosen.accuracy):
+            names = " and ".join(" ".join(map(str, trial.sizes)) for trial in tried)
+            raise SeqmatchError(
+                f"networks failed on every division that was tried last ({names}): their training diverged"
+            )
         shown += [(trial, "yes" if trial is chosen else "") for trial in tried]
     table = pd.DataFrame(
         {"sizes": " ".join(map(str, trial.sizes)), "validation, %": trial.accuracy,
@@ -84,9 +91,11 @@ def next_divisions(before, step, ipc):
 
 
 def worth(trial, before):
-    """What a trial gains per operation; a loss counts as such, and is worth less than any gain."""
+    """What a trial gains per operation; a loss counts as such, and is worth less than any gain, and a failure least."""
     accuracy, operations = (0.0, 0.0) if before is None else (before.accuracy, before.operations)
     gain, cost = trial.accuracy - accuracy, trial.operations - operations
+    if math.isnan(gain):
+        return -math.inf
     return gain / max(cost, 1.0) if gain > 0 else gain
 
 
@@ -108,10 +117,16 @@ def judge(whole, cell, entry, sizes, args):
     last = {"dataset": args.dataset, "method": name, "ipc": ipc, "subset": len(sizes)}
     scores = [RULES["select_snapshot"].outputs[1].format(**last, seed=seed) for seed in range(args.seed_count)]
     run(settings, scores, name, args)
-    best = [load_table(args.folder / path, Scores).groupby("snapshot")["validation"].mean().max() for path in scores]
+    best = [score_of_best(load_table(args.folder / path, Scores)) for path in scores]
     scale, plan = Scale(asked, networks.count_operations), Plan(asked)
     costs = [RULES[rule].cost(scale, job.wildcards) for rule in JUDGED_BY for job in plan.by_rule[rule]]
     return Trial(sizes, sum(best) / len(best), sum(cost.operations for cost in costs))
+
+
+def score_of_best(scores):
+    """Of the snapshot that the workflow selects; NaN where networks failed on it."""
+    best = ranking(scores, "validation")[-1]
+    return scores.loc[scores["snapshot"] == best, "validation"].mean(skipna=False)
 
 
 def run(settings, targets, name, args):

@@ -12,13 +12,16 @@ from seqmatch.files.store import save_table, save_text
 from seqmatch.report.html import table_page
 from seqmatch.report.tables.text import Sheet, to_latex, to_markdown
 
+EXACT = ("p", "q", "p_best")
+"""Columns that decisions rest on: they are not rounded."""
+
 
 def add_csv(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--csv",
         type=command.table_file,
         required=True,
-        help="table to write, with every digit; beside it .md, .tex and .html",
+        help="table to write; beside it .md, .tex and .html",
     )
 
 
@@ -47,7 +50,8 @@ def write(
     Args:
         apart: whether, in LaTeX, sheets after the first have a file of their own.
     """
-    save_table(path, table.round(4), header)
+    rounded = table.select_dtypes("number").columns.difference(EXACT)
+    save_table(path, table.round(dict.fromkeys(rounded, 4)), header)
     save_text(path.with_suffix(".md"), to_markdown(sheets))
     shown = [sheet for sheet in sheets if len(sheet.body)]
     save_text(path.with_suffix(".tex"), to_latex(shown[:1] if apart else shown, path.stem))

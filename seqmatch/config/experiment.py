@@ -84,8 +84,8 @@ class Entry(Section):
     )
     equal_compute: Name | None = Field(
         None,
-        description="for one subset: a method of this cell with several; as many iterations as it has in all, and as "
-        "many epochs of evaluation",
+        description="for one subset: a method of this cell with several; so many iterations, and epochs of evaluation, "
+        "that as much is computed as for all of its subsets, their teachers aside",
     )
 
 
@@ -129,7 +129,7 @@ class Config(Section):
         "auto",
         description="GB that a distillation may use to keep what its student's steps computed, instead of computing it "
         "again: a tenth of its time or more. `auto`: an eighth of the memory that this machine has for its threads, 2 "
-        "at most",
+        "at most; on a GPU 8.6 of its own",
     )
     seeds: Annotated[list[SeedNumber], Field(min_length=1), AfterValidator(_distinct)] = Field(
         [0], description="distillation seeds"

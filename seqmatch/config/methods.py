@@ -48,6 +48,11 @@ class Images:
     """Of each image, in each channel."""
 
 
+TRAINING, MATCHING = 3, 3 + 8
+"""Forward passes' worth of what a layer does for the gradient of the parameters, and for a student's step with its part
+of the exact gradient: 8 for the directional derivative's."""
+
+
 @dataclass(frozen=True)
 class Passes:
     """What one iteration takes, in images that go through the network."""
@@ -62,6 +67,11 @@ class Passes:
     """Images that go through together."""
     operations: float = 0.0
     """Floating-point operations outside of networks."""
+
+    @property
+    def work(self) -> float:
+        """All of it, to compare iterations of one method: in forward passes of an image, or in operations."""
+        return self.forward + TRAINING * self.training + MATCHING * self.matching + self.operations
 
 
 @dataclass(frozen=True)

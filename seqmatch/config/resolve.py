@@ -9,14 +9,32 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from seqmatch.config.catalog import LARGEST_WHITENED, NEED_PATH, SOURCES, WHITENING_BYTES, smallest_class, splits_of
+from seqmatch.config.catalog import (
+    ASSUMED,
+    LARGEST_WHITENED,
+    NEED_PATH,
+    SOURCES,
+    WHITENING_BYTES,
+    smallest_class,
+    splits_of,
+)
 from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entry
 from seqmatch.config.faults import explain
-from seqmatch.config.methods import METHODS, SEQUENTIAL, Method, Objective, method_of, objective_of, standard_names
+from seqmatch.config.methods import (
+    METHODS,
+    SEQUENTIAL,
+    Images,
+    Method,
+    Objective,
+    method_of,
+    objective_of,
+    standard_names,
+)
 from seqmatch.config.sections import (
     CHOSEN_BY_EXPERTS,
     LEARNED,
@@ -31,7 +49,14 @@ from seqmatch.config.sections import (
     Section,
     SelectedBy,
 )
-from seqmatch.config.storage import check_stored, needs_real, started_per_class, subset_sizes
+from seqmatch.config.storage import (
+    Shape,
+    check_stored,
+    needs_real,
+    seen_images,
+    started_per_class,
+    subset_sizes,
+)
 from seqmatch.config.unread import OF_SEVERAL, refuse_unread, warnings
 from seqmatch.errors import SeqmatchError, allowed
 
@@ -234,7 +259,7 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
     _check_subsets(cell, method, entry, declared, key)
     evaluation = _evaluation(config, cell, entry, declared)
     if entry.equal_compute is not None:
-        entry, evaluation = _with_equal_compute(config, cell, entry, evaluation, backbone, key)
+        entry, evaluation = _with_equal_compute(config, cell, method, entry, evaluation, key)
     refuse_unread(f"{key}.evaluation", evaluation, entry.evaluation.model_fields_set)
     whole = declared.subsets == "none"
     for name in sorted(OF_SEVERAL & entry.evaluation.model_fields_set):
@@ -280,9 +305,13 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
 
 
 def _with_equal_compute(
-    config: Config, cell: Cell, entry: Entry, evaluation: Evaluation, backbone: str, key: str
+    config: Config, cell: Cell, method: str, entry: Entry, evaluation: Evaluation, key: str
 ) -> tuple[Entry, Evaluation]:
-    """As many iterations and epochs of evaluation as the method that `equal_compute` names has in all of its stages."""
+    """Iterations and epochs of evaluation that cost what all stages cost of the method that `equal_compute` names.
+
+    What an iteration costs depends on the images that it deals with: one of trajectory matching on those of its own
+    subset. Classes and images of an `imagefolder` are assumed, since nothing has counted them.
+    """
     name, place = entry.equal_compute, f"{key}.equal_compute"
     other = cell.methods.get(name) or Entry()
     if name not in cell.methods or other.equal_compute is not None or len(other.stages) < 2:
@@ -296,13 +325,35 @@ def _with_equal_compute(
         if where.rpartition(".")[2] in given.model_fields_set:
             raise SeqmatchError(f"{key}.{where}: equal_compute decides it; leave it out")
     run = _resolve(config, cell, name, other, f"{key.rpartition('.')[0]}.{name}")
-    if run.backbone != backbone:
-        raise SeqmatchError(f"{place} = {name}: it has the backbone {run.backbone}, not {backbone}")
-    iterations = sum(stage.iterations for stage in run.stages)
-    # A general 0, to try an experiment, is none that this stage sets.
+    alone = _resolve(config, cell, method, entry.model_copy(update={"equal_compute": None}), key)
+    if run.backbone != alone.backbone:
+        raise SeqmatchError(f"{place} = {name}: it has the backbone {run.backbone}, not {alone.backbone}")
+    sizes, (size,) = (_deals_with(config.datasets[cell.dataset], one) for one in (run, alone))
+    epochs = max(round(run.evaluation.epochs * sum(images.union for images in sizes) / size.union), 1)
+    iterations = 0  # a general 0, to try an experiment, is none that this stage sets
+    if run.distilled:
+        spent = [run.objective.cost(stage, images).work for stage, images in zip(run.stages, sizes, strict=True)]
+        in_all = sum(stage.iterations * each for stage, each in zip(run.stages, spent, strict=True))
+        iterations = max(round(in_all / alone.objective.cost(alone.stages[0], size).work), 1)
     stage = entry.stages[0].model_copy(update={"iterations": iterations} if iterations else {})
-    epochs = run.subsets * run.evaluation.epochs
     return entry.model_copy(update={"stages": [stage]}), evaluation.model_copy(update={"epochs": epochs})
+
+
+def _deals_with(dataset: Dataset, run: Run) -> list[Images]:
+    """What an iteration of each subset deals with."""
+    source, (classes, shape) = SOURCES.get(dataset.source, ASSUMED), _size(dataset)
+    train = splits_of(source, dataset.test_fraction, dataset.validation_fraction).train
+    seen = seen_images(run.stages, run.sizes, classes, shape)
+    return [
+        Images(classes, train, union - before, union, shape[1] * shape[2]) for before, union in pairwise((0, *seen))
+    ]
+
+
+def _size(dataset: Dataset) -> tuple[int, Shape]:
+    """Classes and shape of its images; assumed, where nothing has counted them."""
+    source = SOURCES.get(dataset.source, ASSUMED)
+    channels, *sides = source.shape
+    return source.classes, (channels, *(dataset.image_size or side for side in sides))
 
 
 def _backbone(method: str, entry: Entry, key: str) -> str:
@@ -471,8 +522,7 @@ def _check_size(config: Config, run: Run, key: str) -> None:
     source = SOURCES.get(dataset.source)
     if source is None or not run.stages:
         return
-    channels, *sides = source.shape
-    size = source.classes, (channels, *(dataset.image_size or side for side in sides))
+    size = _size(dataset)
     most = smallest_class(source, splits_of(source, dataset.test_fraction, dataset.validation_fraction))
     check_stored(run.stages, run.ipc, *size, key)
     sizes = zip(run.stages, run.sizes, strict=True)

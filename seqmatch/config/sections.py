@@ -514,7 +514,12 @@ class ClassMatching(Matching):
     """Each class is matched by itself, real images against synthetic ones: what the sections below share."""
 
     real_batch: Count = Field(256, description="real images of each class per iteration")
-    augment_matching: bool = Field(True, strict=True, description="whether what is matched is augmented (`dc`: not)")
+    augment_matching: bool = Field(
+        True,
+        strict=True,
+        description="whether what is matched is augmented; by default not for `cafe` and `kip`, and never for `dc` and "
+        "`dd`, which refuse the key",
+    )
 
 
 class UnrolledMatching(ClassMatching):
@@ -617,7 +622,8 @@ class CondensationMatching(ClassMatching):
 
 
 class Evaluation(Training):
-    """Training of fresh networks on a distilled curriculum, or real data for `whole`; `idc` has defaults of its own."""
+    """Training of fresh networks on a distilled curriculum, or real data for `whole`; `rtp`, `datm` and `idc` have
+    defaults of their own."""
 
     momentum: Fraction = Field(0.9, description="momentum of SGD")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 from seqmatch.config.sections import Started, Stored
 from seqmatch.errors import SeqmatchError
@@ -48,6 +49,12 @@ def started_per_class(stage: Stored, ipc: int, classes: int, shape: Shape) -> in
     """Real images of each class that such a subset starts from, or places of noise."""
     mixed = stage.formation**2 if stage.parameterisation == "multi-formation" else 1
     return mixed * stored_per_class(stage, ipc, classes, shape)
+
+
+def seen_images(stages: Sequence[Stored], sizes: Sequence[int], classes: int, shape: Shape) -> list[int]:
+    """Decoded images of S_1, of S_1 ∪ S_2, and so on, where subsets have `sizes` images per class."""
+    held = (stage.held * stored_per_class(stage, ipc, classes, shape) for stage, ipc in zip(stages, sizes, strict=True))
+    return [classes * images for images in accumulate(held)]
 
 
 def needs_real(stage: Started) -> bool:

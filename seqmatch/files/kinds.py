@@ -675,6 +675,7 @@ class ComparisonRow(PairedRow):
     key = ("dataset", "ipc", "method", "baseline")
     empty = True
     K: Whole
+    compute: NotNegative | None = None
 
 
 class PrefixRow(PairedRow):
@@ -701,6 +702,7 @@ class Operations(Row):
     ipc: Ipc
     method: Name
     gflop: NotNegative
+    own_gflop: NotNegative
 
 
 class PublishedNumber(Row):

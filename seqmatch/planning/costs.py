@@ -13,8 +13,8 @@ from typing import Any
 from seqmatch import config
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import splits_of
-from seqmatch.config.methods import Images
-from seqmatch.config.storage import stored_numbers, stored_per_class
+from seqmatch.config.methods import MATCHING, TRAINING, Images
+from seqmatch.config.storage import seen_images, stored_numbers
 from seqmatch.planning.sizes import pixels_of, size_of
 
 NUMBER = 4
@@ -87,14 +87,14 @@ class Work:
 
     def training(self, images: float, batch: float) -> Cost:
         """Forward and backward passes; nothing asks for the gradient of the images."""
-        return self._passes(2, 3, images, batch)
+        return self._passes(2, TRAINING, images, batch)
 
     def matching(self, images: float, batch: float) -> Cost:
-        """A student's steps and their part of the exact gradient: 3 passes, and 8 for the directional derivative's.
+        """A student's steps and their part of the exact gradient.
 
         What is kept (`kept_memory`) saves 2 of them, and is not counted: tables must not depend on a machine's memory.
         """
-        return self._passes(2 + 5, 3 + 8, images, batch)
+        return self._passes(2 + 5, MATCHING, images, batch)
 
     def _passes(self, first: int, rest: int, images: float, batch: float) -> Cost:
         """So many of the first layer, and of the others."""
@@ -130,11 +130,7 @@ class Scale:
         data = self.data(run.dataset)
         if not run.subsets:
             return [data.train]
-        sizes = [
-            stage.held * stored_per_class(stage, size, data.classes, data.shape)
-            for size, stage in zip(run.sizes, run.stages, strict=True)
-        ]
-        return [data.classes * sum(sizes[: k + 1]) for k in range(run.subsets)]
+        return seen_images(run.stages, run.sizes, data.classes, data.shape)
 
     def through(self, run: Run, work: Work) -> Cost:
         """Of a network on its way through all stages."""

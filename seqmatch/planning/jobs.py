@@ -5,7 +5,7 @@ done stands in workflow/rules. The log and the benchmark file of a job are named
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import attrgetter
@@ -93,12 +93,17 @@ class Plan:
     def operations(self, scale: Scale, run: Run) -> float:
         """Of one seed of a run, from its experts, which other runs may share, to its evaluation on its own network."""
         recipes = {recipe for _, recipe in run.shared_experts()}
+        shards = [job for job in self.by_rule["train_experts"] if job.wildcards["dataset"] == run.dataset]
+        shared = [job for job in shards if job.wildcards["recipe"] in recipes]
+        return _operations(scale, shared) + self.own_operations(scale, run)
+
+    def own_operations(self, scale: Scale, run: Run) -> float:
+        """The same without these experts: of teachers, distillation, selection and evaluation."""
         own = _of_run(run)[0]
         jobs = [job for rule in OF_A_RUN for job in self.by_rule[rule] if own.items() <= job.wildcards.items()]
-        jobs = [job for job in jobs if job.wildcards.get("architecture", run.architecture) == run.architecture]
-        shards = [job for job in self.by_rule["train_experts"] if job.wildcards["dataset"] == run.dataset]
-        jobs += [job for job in shards if job.wildcards["recipe"] in recipes]
-        return sum(RULES[job.rule].cost(scale, job.wildcards).operations for job in jobs)
+        return _operations(
+            scale, [job for job in jobs if job.wildcards.get("architecture", run.architecture) == run.architecture]
+        )
 
     def own_accuracies(self, wanted: Callable[[Run], bool], seeds: Collection[int]) -> list[str]:
         """Accuracies of runs on the network that was matched."""
@@ -339,6 +344,11 @@ RULES = {
     "figure_resources": _drawing(f"{FIGURES}/resources.png", _datasets()),
 }
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
+
+
+def _operations(scale: Scale, jobs: Iterable[Job]) -> float:
+    return sum(RULES[job.rule].cost(scale, job.wildcards).operations for job in jobs)
+
 
 OF_A_RUN = (
     "train_teachers",

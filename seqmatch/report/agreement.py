@@ -26,20 +26,22 @@ def agreement(ours: pd.DataFrame, cells: pd.DataFrame, published: pd.DataFrame) 
 
     Returns:
         In the order of `cells`: `CELL`, `published_mean`, `published_std`, `reference`; ours, with `accuracy_mean`,
-        `accuracy_std` (over networks), `std_between_seeds`, `test_selected_mean`, `networks`, `seeds`; `difference` in
-        points, `within` (`yes`, `no`, or empty without a published number), and `DIFFERENT`.
+        `accuracy_std` (over networks), `accuracy_failed` (networks that failed, which are in no mean),
+        `std_between_seeds`, `test_selected_mean`, `networks`, `seeds`; `difference` in points, `within` (`yes`; `no`,
+        also where a network failed; empty without a published number), and `DIFFERENT`.
 
     Raises:
         SeqmatchError: a published number that a cell names is not there once.
     """
-    kept = ["accuracy_mean", "accuracy_std", "std_between_seeds", "test_selected_mean", "networks", "seeds"]
+    kept = ["accuracy_mean", "accuracy_std", "accuracy_failed", "std_between_seeds", "test_selected_mean",
+            "networks", "seeds"]  # fmt: skip
     both = cells.merge(ours[[*CELL, *kept]], on=CELL)
     found = [_published(cell, published) for cell in both.to_dict("records")]
     both["published_mean"], both["published_std"] = zip(*found, strict=True) if found else ((), ())
     both["difference"] = both["accuracy_mean"] - both["published_mean"]
     bound = (DEVIATIONS * both["published_std"]).fillna(0).clip(lower=LEAST_BOUND)
-    within = (both["difference"].abs() <= bound).map({True: "yes", False: "no"})
-    both["within"] = within.where(both["difference"].notna(), "")
+    within = (both["difference"].abs() <= bound) & (both["accuracy_failed"] == 0)
+    both["within"] = within.map({True: "yes", False: "no"}).where(both["published_mean"].notna(), "")
     return both[[*CELL, "published_mean", "published_std", "reference", *kept, "difference", "within", *DIFFERENT]]
 
 
@@ -56,7 +58,8 @@ def _published(cell: dict[str, str], published: pd.DataFrame) -> tuple[float, fl
 def agreement_body(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `agreement`, with a column `pflop`, as people read it: of text alone."""
     ours = [
-        f"{mean_std(row.accuracy_mean, row.accuracy_std)} ({row.networks}, {row.seeds})" for row in table.itertuples()
+        f"{accuracy} ({networks}, {seeds})"
+        for accuracy, networks, seeds in zip(means_stds(table), table["networks"], table["seeds"], strict=True)
     ]
     return pd.DataFrame(
         {

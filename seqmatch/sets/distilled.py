@@ -45,6 +45,7 @@ class Measured:
 
     architecture: str
     mean: float | None
+    """None where a network failed."""
     std: float | None
     """Standard deviation over networks."""
     networks: int
@@ -457,7 +458,8 @@ def _accuracies(folder: Path, own: str | None) -> tuple[Measured, ...]:
     for path in sorted(folder.glob("*.csv"), key=lambda path: (path.stem != own, path.stem)):
         table = load_table(path, kinds.Accuracy)
         accuracy = table[table["selection"] == table["selection"].iloc[0]]["accuracy"]
-        mean, std = (None if np.isnan(value) else round(float(value), 4) for value in (accuracy.mean(), accuracy.std()))
+        found_of = (accuracy.mean(skipna=False), accuracy.std(skipna=False))
+        mean, std = (None if np.isnan(value) else round(float(value), 4) for value in found_of)
         found.append(Measured(path.stem, mean, std, len(accuracy)))
     return tuple(found)
 

@@ -1,5 +1,6 @@
 """Train any network on a distilled set, and say what the set is worth."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,9 +35,12 @@ class Accuracies:
     """Standard deviation over networks; NaN for one network."""
 
     def __str__(self) -> str:
-        count = len(self.values)
-        spread = f" ± {self.std:.1f}" if count > 1 else ""
-        return f"{self.mean:.1f}{spread} % ({count} network{'s' * (count > 1)})"
+        count, failed = len(self.values), sum(map(math.isnan, self.values))
+        if failed == count:
+            return f"failed ({count} network{'s' * (count > 1)})"
+        spread = f" ± {self.std:.1f}" if count - failed > 1 else ""
+        left_out = f", {failed} failed and left out" if failed else ""
+        return f"{self.mean:.1f}{spread} % ({count} network{'s' * (count > 1)}{left_out})"
 
 
 def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Transform | None = None) -> nn.Module:

@@ -412,12 +412,14 @@ def test_divisions_rounds_and_equal_compute_that_cannot_be_are_refused(methods, 
         config.load(raw)
 
 
-def test_equal_compute_has_as_many_iterations_and_epochs_as_all_subsets_of_the_other():
+def test_equal_compute_is_counted_in_images_that_iterations_and_epochs_deal_with():
+    """Subsets of two and one image per class, and their unions of two and three."""
     raw = copy.deepcopy(DEFAULT)
     longer = {"backbone": "mtt", "equal_compute": "seqmatch-mtt", "stages": [{"max_start_epoch": 4}]}
     raw["cells"] = [{"dataset": "digits", "ipc": 3, "methods": {"mtt-equal": longer, "seqmatch-mtt": SEQUENTIAL}}]
     run = config.load(raw).runs["digits", "mtt-equal", "3"]
-    assert (run.stages[0].iterations, run.stages[0].max_start_epoch, run.evaluation.epochs) == (50, 4, 80)
+    iterations, epochs = round((2 * 30 + 1 * 20) / 3), round(40 * (2 + 3) / 3)
+    assert (run.stages[0].iterations, run.stages[0].max_start_epoch, run.evaluation.epochs) == (iterations, 4, epochs)
 
 
 def test_a_general_0_to_try_an_experiment_leaves_rounds_teachers_and_equal_compute_as_they_are():

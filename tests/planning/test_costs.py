@@ -92,6 +92,26 @@ def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("backbone", ["mtt", "rtp", "dsa", "dm", "cafe", "idc", "kip"])
+def test_equal_compute_is_equal_in_operations(backbone):
+    """Of distillation and of evaluation; teachers come on top."""
+    raw = config.read(ROOT / "config/choices.yaml")
+    raw["matching"] |= {"iterations": 600}
+    stages = [{"iterations": 300, "size": 3}, {"size": 2}, {"iterations": 900, "size": 1}]
+    methods = {
+        "several": {"backbone": backbone, "stages": stages},
+        "one": {"backbone": backbone, "equal_compute": "several", "evaluation": {"batch_size": 64}},
+    }
+    cell = {"dataset": "digits", "ipc": 6, "matching": {"experts": "digits"}, "methods": methods}
+    table = costs_table(config.load(raw | {"cells": [cell], "seeds": [0]}))
+    for rule, apart in (("distill_subset", 0.01), ("evaluate", 0.05)):  # evaluation has test images too
+        several, one = (
+            table[(table["rule"] == rule) & table["job"].str.contains(f"/{name}/")]["operations"].sum()
+            for name in methods
+        )
+        assert one == pytest.approx(several, rel=apart), rule
+
+
 def test_operations_of_one_seed_are_those_of_its_experts_and_its_own_jobs():
     experiment = config.load(TINY | {"seeds": [0, 1]})
     table = costs_table(experiment)

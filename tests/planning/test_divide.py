@@ -1,8 +1,10 @@
 """The greedy division of images per class into subsets, with made-up judgements in place of runs."""
 
+import math
 import sys
 from argparse import Namespace
 
+import pandas as pd
 import pytest
 from helpers.tiny import ROOT
 
@@ -48,6 +50,21 @@ def test_what_was_tried_is_printed_and_the_stages_that_were_chosen_load(monkeypa
     assert "together 22 TFLOP" in said and "stages:\n- {size: 2}\n- {max_start_epoch: 6" in said
     sizes = stages({"stages": [{}, {"max_start_epoch": 4}]}, (2, 1, 3))
     assert sizes == [{"size": 2}, {"max_start_epoch": 4, "size": 1}, {"max_start_epoch": 4, "size": 3}]
+
+
+def test_a_division_on_which_networks_fail_is_not_chosen(monkeypatch, capsys):
+    accuracy = {(4,): math.nan, (2, 4): math.nan, (2, 2, 2): 40.0}
+    said = divided(monkeypatch, capsys, lambda sizes: (accuracy.get(sizes, 50.0), 1e12 * sum(sizes)))
+    rows = [line.split("|")[1:] for line in said.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].strip() for row in rows if row[3].strip() == "yes"] == ["2", "2 2", "2 2 2"]
+    with pytest.raises(SeqmatchError, match=r"on every division that was tried last \(4 and 2 2\): their training div"):
+        divided(monkeypatch, capsys, lambda sizes: (50.0 if sizes == (2,) else math.nan, 1e12))
+
+
+def test_the_snapshot_that_judges_is_the_one_that_the_workflow_selects():
+    scores = pd.DataFrame({"snapshot": [0, 0, 1, 1], "validation": [60.0, 61.0, math.nan, 80.0]})
+    assert divide.score_of_best(scores) == 60.5
+    assert math.isnan(divide.score_of_best(scores[2:]))
 
 
 @pytest.mark.parametrize("method", ["random", "mtt-unknown"])

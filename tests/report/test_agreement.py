@@ -39,7 +39,8 @@ def cells(**published):
 def ours(**means):
     return pd.DataFrame(
         {"dataset": "jpeg", "ipc": "1", "method": list(means), "accuracy_mean": list(means.values()),
-         "accuracy_std": 1.0, "std_between_seeds": 0.5, "test_selected_mean": None, "networks": 10, "seeds": 2}
+         "accuracy_std": 1.0, "accuracy_failed": 0, "std_between_seeds": 0.5, "test_selected_mean": None,
+         "networks": 10, "seeds": 2}
     )  # fmt: skip
 
 
@@ -69,6 +70,17 @@ def test_cells_are_joined_with_the_number_that_they_name_and_those_not_run_are_l
     assert body["not as published"] == "JPEG files; iterations: 5 of 9"
 
 
+def test_a_cell_with_failed_networks_is_not_within_and_says_so():
+    nan = float("nan")
+    table = ours(dsa=28.5, random=nan).assign(accuracy_failed=[1, 10], accuracy_std=[1.0, nan])
+    found = agreement(table, cells(dsa=("DSA", "a"), random=("Random", "a")), PUBLISHED)
+    assert list(found["within"]) == ["no", "no"]
+    shown = agreement_body(found.assign(pflop=0.25))["ours (networks, seeds)"]
+    assert list(shown) == ["28.5 ± 1.0, 1 failed (10, 2)", "10 failed (10, 2)"]
+    assert len(agreement_figure(found).axes[0].containers) == 1
+    assert agreement_figure(found[1:]).axes[0].get_xlim() == (0, 100)  # nothing to draw
+
+
 @pytest.mark.parametrize("reference", ["c", ""])
 def test_a_number_that_is_not_listed_is_an_error(reference):
     with pytest.raises(SeqmatchError, match="expected one such published number, found 0"):
@@ -95,10 +107,10 @@ def asked(folder):
     )  # fmt: skip
 
 
-def finish(folder, method, accuracies):
+def finish(folder, method, accuracies, seed=1):
     """A run of `method` at one image per class, as the workflow leaves it."""
-    path = folder / f"results/cifar10/{method}/ipc1/seed1/accuracy/convnet.csv"
-    about = {"dataset": "cifar10", "method": method, "K": 1, "ipc": "1", "matched_on": "convnet", "seed": 1}
+    path = folder / f"results/cifar10/{method}/ipc1/seed{seed}/accuracy/convnet.csv"
+    about = {"dataset": "cifar10", "method": method, "K": 1, "ipc": "1", "matched_on": "convnet", "seed": seed}
     about |= {
         "architecture": "convnet",
         "selection": "last",
@@ -147,11 +159,25 @@ def test_cells_of_other_folders_stay(tmp_path):
     assert (inputs[random], inputs[dsa]) == (digest(first.folder / random), digest(second.folder / dsa))
 
 
+def test_fewer_seeds_do_not_take_the_place_of_more(tmp_path):
+    first, second = (asked(tmp_path / name) for name in ("first", "second") if not (tmp_path / name).mkdir())
+    for seed in (0, 1):
+        finish(first.folder, "random", [15.0, 16.0], seed)
+    corner.main(first)
+    second.csv = first.csv
+    finish(second.folder, "random", [15.0, 16.0])
+    before = first.csv.read_bytes()
+    with pytest.raises(SeqmatchError, match=r"has 2 seeds of cifar10 1 random, more than the 1 of this folder"):
+        corner.main(second)
+    assert first.csv.read_bytes() == before
+
+
 def test_every_cell_of_the_list_is_one_of_the_experiment_and_names_a_number_that_is_there():
     listed = pd.read_csv(ROOT / "resources/corner.csv", dtype=str, keep_default_na=False)
     runs = config.load(config.read(ROOT / "config/corner.yaml")).runs
     assert set(zip(listed["dataset"], listed["method"], listed["ipc"], strict=True)) == set(runs)
-    means = pd.DataFrame({**listed[["dataset", "ipc", "method"]], "accuracy_mean": 50.0, "accuracy_std": 1.0,
-                          "std_between_seeds": 1.0, "test_selected_mean": None, "networks": 1, "seeds": 1})  # fmt: skip
+    constant = {"accuracy_mean": 50.0, "accuracy_std": 1.0, "accuracy_failed": 0, "std_between_seeds": 1.0,
+                "test_selected_mean": None, "networks": 1, "seeds": 1}  # fmt: skip
+    means = pd.DataFrame({**listed[["dataset", "ipc", "method"]], **constant})
     found = agreement(means, listed, read_published(ROOT / "resources/published_results.csv"))
     assert (found["published_mean"].notna() == (listed["published_method"] != "")).all()

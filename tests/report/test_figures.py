@@ -137,8 +137,9 @@ def test_the_coupling_figure_fits_a_line_to_the_differences():
     figure = coupling_figure(table)
     (panel,) = figure.axes
     assert labels(figure) == ["MTT, ipc 2", "MTT, ipc 10", "SeqMatch-MTT, ipc 2", "SeqMatch-MTT, ipc 10"]
-    assert len([line for line in panel.lines if line.get_linestyle() == "--"]) == 2  # no line through both methods
-    assert "slopes: MTT −1.0 (−1.0 to −1.0), SeqMatch-MTT" in coupling_caption(table.assign(dataset="digits"))
+    assert len([line for line in panel.lines if line.get_linestyle() == "--"]) == 4  # none through two methods or ipc
+    caption = coupling_caption(table.assign(dataset="digits"))
+    assert "slopes: MTT, ipc 2 −1.0 (−1.0 to −1.0), MTT, ipc 10 −1.0" in caption and "of 16 sets" in caption
 
 
 def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
@@ -250,11 +251,12 @@ def test_differences_stand_below_what_they_are_against_and_significant_ones_are_
     drawn = [[line.get_xydata().tolist() for line in panel.lines[1:]] for panel in figure.axes]
     assert drawn[0] == [[[-2.0, 1], [0.5, 1]], [[-1.0, 1]]]
     assert drawn[1] == [[[1.0, 2], [3.0, 2]], [[2.0, 2]], [[-1.0, 4], [2.0, 4]], [[0.5, 4]]]
-    (_, other), (_, significant, _, untested) = (
+    (_, other), (_, significant, _, _) = (
         [line.get_markerfacecolor() for line in panel.lines[1:]] for panel in figure.axes
     )
-    assert other == untested == "white" != significant
-    assert labels(figure) == ["significant", "not significant"] and not clipped(figure)
+    assert other == "white" != significant
+    assert labels(figure) == ["significant", "not significant", "not tested"] and not clipped(figure)
+    assert figure.axes[1].lines[-1].get_marker() == "x" and "A cross is not tested." in differences_caption(table)
 
 
 def test_long_names_of_compared_methods_are_whole_and_rows_have_room_for_them():
@@ -281,14 +283,14 @@ def test_figures_leave_failed_networks_out_and_say_so():
     table = pd.DataFrame(rows, columns=["method", "seed", "curriculum", "network", "stages", "accuracy"])
     table.loc[[0, 1, 3], "accuracy"] = float("nan")  # one network everywhere, the other one after two stages
     figure = stages_figure(table)
-    assert figure.get_supxlabel() == "Failed networks, left out: 3"
+    assert figure.get_supxlabel() == "Failed networks, left out: 2"
     means = figure.axes[0].containers[0].lines[0].get_ydata()
     assert means[0] == 60.0 and np.isnan(means[1])
     halves = coupling(["mtt"])
     halves.loc[0, "accuracy"] = float("nan")
     assert coupling_figure(halves).get_supxlabel().endswith(": 1")
     assert stages_figure(table.fillna(50.0)).get_supxlabel() == ""
-    assert stages_caption(table.assign(dataset="digits", ipc="2")).endswith("Failed networks, left out: 3.")
+    assert stages_caption(table.assign(dataset="digits", ipc="2")).endswith("Failed networks, left out: 2.")
 
 
 def test_the_resources_figure_adds_up_jobs_of_a_rule():

@@ -319,6 +319,11 @@ def test_improvement_and_recovery_are_paired_over_seeds():
     assert shown["improvement (IOR)"] == "+11.0 ± 0.7" and shown["recovery (HLR)"] == "+18.0 ± 0.7"
 
 
+def test_seeds_are_those_that_improvement_is_of():
+    table, _ = fair(baselines_of("random", [50.0, 52.0], seeds=[0]) + baselines_of("random", [float("nan")], seeds=[1]))
+    assert table.loc[["random", "seqmatch-mtt"], "seeds"].tolist() == [1, 2]
+
+
 def test_random_images_improve_nothing_and_all_real_images_lack_nothing():
     alike = [row | {"baseline": "random", "labels": "class"} for row in runs_of("random", 1, [50.0, 52.0])]
     table, sheet = fair(alike)
@@ -393,6 +398,22 @@ def test_a_single_pair_has_no_interval():
 def test_equal_differences_have_no_interval_and_numbers_without_partner_do_not_count():
     row, _ = compared([[80.0, 81.0, 99.0]] * 2, [[79.0, 80.0]] * 2)
     assert row["difference"] == 1 and row["pairs"] == 4 and pd.isna(row["p"])
+
+
+def test_equal_differences_that_rounding_set_apart_have_no_interval():
+    """One of 360 images: accuracies are saved to four decimals."""
+    row, shown = compared([[97.2222], [95.8333]], [[96.9444], [95.5556]])
+    assert row["difference"] == pytest.approx(0.2778, abs=1e-4) and row[["low", "high", "p", "q"]].isna().all()
+    assert shown["significant at 5 %"] == "not tested"
+
+
+def test_a_comparison_says_how_much_more_was_computed():
+    rows = pd.concat([accuracy(), pd.DataFrame(runs_of("mtt", 1, [75.0, 76.0]))])
+    counted = {"dataset": "digits", "ipc": "2", "method": ["mtt", "seqmatch-mtt"], "own_gflop": [2.0, 3.0]}
+    table = comparison_table(rows, [CONTRAST], pd.DataFrame(counted))
+    assert table["compute"].tolist() == [1.5]
+    (sheet,) = comparison_sheets(table)
+    assert sheet.body["compute"].tolist() == ["1.50"] and "Compute: operations of a seed" in sheet.note
 
 
 def test_what_is_significant_is_adjusted_for_all_contrasts_that_are_tested():
@@ -621,3 +642,10 @@ def test_first_subsets_against_sets_of_their_size():
     assert sheet.body.loc[0, "subsets"] == "the first 1" and sheet.body.loc[0, "made directly"] == "71.2 (MTT)"
     with pytest.raises(SeqmatchError, match="no accuracies of dm on digits at ipc 1"):
         prefixes_table(stages, direct, [("digits", "2", "seqmatch-mtt", 1, 1, "dm")])
+    with pytest.raises(SeqmatchError, match="ipc 2: no networks of seqmatch-mtt and mtt have equal seed and number"):
+        later = direct.assign(seed=direct["seed"] + 3)
+        prefixes_table(stages, later, [("digits", "2", "seqmatch-mtt", 1, 1, "mtt")])
+    failed = prefixes_table(
+        stages.assign(accuracy=float("nan")), direct, [("digits", "2", "seqmatch-mtt", 1, 1, "mtt")]
+    )
+    assert prefixes_sheets(failed)[0].body.loc[0, ["accuracy", "difference"]].tolist() == ["failed", "failed"]

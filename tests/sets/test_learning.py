@@ -177,6 +177,9 @@ def test_arrays_that_cannot_be_written_to_are_read(recwarn):
 def test_accuracies_are_printed_as_tables_have_them():
     assert str(Accuracies((80.0, 82.04), 81.02, 1.44)) == "81.0 ± 1.4 % (2 networks)"
     assert str(Accuracies((80.0,), 80.0, math.nan)) == "80.0 % (1 network)"
+    failed = Accuracies((80.0, math.nan, 82.04), 81.02, 1.44)
+    assert str(failed) == "81.0 ± 1.4 % (3 networks, 1 failed and left out)"
+    assert str(Accuracies((math.nan,), math.nan, math.nan)) == "failed (1 network)"
 
 
 def test_the_package_names_what_stands_in_it():

@@ -46,8 +46,14 @@ def test_the_answer_names_the_best_and_what_is_not_told_from_it():
     assert overview.answer(of_methods(mtt=0.01)).endswith("(2 seeds)")
 
 
+def test_a_method_with_failed_networks_is_not_the_best():
+    failed = of_methods(mtt=None).assign(accuracy_failed=[0, 1, 0])
+    assert overview.answer(failed) == "digits ipc 2: MTT has the highest mean, 89.0 ± 1.0 % (2 seeds)"
+
+
 def test_what_seeds_do_not_tell_is_said():
     row = {"dataset": "digits", "ipc": "2", "method": "seqmatch-mtt", "baseline": "mtt", "unit": "seeds", "seeds": 2}
+    row |= {"pairs": 4, "failed": 0}
     compared = [
         pd.DataFrame([row | {"low": -2.0, "high": 3.0}]),
         pd.DataFrame([row | {"low": 1.0, "high": 3.0}]),
@@ -55,4 +61,8 @@ def test_what_seeds_do_not_tell_is_said():
     ]
     few, single = overview.cautions([of_methods()], compared)
     assert "2 seeds do not tell them apart; anything from -2.0 to +3.0 points" in few and "a single seed" in single
+    nan = float("nan")
+    row |= {"low": nan, "high": nan, "seeds": 0, "pairs": 0, "failed": 4}
+    (failed,) = overview.cautions([], [pd.DataFrame([row])])
+    assert failed.endswith("networks failed in 4 of 4 pairs, so that the difference is not tested.")
     assert "fewer than 100" in overview.cautions([of_methods().assign(selected_on=18)], [])[0]

@@ -160,7 +160,8 @@ rule comparison:
             accuracies=needed(
                 COMPARED,
                 "method of several subsets beside one of one subset and the same backbone",
-            )
+            ),
+            operations=made("count_operations"),
         ),
     output:
         **sheet("comparison", "comparison", "sequential against backbone"),
@@ -176,7 +177,8 @@ rule comparison:
         **command("comparison"),
         contrasts=json.dumps(CONTRASTS),
     shell:
-        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --operations {input.operations}"
+        " --csv {output.csv} > {log} 2>&1"
 
 
 rule prefixes:

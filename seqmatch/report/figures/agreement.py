@@ -15,9 +15,10 @@ def agreement_figure(table: pd.DataFrame, style: Style) -> Figure:
     """Our accuracy against the published one: a point per cell, bars of one standard deviation, and the diagonal.
 
     Args:
-        table: as `seqmatch.report.agreement.agreement` returns it; cells without a published number are left out.
+        table: as `seqmatch.report.agreement.agreement` returns it; cells without a published number are left out, and
+            those whose networks all failed.
     """
-    shown = table[table["published_mean"].notna()]
+    shown = table[table["published_mean"].notna() & table["accuracy_mean"].notna()]
     figure = Figure(figsize=(style.column, style.column + 0.5))
     panel = figure.subplots()
     looks, handles = style.looks(shown["method"]), []
@@ -28,7 +29,7 @@ def agreement_figure(table: pd.DataFrame, style: Style) -> Figure:
                                capsize=2, elinewidth=0.8, color=looks[method]["color"], label=name)  # fmt: skip
         handles.append(drawn)
     ends = shown[["published_mean", "accuracy_mean"]]
-    low, high = ends.min(axis=None) - MARGIN, ends.max(axis=None) + MARGIN
+    low, high = (ends.min(axis=None) - MARGIN, ends.max(axis=None) + MARGIN) if len(shown) else (0, 100)
     panel.plot((low, high), (low, high), color="0.6", linewidth=0.8, zorder=0)
     panel.set(xlim=(low, high), ylim=(low, high), xlabel="published accuracy, %", ylabel="ours, %")
     legend_above(figure, handles, style)

@@ -30,11 +30,17 @@ def per_class(ipc: str) -> str:
 
 
 def counted(table: pd.DataFrame) -> str:
-    """How many distillation seeds a table is of, and how many networks each has."""
-    found = [number(table["seed"].nunique(), "distillation seed")]
+    """How many distillation seeds the methods of a table have, and how many networks each seed."""
+    by_method = table.groupby("method")
+    found = [_between(by_method["seed"].nunique(), "distillation seed")]
     if "network" in table:
-        found.append(f"{number(table.groupby(['method', 'seed'])['network'].nunique().max(), 'network')} each")
+        found.append(f"{_between(table.groupby(['method', 'seed'])['network'].nunique(), 'network')} each")
     return ", ".join(found)
+
+
+def _between(counts: pd.Series, what: str) -> str:
+    few, most = counts.min(), counts.max()
+    return number(most, what) if few == most else f"{few} to {number(most, what)}"
 
 
 def number(count: int, what: str) -> str:

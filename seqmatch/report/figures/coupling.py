@@ -76,12 +76,11 @@ def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
     return points.loc[list(dict.fromkeys(table[RUN].itertuples(index=False, name=None)))].reset_index()
 
 
-def fits(points: pd.DataFrame) -> dict[str, Line]:
-    """The line of each method that has enough points."""
-    found = {
-        method: fit(rows["amplification"], rows["accuracy"]) for method, rows in points.groupby("method", sort=False)
-    }
-    return {method: line for method, line in found.items() if line is not None}
+def fits(points: pd.DataFrame) -> dict[tuple[str, str], Line]:
+    """The line of each method and ipc that has enough points: one for each distillation seed."""
+    runs = points.groupby(["method", "ipc"], sort=False)
+    found = {run: fit(rows["amplification"], rows["accuracy"]) for run, rows in runs}
+    return {run: line for run, line in found.items() if line is not None}
 
 
 @styled
@@ -90,22 +89,20 @@ def coupling_figure(table: pd.DataFrame, style: Style) -> Figure:
 
     Args:
         table: as `coupling_points` takes it. Bars are one standard deviation over networks. Lines are least-squares
-            fits through the points of each method that has three at least, with their 95 % confidence intervals.
+            fits through the points of each method and ipc with three at least, with their 95 % confidence intervals.
     """
     points = coupling_points(table).dropna(subset="accuracy")
     figure = Figure(figsize=(style.text * 0.7, style.text * 0.42))
     panel = figure.subplots()
     panel.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     sizes = dict(zip(sorted(points["ipc"].unique(), key=int), MARKERS * len(points), strict=False))
-    looks, names = style.looks(table["method"]), names_of(table)
-    handles = []
+    looks, names, handles = style.looks(table["method"]), run_names(points), []
     for (method, ipc), rows in points.groupby(["method", "ipc"], sort=False):
-        name = names[method] if len(sizes) == 1 else f"{names[method]}, ipc {ipc}"
         drawn = panel.errorbar(rows["amplification"], rows["accuracy"], rows["std"], fmt=sizes[ipc], markersize=4.5,
                                color=looks[method]["color"], elinewidth=0.8, capsize=2,
-                               alpha=0.8, label=name)  # fmt: skip
+                               alpha=0.8, label=names[method, ipc])  # fmt: skip
         handles.append(drawn)
-    for method, line in fits(points).items():
+    for (method, _), line in fits(points).items():
         _draw_line(panel, line, looks[method]["color"])
     panel.set(
         xlabel="difference of mean amplification\n(half that is amplified more − other half)",
@@ -116,6 +113,13 @@ def coupling_figure(table: pd.DataFrame, style: Style) -> Figure:
     return figure
 
 
+def run_names(points: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """What each method and ipc is called: by the method alone, where there is one ipc."""
+    names, several = names_of(points), points["ipc"].nunique() > 1
+    runs = dict.fromkeys(points[["method", "ipc"]].itertuples(index=False, name=None))
+    return {(method, ipc): names[method] + f", ipc {ipc}" * several for method, ipc in runs}
+
+
 def _draw_line(panel: Axes, line: Line, color: str) -> None:
     x = np.linspace(line.points.min(), line.points.max(), 50)
     panel.plot(x, line.at(x), color=color, linestyle="--", linewidth=1)
@@ -124,11 +128,11 @@ def _draw_line(panel: Axes, line: Line, color: str) -> None:
 
 def coupling_caption(table: pd.DataFrame) -> str:
     """What `coupling_figure` shows of a table."""
-    points, names = coupling_points(table), names_of(table)
-    lines = fits(points.dropna(subset="accuracy"))
+    points = coupling_points(table).dropna(subset="accuracy")
+    names, lines = run_names(points), fits(points)
     slopes = [
-        f"{names[method]} {line.slope:.1f} ({line.low:.1f} to {line.high:.1f})".replace(" -", " −").replace("(-", "(−")
-        for method, line in lines.items()
+        f"{names[run]} {line.slope:.1f} ({line.low:.1f} to {line.high:.1f})".replace(" -", " −").replace("(-", "(−")
+        for run, line in lines.items()
     ]
     fitted = (
         f"Dashed lines are least-squares fits with 95 % confidence intervals; slopes: {', '.join(slopes)}"

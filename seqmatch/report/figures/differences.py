@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from seqmatch.config.methods import display_name
 from seqmatch.report.figures import captions
 from seqmatch.report.figures.style import DEFAULT, NEUTRAL, SIDES, Style, legend_above, letter_of, lines, styled
-from seqmatch.report.tables.comparison import CONFIDENCE
+from seqmatch.report.tables.comparison import CONFIDENCE, LEVEL
 
 ROW, AROUND = 0.18, 0.6
 """Inches of a row's line, and of what stands above and below the rows, at letters of 8 points."""
@@ -21,7 +21,11 @@ LABELS = 0.31
 
 CONTRAST = ["method", "K", "baseline"]
 
-SIGNIFICANT, OTHERS = {"markerfacecolor": NEUTRAL}, {"markerfacecolor": "white"}
+LOOKS = {
+    "significant": {"marker": "o", "markerfacecolor": NEUTRAL},
+    "not significant": {"marker": "o", "markerfacecolor": "white"},
+    "not tested": {"marker": "x"},
+}
 
 
 @styled
@@ -30,7 +34,8 @@ def differences_figure(table: pd.DataFrame, style: Style) -> Figure:
 
     Args:
         table: `results/comparison.csv` of one data set: `ipc`, `method`, `K`, `baseline`, `difference`, `low`, `high`,
-            `q`. A point is filled where the difference is significant; one that is missing is left out.
+            `q`. A point is filled where the difference is significant, and a cross where it was not tested; one that is
+        missing is left out.
     """
     sizes = list(dict.fromkeys(table["ipc"]))
     rows = list(_rows(table))
@@ -72,37 +77,36 @@ def _draw(panel: Axes, table: pd.DataFrame, rows: Sequence[_Row]) -> None:
         if row.contrast in found.index:
             drawn = found.loc[row.contrast]
             panel.plot([drawn["low"], drawn["high"]], [place, place], color=NEUTRAL)
-            panel.plot([drawn["difference"]], [place], marker="o", markersize=4, color=NEUTRAL,
-                       **(SIGNIFICANT if _significant(drawn["q"]) else OTHERS))  # fmt: skip
+            panel.plot([drawn["difference"]], [place], markersize=4, color=NEUTRAL, **LOOKS[_verdict(drawn["q"])])
     panel.tick_params(axis="y", length=0)
 
 
 def _legend(table: pd.DataFrame) -> Iterator[Line2D]:
     """Of the kinds of points that there are."""
-    for wanted, look, words in ((True, SIGNIFICANT, "significant"), (False, OTHERS, "not significant")):
-        if (table["q"].map(_significant) == wanted).any():
-            yield Line2D([], [], marker="o", markersize=4, color=NEUTRAL, label=words, **look)
+    found = set(table["q"].map(_verdict))
+    for words, look in LOOKS.items():
+        if words in found:
+            yield Line2D([], [], markersize=4, color=NEUTRAL, linestyle="", label=words, **look)
 
 
-def _significant(q: float) -> bool:
-    return q < 1 - CONFIDENCE  # (not for a missing one)
+def _verdict(q: float) -> str:
+    if pd.isna(q):
+        return "not tested"
+    return "significant" if q < LEVEL else "not significant"
 
 
 def differences_caption(table: pd.DataFrame) -> str:
     """What `differences_figure` shows of a table."""
     few, most = table["seeds"].min(), table["seeds"].max()
     seeds = captions.number(most, "distillation seed") if few == most else f"{few} to {most} distillation seeds"
-    of_one = (
-        " (of its networks, where there is one seed: then nothing is tested)"
-        if (table["unit"] == "networks").any()
-        else ""
-    )
+    of_one = " (of its networks, where there is one seed)" if (table["unit"] == "networks").any() else ""
     failed = int(table["failed"].sum())
     return captions.sentences(
         f"Test accuracy of a method less that of what it is compared with ({captions.where(table)}), in percentage "
         "points, over networks of equal distillation seed and number",
         f"Bars are {100 * CONFIDENCE:.0f} % confidence intervals (Student's t) over {seeds}{of_one}",
-        f"Filled: significant at {100 * (1 - CONFIDENCE):.0f} % after adjustment for all differences of the experiment "
+        f"Filled: significant at {100 * LEVEL:.0f} % after adjustment for all differences of the experiment "
         "(Benjamini and Hochberg)",
+        "A cross is not tested" if table["q"].isna().any() else "",
         f"Left out: {captions.number(failed, 'pair')} with a network that failed" if failed else "",
     )

@@ -61,11 +61,13 @@ def _heat(panel: Axes, rows: pd.DataFrame, norm: LogNorm) -> QuadMesh:
 def losses_caption(table: pd.DataFrame) -> str:
     """What `losses_figure` shows of a table."""
     shown = first_seed(table)
+    first = table.groupby("method")["seed"].min().unique()
     several = f" of {table['seed'].nunique()}" if table["seed"].nunique() > 1 else ""
+    seed = f"distillation seed {first[0]}{several}" if len(first) == 1 else "each method's first distillation seed"
     least = f"Losses below {SMALLEST_LOSS:g} have one colour" if shown["mean_loss"].min() < SMALLEST_LOSS else ""
     return captions.sentences(
         f"Loss of every real training image ({captions.where(table)}) while networks learn from the synthetic sets, "
-        f"mean over the networks of distillation seed {shown['seed'].iloc[0]}{several}",
+        f"mean over the networks of {seed}",
         "Images that k-means calls hard lie above the white line, easy ones below; within each part they are sorted by "
         "their loss at the end, the largest on top",
         "Dashed lines mark where the next subset joins",

@@ -13,7 +13,11 @@ from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection, me
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Sequential methods against their backbones: paired differences of test accuracy"
-CONFIDENCE = 0.95
+CONFIDENCE, LEVEL = 0.95, 0.05
+
+LARGEST_ROUNDING = 2.5e-4
+"""Points that equal differences can lie apart by, where accuracies are rounded to four decimals."""
+
 PAIR = ["seed", "network"]
 
 TESTS = (
@@ -24,10 +28,19 @@ TESTS = (
     "not tested."
 )
 
+COMPUTE = (
+    " Compute: operations of a seed's teachers, distillation, selection and evaluation, divided by those of what it is "
+    "compared with."
+)
+
 COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "q", "unit", "seeds", "pairs", "failed"]
 
 
-def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str, str, str]]) -> pd.DataFrame:
+def comparison_table(
+    accuracy: pd.DataFrame,
+    contrasts: Iterable[tuple[str, str, str, str]],
+    operations: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Differences of accuracy between methods of a cell, over pairs of networks of equal seed and number.
 
     Networks of equal seed and number start alike and share their random draws, and methods of one distillation seed
@@ -38,14 +51,16 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     Args:
         accuracy: one row per trained network, in percent; the main selection's snapshots on the matched network count.
         contrasts: (data set, ipc, method, baseline) each.
+        operations: if they were counted, `own_gflop` of each cell's methods.
 
     Returns:
         One row per contrast: `dataset`, `ipc`, `method`, `K`, `baseline`, `difference` (method − baseline, in points),
         `low` and `high` (its 95 % confidence interval), `p` (two-sided; of no difference), `q` (of seeds without
         failures: p adjusted for all such rows, so that of those below a level so large a share is expected to be no
         difference; Benjamini & Hochberg 1995), `unit` (seeds or networks),
-        `seeds`, `pairs`, `failed` (pairs that are left out, because a network of them failed). Interval and p are
-        empty for a single pair and where all differences are equal; the difference too, where no pair is left.
+        `seeds`, `pairs`, `failed` (pairs that are left out, because a network of them failed), and with `operations`
+        `compute` (those of the method, its experts aside, divided by the baseline's). Interval and p are empty for a
+        single pair and where all differences are equal; the difference too, where no pair is left.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     cells = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
@@ -53,18 +68,28 @@ def comparison_table(accuracy: pd.DataFrame, contrasts: Iterable[tuple[str, str,
     for dataset, ipc, method, baseline in contrasts:
         ours, theirs = (rows_of(cells, (dataset, ipc, name)) for name in (method, baseline))
         row = {"dataset": dataset, "ipc": ipc, "method": method, "K": int(ours["K"].iloc[0]), "baseline": baseline}
-        found = paired(ours, theirs)
-        if not found["pairs"] + found["failed"]:
-            raise SeqmatchError(
-                f"{dataset}, ipc {ipc}: no networks of {method} and {baseline} have equal seed and number"
-            )
-        rows.append(row | found)
-    return adjusted(pd.DataFrame(rows, columns=COLUMNS))
+        rows.append(row | paired(ours, theirs))
+    table = adjusted(pd.DataFrame(rows, columns=COLUMNS))
+    if operations is None:
+        return table
+    counted = operations.set_index([*CELL, "method"])["own_gflop"]
+    ours, theirs = ([counted[key] for key in table[[*CELL, name]].itertuples(index=False, name=None)]
+                    for name in ("method", "baseline"))  # fmt: skip
+    return table.assign(compute=np.divide(ours, theirs))
 
 
 def paired(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, float | int | str]:
-    """The difference of two methods over networks of equal seed and number: a row of `comparison_table`, but for q."""
+    """The difference of two methods over networks of equal seed and number: a row of `comparison_table`, but for q.
+
+    Raises:
+        SeqmatchError: there are no such pairs.
+    """
     shared = _differences(ours, theirs)
+    if shared.empty:
+        raise SeqmatchError(
+            f"{cell_names(ours).iloc[0]}: no networks of {ours['method'].iloc[0]} and {theirs['method'].iloc[0]} have "
+            "equal seed and number"
+        )
     pairs = shared.dropna()
     seeds = pairs.groupby("seed").mean()
     unit = "seeds" if len(seeds) > 1 else "networks"
@@ -103,7 +128,7 @@ def _differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.Series:
 def _student(differences: pd.Series) -> dict[str, float]:
     values = differences.to_numpy()
     found = {"difference": differences.mean(), "low": np.nan, "high": np.nan, "p": np.nan}
-    if len(values) == 0 or np.ptp(values) == 0:
+    if len(values) == 0 or np.ptp(values) <= LARGEST_ROUNDING:
         return found
     test = stats.ttest_1samp(values, 0.0)
     interval = test.confidence_interval(CONFIDENCE)
@@ -126,7 +151,7 @@ def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[st
     """
     keys = [*group, "method"]
     chosen = {key: main_selection(rows) for key, rows in accuracy.groupby(keys, sort=False)}
-    means = table["accuracy_mean"].where(_able(table))
+    means = table["accuracy_mean"].where(able(table))
     best = means.groupby([table[name] for name in group]).transform(lambda part: part.idxmax() if part.any() else None)
     names = list(table[keys].itertuples(index=False, name=None))
     return [
@@ -137,12 +162,12 @@ def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[st
 
 def not_told_from_best(table: pd.DataFrame, group: Sequence[str]) -> pd.Series:
     """Whether a row prints as the best of its group, or is not told from it by its `p_best`."""
-    mean = table["accuracy_mean"].round(1).where(_able(table))
+    mean = table["accuracy_mean"].round(1).where(able(table))
     best = mean == mean.groupby([table[name] for name in group]).transform("max")
-    return (best | (table["p_best"] >= 1 - CONFIDENCE)) & _able(table)
+    return (best | (table["p_best"] >= LEVEL)) & able(table)
 
 
-def _able(table: pd.DataFrame) -> pd.Series:
+def able(table: pd.DataFrame) -> pd.Series:
     """All real data and failed networks aside."""
     return (table["K"] > 0) & (table["accuracy_failed"] == 0)
 
@@ -150,9 +175,7 @@ def _able(table: pd.DataFrame) -> pd.Series:
 def best_in_words(table: pd.DataFrame) -> str:
     """What is bold."""
     tested = table["p_best"].notna().any()
-    alike = (
-        f", and what a paired t-test over distillation seeds does not tell from it at {100 * (1 - CONFIDENCE):.0f} %"
-    )
+    alike = f", and what a paired t-test over distillation seeds does not tell from it at {100 * LEVEL:.0f} %"
     few = "" if tested else f" With fewer than {ENOUGH_SEEDS} seeds no difference is tested."
     return f"In bold: the best of each column{alike if tested else ''}, training on all real data aside.{few}"
 
@@ -164,8 +187,11 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
         "method": method_names(table),
         "against": table["baseline"].map(display_name),
     }
-    body = pd.DataFrame(names | tests(table))
-    note = TESTS if len(body) else "No method of more than one subset has a counterpart of one."
+    counted = {"compute": [f"{ratio:.2f}" for ratio in table["compute"]]} if "compute" in table else {}
+    body = pd.DataFrame(names | tests(table) | counted)
+    note = (
+        TESTS + COMPUTE * bool(counted) if len(body) else "No method of more than one subset has a counterpart of one."
+    )
     return [Sheet(TITLE, body, note + failures(table))]
 
 
@@ -199,4 +225,4 @@ def _probability(value: float) -> str:
 def _verdict(row) -> str:
     if pd.isna(row.q):
         return "not tested"
-    return "yes" if row.q < 1 - CONFIDENCE else "no"
+    return "yes" if row.q < LEVEL else "no"

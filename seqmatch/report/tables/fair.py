@@ -33,8 +33,8 @@ def fair_table(accuracy: pd.DataFrame, baselines: pd.DataFrame, order: Sequence[
         class or soft), mean accuracies of the set (`accuracy_mean`), of random images (`random_mean`), of the set with
         class labels (`class_labels_mean`) and of all real data (`whole_mean`), in percent; `improvement_mean`,
         `recovery_mean` in points, and `improvement_std`, `recovery_std`, sample standard deviations over distillation
-        seeds; `seeds`; `failed` (networks without an accuracy, whose pairs are left out). What there is nothing to
-        compare with is empty.
+        seeds; `seeds` (those that improvement is of; without any, all); `failed` (networks without an accuracy, whose
+        pairs are left out). What there is nothing to compare with is empty.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     wholes = own[own["method"] == WHOLE].groupby(["dataset", "architecture"])["accuracy"].mean()
@@ -67,7 +67,7 @@ def fair_table(accuracy: pd.DataFrame, baselines: pd.DataFrame, order: Sequence[
             "whole_mean": whole,
             "recovery_mean": recovery.mean(),
             "recovery_std": recovery.std(ddof=1),
-            "seeds": ours.index.get_level_values("seed").nunique(),
+            "seeds": len(improvement) or ours.index.get_level_values("seed").nunique(),
             "failed": failed,
         }
         rows.append(row)

@@ -78,7 +78,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
         rows.append(row)
     table = in_order(pd.DataFrame(rows), order)
     if operations is not None:
-        table = table.merge(operations, how="left", on=[*CELL, "method"])
+        table = table.merge(operations[[*CELL, "method", "gflop"]], how="left", on=[*CELL, "method"])
     return table.assign(p_best=against_best(table, own, CELL))
 
 

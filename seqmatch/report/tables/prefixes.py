@@ -26,6 +26,9 @@ def prefixes_table(stages: pd.DataFrame, accuracy: pd.DataFrame, prefixes: Itera
         accuracy: of the methods of one subset, one row per network; the main selection on the matched network counts.
         prefixes: what is compared.
 
+    Raises:
+        SeqmatchError: there is nothing to compare a prefix with.
+
     Returns:
         One row per prefix: `dataset`, `ipc`, `method`, `stages` (k), `size` (images per class), `baseline`, both mean
         accuracies, and what `comparison_table` has of their difference.
@@ -49,10 +52,14 @@ def prefixes_sheets(table: pd.DataFrame) -> list[Sheet]:
         "set": table["dataset"] + " ipc " + table["ipc"] + " " + table["method"].map(display_name),
         "subsets": [f"the first {count}" for count in table["stages"]],
         "ipc": table["size"].astype(str),
-        "accuracy": [f"{mean:.1f}" for mean in table["prefix_mean"]],
+        "accuracy": [percent(mean) for mean in table["prefix_mean"]],
         "made directly": [
-            f"{mean:.1f} ({display_name(name)})"
+            f"{percent(mean)} ({display_name(name)})"
             for mean, name in zip(table["baseline_mean"], table["baseline"], strict=True)
         ],
     }
     return [Sheet(TITLE, pd.DataFrame(names | tests(table)), TESTS + failures(table))]
+
+
+def percent(mean: float) -> str:
+    return "failed" if pd.isna(mean) else f"{mean:.1f}"
