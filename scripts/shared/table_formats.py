@@ -12,8 +12,8 @@ from seqmatch.files.store import save_table, save_text
 from seqmatch.report.html import table_page
 from seqmatch.report.tables.text import Sheet, to_latex, to_markdown
 
-EXACT = ("p", "q", "p_best")
-"""Columns that decisions rest on: they are not rounded."""
+PROBABILITIES = ("p", "q", "p_best")
+"""Columns that decisions rest on: hardly rounded, so that whoever reads them decides alike."""
 
 
 def add_csv(arguments: argparse.ArgumentParser) -> None:
@@ -50,8 +50,8 @@ def write(
     Args:
         apart: whether, in LaTeX, sheets after the first have a file of their own.
     """
-    rounded = table.select_dtypes("number").columns.difference(EXACT)
-    save_table(path, table.round(dict.fromkeys(rounded, 4)), header)
+    digits = {name: 10 if name in PROBABILITIES else 4 for name in table.select_dtypes("number")}
+    save_table(path, table.round(digits), header)
     save_text(path.with_suffix(".md"), to_markdown(sheets))
     shown = [sheet for sheet in sheets if len(sheet.body)]
     save_text(path.with_suffix(".tex"), to_latex(shown[:1] if apart else shown, path.stem))

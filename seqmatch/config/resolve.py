@@ -329,7 +329,8 @@ def _with_equal_compute(
     if run.backbone != alone.backbone:
         raise SeqmatchError(f"{place} = {name}: it has the backbone {run.backbone}, not {alone.backbone}")
     sizes, (size,) = (_deals_with(config.datasets[cell.dataset], one) for one in (run, alone))
-    epochs = max(round(run.evaluation.epochs * sum(images.union for images in sizes) / size.union), 1)
+    seen = [images.union if run.evaluation.curriculum == "union" else images.new for images in sizes]
+    epochs = max(round(run.evaluation.epochs * sum(seen) / size.union), 1)
     iterations = 0  # a general 0, to try an experiment, is none that this stage sets
     if run.distilled:
         spent = [run.objective.cost(stage, images).work for stage, images in zip(run.stages, sizes, strict=True)]

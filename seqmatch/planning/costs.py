@@ -125,12 +125,17 @@ class Scale:
         self.data = cache(self._data)
         self.work = cache(lambda dataset, network: self._work(measure, dataset, network))
 
-    def seen(self, run: Run) -> list[int]:
-        """Images that each stage of the curriculum of unions trains on."""
+    def unions(self, run: Run) -> list[int]:
+        """Decoded images of S_1, of S_1 ∪ S_2, and so on."""
         data = self.data(run.dataset)
-        if not run.subsets:
-            return [data.train]
         return seen_images(run.stages, run.sizes, data.classes, data.shape)
+
+    def seen(self, run: Run) -> list[int]:
+        """Images that each stage of the curriculum trains on."""
+        if not run.subsets:
+            return [self.data(run.dataset).train]
+        unions = self.unions(run)
+        return unions if run.evaluation.curriculum == "union" else [b - a for a, b in pairwise((0, *unions))]
 
     def through(self, run: Run, work: Work) -> Cost:
         """Of a network on its way through all stages."""
@@ -235,7 +240,7 @@ def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, section = scale.experiment.run_of(wildcards), scale.experiment.config.coupling
-    work, images = scale.work(run.dataset, run.architecture), scale.seen(run)[-1]
+    work, images = scale.work(run.dataset, run.architecture), scale.unions(run)[-1]
     products = work.matching(section.draws * (section.records + 1) * images, images)
     tested = work.forward(2 * scale.data(run.dataset).tested)
     return section.networks * (2 * scale.through(run, work) + products + tested)
@@ -243,16 +248,16 @@ def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def stages(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
-    work, seen = scale.work(run.dataset, run.architecture), scale.seen(run)
-    alone = [after - before for before, after in pairwise([0, *seen])]  # unions, and each subset alone
+    work, unions = scale.work(run.dataset, run.architecture), scale.unions(run)
+    alone = [after - before for before, after in pairwise([0, *unions])]
     tested = work.forward(2 * run.subsets * scale.data(run.dataset).tested)
-    return run.evaluation.networks * (scale.through(run, work) + scale.learning(run, work, alone) + tested)
+    return run.evaluation.networks * (scale.learning(run, work, [*unions, *alone]) + tested)
 
 
 def _new_and_union(scale: Scale, run: Run, k: int) -> tuple[int, int]:
     """Decoded images of S_k, and of S_1 ∪ … ∪ S_k."""
-    seen = [0, *scale.seen(run)]
-    return seen[k] - seen[k - 1], seen[k]
+    unions = [0, *scale.unions(run)]
+    return unions[k] - unions[k - 1], unions[k]
 
 
 def snapshots(stage: config.Matching | config.Coreset) -> int:

@@ -150,7 +150,7 @@ def _spared(scale: Scale, run: Run, k: int) -> float:
     if kept != "auto":
         return kept * 1e9
     stage, data = run.stages[k - 1], scale.data(run.dataset)
-    numbers = scale.seen(run)[k - 1] * _written(scale.experiment.config.architectures[run.architecture], data.shape)
+    numbers = scale.unions(run)[k - 1] * _written(scale.experiment.config.architectures[run.architecture], data.shape)
     return min(KEPT * NUMBER * stage.synthetic_steps * numbers, MOST_KEPT * 1e9)
 
 
@@ -168,7 +168,7 @@ def _selection(scale: Scale, wildcards: Wildcards) -> float:
     """Every snapshot with the subsets before it, and the inverse of the matrix, which shows them as they look."""
     run, data, k = scale.experiment.run_of(wildcards), scale.data(wildcards["dataset"]), wildcards["subset"]
     snapshots = costs.snapshots(run.stages[k - 1])
-    decoded = snapshots * NUMBER * scale.seen(run)[k - 1] * data.pixels
+    decoded = snapshots * NUMBER * scale.unions(run)[k - 1] * data.pixels
     scored = SPLIT * (data.validation + data.tested) * data.pixels
     kept = costs.distillation(scale, wildcards).disk + _vectors(scale, run.dataset, run.architecture)
     return scored + decoded + kept + INVERTED * _matrix(scale, wildcards)
@@ -190,7 +190,7 @@ def _whole_batches(scale: Scale, run: Run, network: str) -> float:
     spec, data = scale.experiment.config.architectures[network], scale.data(run.dataset)
     if spec.norm != "batch" or scale.experiment.config.device == "cuda":
         return 0.0
-    batch = min(run.evaluation.batch_size, scale.seen(run)[-1])
+    batch = min(run.evaluation.batch_size, max(scale.seen(run)))
     return WHOLE * batch * _written(spec, data.shape)
 
 

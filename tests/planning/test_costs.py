@@ -92,14 +92,17 @@ def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("backbone", ["mtt", "rtp", "dsa", "dm", "cafe", "idc", "kip"])
-def test_equal_compute_is_equal_in_operations(backbone):
+@pytest.mark.parametrize(
+    ("backbone", "curriculum"),
+    [("mtt", "subset"), *((name, "union") for name in ("mtt", "rtp", "dsa", "dm", "cafe", "idc", "kip"))],
+)
+def test_equal_compute_is_equal_in_operations(backbone, curriculum):
     """Of distillation and of evaluation; teachers come on top."""
     raw = config.read(ROOT / "config/choices.yaml")
     raw["matching"] |= {"iterations": 600}
     stages = [{"iterations": 300, "size": 3}, {"size": 2}, {"iterations": 900, "size": 1}]
     methods = {
-        "several": {"backbone": backbone, "stages": stages},
+        "several": {"backbone": backbone, "stages": stages, "evaluation": {"curriculum": curriculum}},
         "one": {"backbone": backbone, "equal_compute": "several", "evaluation": {"batch_size": 64}},
     }
     cell = {"dataset": "digits", "ipc": 6, "matching": {"experts": "digits"}, "methods": methods}
