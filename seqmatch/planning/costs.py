@@ -225,7 +225,8 @@ def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 def baselines(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     data, work = scale.data(run.dataset), scale.work(run.dataset, run.architecture)
-    random = scale.learning(run, work, [data.classes * size for size in accumulate(run.sizes)])
+    sizes = accumulate(run.sizes) if run.evaluation.curriculum == "union" else run.sizes
+    random = scale.learning(run, work, [data.classes * size for size in sizes])
     trained, sets = (random + scale.through(run, work), 2) if run.soft else (random, 1)
     return run.evaluation.networks * (trained + work.forward(sets * data.tested))
 
