@@ -622,8 +622,7 @@ class CondensationMatching(ClassMatching):
 
 
 class Evaluation(Training):
-    """Training of fresh networks on a distilled curriculum, or real data for `whole`; `rtp`, `datm` and `idc` have
-    defaults of their own."""
+    """Training of fresh networks on a distilled curriculum, or real data; `rtp`, `datm`, `idc` have own defaults."""
 
     momentum: Fraction = Field(0.9, description="momentum of SGD")
     weight_decay: NotNegative = Field(5e-4, description="L2 penalty")

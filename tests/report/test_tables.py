@@ -414,6 +414,9 @@ def test_a_comparison_says_how_much_more_was_computed():
     assert table["compute"].tolist() == [1.5]
     (sheet,) = comparison_sheets(table)
     assert sheet.body["compute"].tolist() == ["1.50"] and "Compute: operations of a seed" in sheet.note
+    table = comparison_table(rows, [CONTRAST, ("digits", "2", "seqmatch-mtt", "random")], pd.DataFrame(counted))
+    assert comparison_sheets(table)[0].body["compute"].tolist() == ["1.50", ""]  # of random nothing was counted
+    assert comparison_table(rows, [], pd.DataFrame(counted)).empty
 
 
 def test_what_is_significant_is_adjusted_for_all_contrasts_that_are_tested():

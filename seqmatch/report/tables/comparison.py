@@ -59,7 +59,8 @@ def comparison_table(
         failures: p adjusted for all such rows, so that of those below a level so large a share is expected to be no
         difference; Benjamini & Hochberg 1995), `unit` (seeds or networks),
         `seeds`, `pairs`, `failed` (pairs that are left out, because a network of them failed), and with `operations`
-        `compute` (those of the method, its experts aside, divided by the baseline's). Interval and p are empty for a
+        `compute` (those of the method, its experts aside, divided by the baseline's; empty where either was not
+        counted). Interval and p are empty for a
         single pair and where all differences are equal; the difference too, where no pair is left.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
@@ -73,9 +74,10 @@ def comparison_table(
     if operations is None:
         return table
     counted = operations.set_index([*CELL, "method"])["own_gflop"]
-    ours, theirs = ([counted[key] for key in table[[*CELL, name]].itertuples(index=False, name=None)]
-                    for name in ("method", "baseline"))  # fmt: skip
-    return table.assign(compute=np.divide(ours, theirs))
+    ours, theirs = (
+        counted.reindex(pd.MultiIndex.from_frame(table[[*CELL, name]])).to_numpy() for name in ("method", "baseline")
+    )
+    return table.assign(compute=ours / theirs)
 
 
 def paired(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, float | int | str]:
@@ -187,7 +189,11 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
         "method": method_names(table),
         "against": table["baseline"].map(display_name),
     }
-    counted = {"compute": [f"{ratio:.2f}" for ratio in table["compute"]]} if "compute" in table else {}
+    counted = (
+        {"compute": ["" if pd.isna(ratio) else f"{ratio:.2f}" for ratio in table["compute"]]}
+        if "compute" in table
+        else {}
+    )
     body = pd.DataFrame(names | tests(table) | counted)
     note = (
         TESTS + COMPUTE * bool(counted) if len(body) else "No method of more than one subset has a counterpart of one."
