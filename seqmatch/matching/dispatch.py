@@ -100,7 +100,7 @@ def first_that_fits(ways: Iterator[Unroll]) -> Unroll:
 def classes_at_once(
     real: int, synthetic: int, activations: Sequence[int], parameters: int, device: torch.device
 ) -> int:
-    """Classes whose gradients are matched as one batch: as many as fit in memory.
+    """Classes whose gradients are matched as one batch: as many as fit in memory, or one where few do.
 
     Args:
         real, synthetic: images per class.
@@ -110,7 +110,8 @@ def classes_at_once(
     budget = budget_of(device)
     numbers = (real + 2 * synthetic) * sum(activations) * budget.class_numbers  # real ones are differentiated once
     numbers += 4 * parameters  # a class's own, its two gradients, and the gradient of their distance
-    return max(budget.class_bytes // (NUMBER_BYTES * numbers), 1)
+    classes = budget.class_bytes // (NUMBER_BYTES * numbers)
+    return classes if classes >= budget.fewest_classes else 1
 
 
 def stride(steps: int, parameters: int, device: torch.device) -> int:

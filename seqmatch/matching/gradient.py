@@ -105,7 +105,10 @@ def class_gradients(network: nn.Module, images: Tensor, labels: Tensor, dimensio
     def logits(own: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(network, parameters | own, (images,))
 
-    outputs = vmap(logits)(own, images).flatten(0, 1)
+    if len(labels) == 1:  # without a map, which costs copies: a fifth of the time in wide networks
+        outputs = logits({name: parameter[0] for name, parameter in own.items()}, images[0])
+    else:
+        outputs = vmap(logits)(own, images).flatten(0, 1)
     count = images.shape[1]
     losses = F.cross_entropy(outputs, labels.repeat_interleave(count), reduction="sum") / count
     return list(torch.autograd.grad(losses, list(own.values()), create_graph=images.requires_grad))

@@ -59,6 +59,9 @@ class Budget:
     kept_numbers: float = 1.3
     """Numbers that a compiled step keeps for its derivatives per number that a convolution writes. Counted for
     ConvNets: what convolutions write, and the gradients of what they read, which pooling made a quarter."""
+    fewest_classes: int = 5
+    """Classes as one batch: fewer take longer than one after the other, since a batch costs copies. CPU: measured. GPU:
+    guessed."""
     spare_bytes: int | None = None
     """Bytes of all that student steps may keep. None: a share of main memory. GPU: guessed."""
 

@@ -192,6 +192,12 @@ def test_fewer_classes_at_once_where_images_are_large():
     assert classes_at_once(64, 8, [16 * 64, 16 * 16], 2**25, CPU) == 1
 
 
+def test_few_classes_are_no_batch():
+    """Four would fit, but take longer than one after the other."""
+    assert classes_at_once(64, 10, [32 * 14 * 14, 32 * 7 * 7, 32 * 3 * 3], 21_000, CPU) == 1
+    assert classes_at_once(64, 2, [32 * 14 * 14, 32 * 7 * 7, 32 * 3 * 3], 21_000, CPU) == 5
+
+
 def test_images_are_brought_back_to_where_real_ones_lie_whenever_the_network_changes():
     """Every update makes all pixels of the stored images darker."""
     statistics = Standardization(torch.tensor([0.4]), torch.tensor([0.2]))
