@@ -33,7 +33,8 @@ def make_curriculum(subsets: Sequence[Subset], settings: config.Evaluation) -> l
     A learning rate in `settings` takes the place of the learned step sizes.
     """
     stages = {"union": union_curriculum, "subset": subset_curriculum}[settings.curriculum](subsets)
-    if settings.learning_rate is None and settings.step_sizes == "own":
+    own = settings.learning_rate is None and settings.step_sizes == "own"
+    if own or not stages:
         return stages
     step_size = stages[0].step_size if settings.learning_rate is None else settings.learning_rate
     return [replace(stage, step_size=step_size) for stage in stages]

@@ -34,10 +34,15 @@ def snapshots():
     )
 
 
-@pytest.mark.parametrize("restarts", [True, False])
-def test_scores_are_those_of_training_through_the_whole_curriculum(restarts):
-    settings = SETTINGS.model_copy(update={"momentum_restarts": restarts})
-    prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
+@pytest.mark.parametrize("earlier", [0, 1, 2])
+@pytest.mark.parametrize(
+    "choice",
+    [{}, {"momentum_restarts": False}, {"step_sizes": "first"}, {"curriculum": "subset"}, {"learning_rate": 0.04}],
+    ids=str,
+)
+def test_scores_are_those_of_training_through_the_whole_curriculum(choice, earlier):
+    settings = SETTINGS.model_copy(update=choice)
+    prefix = [Subset(*labelled(per_class=1, name=f"{k}"), step_size=0.03 + 0.02 * k) for k in range(earlier)]
     splits = {"validation": labelled(name="val"), "test": labelled(name="test")}
     scores = score_snapshots(prefix, snapshots(), splits, Learner(NEW_NETWORK, settings, ["crop"]), 2, Seed("s"))
     assert len(scores) == 6 and scores["iteration"].tolist() == [0, 5, 9] * 2
