@@ -38,9 +38,10 @@ def by_class(network, real, images, members):
     return total
 
 
-def test_loss_and_gradient_against_class_by_class(problem):
+@pytest.mark.parametrize("together", [None, 1, 2])
+def test_loss_and_gradient_against_class_by_class(problem, together):
     network, real, images, members = problem
-    match = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS)
+    match = match_gradient(network, real, images, members, lambda x: x, DIRECTIONS, together)
     leaf = images.clone().requires_grad_()
     loss = by_class(network, real, leaf, members)
     (gradient,) = torch.autograd.grad(loss, leaf)
