@@ -22,6 +22,7 @@ from benchmarks.cases import FULL, GPU, GPU_PEAKS, OURS, PEAKS, PEER, QUICK, ROO
 from benchmarks.report import Measurement, write
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import provenance
+from seqmatch.runtime.processor import processor
 
 
 def main() -> None:
@@ -84,25 +85,17 @@ def about(threads: int, gpus: int) -> dict[str, object]:
     """What the numbers were measured on."""
     import torch
 
+    from seqmatch.runtime.calibration import chunk_bytes
+
+    torch.set_num_threads(threads)
     return {
-        "processor": _processor(),
+        "processor": f"{processor()}, {os.cpu_count()} cores",
         "threads": threads,
+        "chunk_bytes": chunk_bytes(sys.maxsize),
         "gpu": torch.cuda.get_device_name() if gpus else None,
         "python": platform.python_version(),
         "versions": provenance({})["versions"],
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = {
-            line.split(":")[1].strip()
-            for line in info.read_text("utf-8", "replace").splitlines()
-            if line.startswith("model name")
-        }
-        return f"{', '.join(sorted(names))}, {os.cpu_count()} cores"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ Times and memory are those of the jobs' last runs, as Snakemake measured them.
 
 import os
 import platform
-import re
 import subprocess
 from datetime import timedelta
 from itertools import groupby
-from pathlib import Path
 from shutil import which
 
 import pandas as pd
@@ -30,6 +28,7 @@ from seqmatch.report.tables.comparison import LEVEL, able, comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
 from seqmatch.report.tables.text import means_stds
+from seqmatch.runtime.processor import processor
 
 TITLE = "Dataset distillation: what came out, and what was run"
 ACCURACY = "Test accuracy in percent, mean ± standard deviation over networks"
@@ -161,13 +160,6 @@ def machine(accuracies):
 
 def distinct(texts):
     return ", ".join(dict.fromkeys(texts))
-
-
-def processor():
-    """The processor's name, where the system tells it."""
-    about = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.+)", about.read_text("utf-8", "replace")) if about.is_file() else []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def gpus():

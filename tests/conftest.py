@@ -1,6 +1,7 @@
 """Fixtures of all tests: nothing draws from a global generator, and a finished experiment to look at."""
 
 import fcntl
+import os
 import random
 import shutil
 
@@ -23,6 +24,11 @@ def global_generators_stay_untouched():
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def chunks_as_everywhere():
+    os.environ["SEQMATCH_CHUNK_MB"] = "4"
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ NOT_RESULTS = (
     "seqmatch.files.schema",
     "seqmatch.files.temporary",
     "seqmatch.planning.code",
+    "seqmatch.runtime.calibration",
     "seqmatch.runtime.gpu_lock",
     "seqmatch.runtime.interruption",
     "seqmatch.runtime.progress",
@@ -68,6 +69,7 @@ NOT_RESULTS = (
 - finished: what a job finished before is put back with its bits.
 - temporary: where a file lies until it is complete.
 - code: an edit that changes how a tree is written changes the digests themselves.
+- calibration: how many images are computed at once, which gives the same up to rounding.
 - gpu_lock: which GPU of a machine a process takes, and when.
 - interruption, progress: when a process ends, and what it shows before.
 - command: how arguments are read. What it writes of them into the header of a file describes the numbers there.

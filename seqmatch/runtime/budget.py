@@ -1,7 +1,8 @@
 """What a device can hold and how fast it is, in constants: to tune for another machine, edit here alone.
 
 Those of the CPU were measured on two cores of an AMD EPYC, some of those of GPUs on an H200 (docs/performance.md); the
-others are guesses. No constant depends on a clock, so that a resumed run makes the same choices.
+others are guesses. None depends on a clock, so that a resumed run makes the same choices; how large chunks are on a CPU
+is measured, once (calibration.py).
 """
 
 import os
@@ -14,6 +15,7 @@ import torch
 
 from seqmatch.config.sections import MOST_KEPT
 from seqmatch.errors import SeqmatchError
+from seqmatch.runtime import calibration
 
 NUMBER_BYTES = 4
 """Bytes of a float32."""
@@ -27,8 +29,6 @@ Measured. GPUs always use PyTorch's."""
 class Budget:
     """The constants of one type of device. "Numbers" are float32, and those that convolutions write."""
 
-    chunk_bytes: int
-    """Bytes that the widest convolution may write for one chunk. CPU: measured, what its caches hold. GPU: guessed."""
     graph_bytes: int
     """Bytes of one graph through all student steps; a larger one is replaced by the adjoint. Chosen: small beside the
     memory of such devices."""
@@ -62,13 +62,14 @@ class Budget:
     fewest_classes: int = 5
     """Classes as one batch: fewer take longer than one after the other, since a batch costs copies. CPU: measured. GPU:
     guessed."""
+    chunk_bytes: int | None = None
+    """Bytes that the widest convolution may write for one chunk. None: measured on the machine. GPU: guessed."""
     spare_bytes: int | None = None
     """Bytes of all that student steps may keep. None: a share of main memory. GPU: guessed."""
 
 
 BUDGETS = {
     "cpu": Budget(
-        chunk_bytes=2**22,
         graph_bytes=2**29,
         class_bytes=2**26,
         kept_bytes=5 * 2**23,
@@ -77,7 +78,6 @@ BUDGETS = {
         saved_per_trained_number=1.5e-9,
     ),
     "cuda": Budget(
-        chunk_bytes=2**29,
         graph_bytes=2**33,
         class_bytes=2**33,
         kept_bytes=2**31,
@@ -86,6 +86,7 @@ BUDGETS = {
         saved_per_trained_number=2.5e-11,
         saved_over_one_graph=1.0,
         compiling_seconds=10.0,
+        chunk_bytes=2**29,
         spare_bytes=2**33,
     ),
 }
@@ -130,12 +131,13 @@ def spare_memory(device: torch.device) -> float:
 
 
 def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> int:
-    """Images per chunk: as many as fit in memory, or down to half as many where the last chunk then lacks fewer images.
+    """Images per chunk: as many as are fast, or down to half as many where the last chunk then lacks fewer images.
 
     Args:
         activations: numbers that each convolution writes for one image.
     """
-    largest = max(budget_of(device).chunk_bytes // (NUMBER_BYTES * max(activations, default=1)), 1)
-    fewest = -(-batch // largest)
+    per_image = NUMBER_BYTES * max(activations, default=1)
+    allowed = budget_of(device).chunk_bytes or calibration.chunk_bytes(batch * per_image)
+    fewest = -(-batch // max(allowed // per_image, 1))
     sizes = [-(-batch // chunks) for chunks in range(fewest, 2 * fewest)]
     return min(sizes, key=lambda size: -batch % size)
