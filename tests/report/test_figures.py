@@ -259,6 +259,20 @@ def test_differences_stand_below_what_they_are_against_and_significant_ones_are_
     assert figure.axes[1].lines[-1].get_marker() == "x" and "A cross is not tested." in differences_caption(table)
 
 
+def test_a_difference_far_from_all_others_is_told_at_the_edge():
+    near = [("6", f"method-{n}", 3, "mtt", n / 4, n / 4 - 1.0, n / 4 + 1.0, 0.2) for n in range(6)]
+    table = differences(*near, ("6", "from-noise", 3, "mtt", -26.2, -41.0, -11.5, 0.01))
+    figure = differences_figure(table)
+    (panel,) = figure.axes
+    low, high = panel.get_xlim()
+    assert -2 < low < -1.0 and 2.25 < high < 3
+    arrow = panel.lines[-1]
+    assert arrow.get_marker() == "<" and arrow.get_xydata().tolist() == [[low, 7]]
+    assert [text.get_text() for text in panel.texts] == ["−26.2"] and not clipped(figure)
+    assert "An arrow points to" in differences_caption(table)
+    assert "An arrow" not in differences_caption(table[:-1]) and not differences_figure(table[:-1]).axes[0].texts
+
+
 def test_long_names_of_compared_methods_are_whole_and_rows_have_room_for_them():
     name = "method-" * 14
     figure = differences_figure(differences(*(("4", name, k, f"{name}long", 1.0, 0.0, 2.0, 0.2) for k in (2, 3))))

@@ -19,6 +19,10 @@ ROW, AROUND = 0.18, 0.6
 LABELS = 0.31
 """Share of the width that the words beside the rows take at most."""
 
+FAR = 4
+"""Times as far from zero as rows reach in the median: there an arrow at the edge and a number stand for the point,
+which would squeeze all others."""
+
 CONTRAST = ["method", "K", "baseline"]
 
 LOOKS = {
@@ -44,7 +48,9 @@ def differences_figure(table: pd.DataFrame, style: Style) -> Figure:
     high = max(text.count("\n") + 1 for text in words) * len(rows)
     figure = Figure(figsize=(style.text, (ROW * high + AROUND) * style.size / DEFAULT.size))
     panels = figure.subplots(1, len(sizes), squeeze=False, sharex=True, sharey=True)[0]
+    scale = _scale(table)
     for index, (ipc, panel) in enumerate(zip(sizes, panels, strict=True)):
+        panel.set_xlim(scale)
         _draw(panel, table[table["ipc"] == ipc], rows)
         letter = f"({letter_of(index)}) " if len(sizes) > 1 else ""
         panel.set_title(lines(letter + captions.per_class(ipc), (style.text - beside) / len(sizes) - SIDES / 2))
@@ -77,8 +83,42 @@ def _draw(panel: Axes, table: pd.DataFrame, rows: Sequence[_Row]) -> None:
         if row.contrast in found.index:
             drawn = found.loc[row.contrast]
             panel.plot([drawn["low"], drawn["high"]], [place, place], color=NEUTRAL)
-            panel.plot([drawn["difference"]], [place], markersize=4, color=NEUTRAL, **LOOKS[_verdict(drawn["q"])])
+            if _beyond(drawn["difference"], panel.get_xlim()):
+                _tell(panel, place, drawn)
+            else:
+                panel.plot([drawn["difference"]], [place], markersize=4, color=NEUTRAL, **LOOKS[_verdict(drawn["q"])])
     panel.tick_params(axis="y", length=0)
+
+
+def _tell(panel: Axes, place: int, drawn: pd.Series) -> None:
+    """An arrow to where the point is, and how far that is."""
+    left = drawn["difference"] < 0
+    look = LOOKS[_verdict(drawn["q"])] | {"marker": "<" if left else ">"}
+    edge = panel.get_xlim()[0 if left else 1]
+    panel.plot([edge], [place], markersize=5, color=NEUTRAL, clip_on=False, **look)
+    panel.annotate(
+        f"{drawn['difference']:+.1f}".replace("-", "−"),
+        (edge, place),
+        xytext=(6 if left else -6, 0),
+        textcoords="offset points",
+        ha="left" if left else "right",
+        va="center",
+        size="small",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )
+
+
+def _scale(table: pd.DataFrame) -> tuple[float, float]:
+    """From where to where the axis goes: all intervals of the points that are not far from the others."""
+    reach = table[["low", "high", "difference"]].abs().max(axis=1)
+    near = table[table["difference"].abs() <= FAR * reach.median()]
+    low, high = min(0, near[["low", "difference"]].min().min()), max(0, near[["high", "difference"]].max().max())
+    margin = 0.05 * (high - low) or 1
+    return low - margin, high + margin
+
+
+def _beyond(difference: float, scale: tuple[float, float]) -> bool:
+    return difference < scale[0] or difference > scale[1]
 
 
 def _legend(table: pd.DataFrame) -> Iterator[Line2D]:
@@ -95,6 +135,10 @@ def _verdict(q: float) -> str:
     return "significant" if q < LEVEL else "not significant"
 
 
+def _any_beyond(table: pd.DataFrame) -> bool:
+    return any(_beyond(difference, _scale(table)) for difference in table["difference"].dropna())
+
+
 def differences_caption(table: pd.DataFrame) -> str:
     """What `differences_figure` shows of a table."""
     few, most = table["seeds"].min(), table["seeds"].max()
@@ -108,5 +152,6 @@ def differences_caption(table: pd.DataFrame) -> str:
         f"Filled: significant at {100 * LEVEL:.0f} % after adjustment for all differences of the experiment "
         "(Benjamini and Hochberg)",
         "A cross is not tested" if table["q"].isna().any() else "",
+        "An arrow points to a difference outside the scale, and says how large it is" if _any_beyond(table) else "",
         f"Left out: {captions.number(failed, 'pair')} with a network that failed" if failed else "",
     )
