@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -46,9 +47,9 @@ def chunk_bytes(whole: int) -> int:
         SeqmatchError: the variable is no number above 0.
     """
     demanded = os.environ.get(VARIABLE)
-    if not demanded and whole <= min(CHOICES):
-        return min(CHOICES)
     if not demanded:
+        if whole <= min(CHOICES):
+            return min(CHOICES)
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         return _measured_once(Path(cache) / "seqmatch", torch.get_num_threads())
     with suppress(ValueError, OverflowError):
@@ -82,8 +83,7 @@ def _measured_once(folder: Path, threads: int) -> int:
             seconds = measure(CHOICES)
             json.dump(machine | {"chunk_bytes": smallest(seconds), "seconds": seconds}, draft, indent=1)
             draft.flush()
-            with suppress(FileExistsError):  # another process was first, and what it kept holds for both
-                os.link(draft.name, file)
+            _keep(Path(draft.name), file)
     except OSError:
         return OTHERWISE
     return _read(file) or OTHERWISE
@@ -95,6 +95,16 @@ def _read(file: Path) -> int | None:
         found = json.loads(file.read_text("utf-8"))["chunk_bytes"]
         return found if found in CHOICES else None
     return None
+
+
+def _keep(draft: Path, file: Path) -> None:
+    """Whole, unless another process was first: what it kept holds for both."""
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass
+    except OSError:  # the file system has no links
+        shutil.copyfile(draft, file)
 
 
 def smallest(seconds: dict[int, float]) -> int:

@@ -91,6 +91,17 @@ def test_where_nothing_can_be_kept_every_run_makes_the_same_choice(cache, monkey
     assert not asked
 
 
+def test_a_file_system_without_links_keeps_it_too(cache, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(calibration.os, "link", refuse)
+    assert chunk_bytes(LARGE) == 2**26
+    another_process()
+    assert chunk_bytes(LARGE) == 2**26
+    assert len(cache[1]) == 1
+
+
 @pytest.mark.parametrize(("demanded", "size"), [("4", 2**22), ("0.5", 2**19), ("128", 2**27)])
 def test_the_variable_decides(cache, monkeypatch, demanded, size):
     monkeypatch.setenv("SEQMATCH_CHUNK_MB", demanded)

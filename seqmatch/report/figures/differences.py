@@ -136,7 +136,8 @@ def _verdict(q: float) -> str:
 
 
 def _any_beyond(table: pd.DataFrame) -> bool:
-    return any(_beyond(difference, _scale(table)) for difference in table["difference"].dropna())
+    scale = _scale(table)
+    return any(_beyond(difference, scale) for difference in table["difference"])
 
 
 def differences_caption(table: pd.DataFrame) -> str:
