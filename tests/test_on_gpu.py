@@ -48,7 +48,7 @@ from seqmatch.synthetic.subset import Subset
 from seqmatch.training import ensemble
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
-from seqmatch.training.gradients import best_gradients, eager_gradients, in_chunks, loss_gradient
+from seqmatch.training.gradients import EAGER, Gradients, best_gradients, in_chunks, loss_gradient
 from seqmatch.training.inference import accuracy, instance_losses
 from seqmatch.training.loop import Phase, Position, Stage, train, train_through
 from seqmatch.training.sharpness import sharpness_aware
@@ -122,7 +122,7 @@ def stage(device, soft=False):
     return Stage(images, shares if soft else labels, 0.1).to(device)
 
 
-def training(device, spec=TINY, soft=False, descent=None, epochs=2, gradients=eager_gradients, **settings):
+def training(device, spec=TINY, soft=False, descent=None, epochs=2, gradients=EAGER, **settings):
     """Parameters and buffers of a network after training, and what it is worth."""
     learner = config.Training(batch_size=5, momentum=0.9, weight_decay=0.01, **settings)  # 12 images: two are left over
     network = build(spec, (1, 8, 8), 3, Seed("n"), device)
@@ -144,12 +144,11 @@ def test_training_with_all_augmentations_and_soft_labels(cutmix, soft):
     on_both(partial(training, soft=soft, augmentation=EVERY, augmentation_form="composed", cutmix=cutmix))
 
 
-def pairs(full):
-    return in_chunks(2, loss_gradient)
+PAIRS = Gradients(lambda full: in_chunks(2, loss_gradient))
 
 
 def test_training_in_chunks():
-    on_both(partial(training, soft=True, gradients=pairs))
+    on_both(partial(training, soft=True, gradients=PAIRS))
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
@@ -343,7 +342,7 @@ def resumed_trajectories(device, folder, spec=TINY, after=4):
 
     checkpoint = Checkpoint(folder, "work", 0)
     with pytest.raises(KeyboardInterrupt):
-        record_trajectories(members(device, spec), EVERY, lambda images: lambda full: gradient, checkpoint)
+        record_trajectories(members(device, spec), EVERY, lambda images: Gradients(lambda full: gradient), checkpoint)
     return record_trajectories(members(device, spec), EVERY, checkpoint=checkpoint)
 
 
@@ -592,7 +591,13 @@ def test_synthetic_images_that_are_on_the_cpu_are_noticed(shard, tmp_path, objec
 
 
 def test_velocities_that_a_resumed_training_does_not_move_are_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(ensemble._State, "resumed", lambda self, network: self.position)
+    restore = ensemble._State.restore
+
+    def left_on_the_cpu(state, networks):
+        found = restore(state, networks)
+        return found and replace(found, velocities=tuple(velocity.cpu() for velocity in found.velocities))
+
+    monkeypatch.setattr(ensemble._State, "restore", left_on_the_cpu)
     with FakeGpu(), pytest.raises(WrongDevice):
         resumed_trajectories(CUDA, tmp_path)
 
@@ -634,7 +639,7 @@ def waits_of(work):
 def test_the_steps_of_training_do_not_wait_for_the_gpu():
     every = partial(training, CUDA, augmentation=EVERY, augmentation_form="composed", cutmix=1.0)
     assert waits_of(partial(every, epochs=4)) == waits_of(partial(every, epochs=1))
-    flat = partial(training, CUDA, descent=partial(sharpness_aware, rho=0.1, alpha=0.2), gradients=pairs)
+    flat = partial(training, CUDA, descent=partial(sharpness_aware, rho=0.1, alpha=0.2), gradients=PAIRS)
     assert waits_of(partial(flat, epochs=4)) == waits_of(partial(flat, epochs=1))
 
 

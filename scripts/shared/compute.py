@@ -168,7 +168,8 @@ def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
     network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("gradients")).eval()
     norm = "batch" if averages_batches(network) else args.architecture.norm
     sizes = written(network, torch.zeros(1, *job.dataset.shape))
-    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device)
+    joinable = not args.architecture.own
+    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device, joinable)
 
 
 def check_matched(args: argparse.Namespace, job: Job) -> None:

@@ -40,7 +40,7 @@ def evaluate(curricula: Mapping[str, Sequence[Stage]], test: Labelled, learner: 
         failed has no accuracy (NaN).
     """
     pairs = [(selection, index) for selection in curricula for index in range(learner.settings.networks)]
-    members = [learner.member(curricula[selection], seed / index) for selection, index in pairs]
+    members = [learner.member(curricula[selection], seed / index, selection) for selection, index in pairs]
     trained = learner.train(members, _accuracies([test]), "evaluate")
     return pd.DataFrame(
         [

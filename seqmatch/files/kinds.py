@@ -435,19 +435,22 @@ def distillation_state(live: Mapping[str, Any], kept: Mapping[str, Any], sizes: 
     )
 
 
-def training_state(live: Mapping[str, Any], epochs: Sequence[Sequence[int]]) -> Kind:
-    """A moment of the training of networks one after the other, with tensors in use like those in `live`.
+def training_state(live: Mapping[str, Any], together: Mapping[int, int], epochs: Mapping[int, Sequence[int]]) -> Kind:
+    """A moment of the training of networks, with tensors in use like those in `live` for each that is in training.
 
     Args:
-        epochs: of each phase of each network.
+        together: by the number of networks that have begun, how many of these train as one.
+        epochs: by the same number, of each phase.
     """
 
     def fault(arrays: Mapping[str, np.ndarray], header: Any) -> str:
         counts, (phase, epoch) = arrays["counts"], arrays["position"]
         records = len(arrays["records"]) if "records" in arrays else 0
-        if len(counts) > len(epochs) or counts.sum() != records:
+        if counts.sum() != records:
             return "counts: expected those of its records"
-        lengths = epochs[len(counts) - 1]
+        if len(next(arrays[name] for name in live)) != together.get(len(counts)):
+            return "counts: expected those of networks that train as one"
+        lengths = epochs[len(counts)]
         if phase >= len(lengths) or epoch > lengths[phase]:
             return f"position: expected one in phases of {lengths} epochs"
         return ""
@@ -457,7 +460,7 @@ def training_state(live: Mapping[str, Any], epochs: Sequence[Sequence[int]]) -> 
         "seconds": Array("float64", "m", low=0),
         "position": Array("int64", "2", low=0),
         "records": Array("float32 or float64", "records ...", optional=True, finite=False),
-        **_like(live),
+        **{name: replace(array, shape=f"g {array.shape}") for name, array in _like(live).items()},
     }
     return Kind("a state of this training", arrays, fault=fault)
 

@@ -25,6 +25,10 @@ POOLING_NUMBERS = 2**16
 Measured. GPUs always use PyTorch's."""
 
 
+MOST_JOINED = 16
+"""Networks that are trained as one, at most: more gain nothing. Measured on a CPU."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """The constants of one type of device. "Numbers" are float32, and those that convolutions write."""
@@ -62,6 +66,9 @@ class Budget:
     fewest_classes: int = 5
     """Classes as one batch: fewer take longer than one after the other, since a batch costs copies. CPU: measured. GPU:
     guessed."""
+    joined_numbers: int = 0
+    """Numbers that the convolutions of networks that are trained as one may write for a minibatch, all together. CPU:
+    measured. GPU: not measured, so that none are joined."""
     chunk_bytes: int | None = None
     """Bytes that the widest convolution may write for one chunk. None: measured on the machine. GPU: guessed."""
     spare_bytes: int | None = None
@@ -76,6 +83,7 @@ BUDGETS = {
         saved_per_step=0.0,
         saved_per_matched_number=1.5e-8,
         saved_per_trained_number=1.5e-9,
+        joined_numbers=2**20,
     ),
     "cuda": Budget(
         graph_bytes=2**33,
@@ -141,3 +149,12 @@ def chunk_size(batch: int, activations: Sequence[int], device: torch.device) -> 
     fewest = -(-batch // max(allowed // per_image, 1))
     sizes = [-(-batch // chunks) for chunks in range(fewest, 2 * fewest)]
     return min(sizes, key=lambda size: -batch % size)
+
+
+def joined_networks(batch: int, activations: Sequence[int], device: torch.device) -> int:
+    """How many networks are trained as one, at most: 1 where minibatches are large.
+
+    Args:
+        activations: numbers that each convolution writes for one image.
+    """
+    return max(min(budget_of(device).joined_numbers // (batch * sum(activations)), MOST_JOINED), 1)

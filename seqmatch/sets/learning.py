@@ -56,7 +56,7 @@ def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Tr
     Raises:
         SeqmatchError: the network does not fit the set; says what.
     """
-    learner = _Through(network, transform)
+    learner = _Through(network, transform) if transform else network
     check(learner, distilled)
     device = next(network.parameters()).device
     phases = make_phases([stage.to(device) for stage in distilled.stages], distilled.evaluation, Seed("train", seed))
@@ -85,7 +85,7 @@ def evaluate(
             default networks of the set's own architecture, where the images are.
         networks: how many; by default as many as the set was evaluated on.
         seed: names the draws. By default those of the workflow for this set: on the same machine, with as many threads,
-            networks of the set's own architecture have the accuracies of its table to the bit.
+            as many networks of the set's own architecture have the accuracies of its table to the bit.
         transform: as of `train`.
 
     Raises:
@@ -112,12 +112,12 @@ def evaluate(
 class _Through(nn.Module):
     """A network that sees images through a transform."""
 
-    def __init__(self, network: nn.Module, transform: Transform | None):
+    def __init__(self, network: nn.Module, transform: Transform):
         super().__init__()
         self.network, self.transform = network, transform
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images if self.transform is None else self.transform(images))
+        return self.network(self.transform(images))
 
 
 def _new_networks(
@@ -141,7 +141,7 @@ def _new_networks(
             "not run for it; give `new_network`, a function that makes a network"
         )
     make = given if new_network else own
-    return lambda seed: _Through(make(seed), transform)
+    return (lambda seed: _Through(make(seed), transform)) if transform else make
 
 
 def _one_of(new_network: Callable[[], nn.Module]) -> nn.Module:
@@ -162,7 +162,7 @@ def _gradients_for(network: nn.Module, distilled: Distilled, device: torch.devic
     """How the workflow computes gradients of networks of the package."""
     norm = "batch" if averages_batches(network) else "none"
     sizes = written(network.eval(), torch.zeros(1, *distilled.shape, device=device))
-    return lambda images: best_gradients("auto", norm, sizes, images, device)
+    return lambda images: best_gradients("auto", norm, sizes, images, device, joinable=True)
 
 
 def _seed(distilled: Distilled, seed: int | None) -> Seed:

@@ -1,6 +1,7 @@
 """The gradient that training descends, for one minibatch: eager or compiled, and in chunks that fit the caches."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,14 +11,21 @@ from torch.func import functional_call
 from seqmatch import config
 from seqmatch.networks import channels_last
 from seqmatch.runtime import compilation
-from seqmatch.runtime.budget import budget_of, chunk_size
+from seqmatch.runtime.budget import budget_of, chunk_size, joined_networks
 
 Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
 """A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor per
-parameter."""
+parameter; of g joined networks, images (B, g·C, H, W), labels (B, g, …) and the gradient of the sum of their means."""
 
-Gradients = Callable[[int], Gradient]
-"""The images of a full minibatch to how its gradient is computed, and that of one of another size."""
+
+@dataclass(frozen=True)
+class Gradients:
+    """How gradients are computed. A number of images is that of a full minibatch."""
+
+    of: Callable[[int], Gradient]
+    """Images to how the gradient of so many is computed, and that of a minibatch of another size."""
+    joined: Callable[[int], int] = lambda full: 1
+    """Images to how many networks are trained as one, at most."""
 
 
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
@@ -25,9 +33,8 @@ def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequenc
     return torch.autograd.grad(_mean_loss(network, images, labels), list(network.parameters()))
 
 
-def eager_gradients(full: int) -> Gradient:
-    """Minibatches as a whole, one operator after the other."""
-    return loss_gradient
+EAGER = Gradients(lambda full: loss_gradient)
+"""Minibatches as a whole, one operator after the other, and one network after the other."""
 
 
 def compiled_gradient(fall_back: bool) -> Gradient:
@@ -77,7 +84,12 @@ def in_chunks(size: int, gradient: Gradient) -> Gradient:
 
 
 def best_gradients(
-    mode: config.CompileMode, norm: str, activations: Sequence[int], images: int, device: torch.device
+    mode: config.CompileMode,
+    norm: str,
+    activations: Sequence[int],
+    images: int,
+    device: torch.device,
+    joinable: bool = False,
 ) -> Gradients:
     """Compiled where that pays, else eager; in chunks unless batch norm needs the minibatch as a whole.
 
@@ -85,6 +97,7 @@ def best_gradients(
         norm: the network's.
         activations: numbers that each of its convolutions writes for one image.
         images: how many will be trained on, counted anew each epoch.
+        joinable: whether the networks can be joined; they are where minibatches are small, and nothing is compiled.
     """
     saved = images * sum(activations) * budget_of(device).saved_per_trained_number
     compiling = compilation.pays(mode, saved, device)
@@ -97,8 +110,14 @@ def best_gradients(
         size = chunk_size(full, activations, device)
         return in_chunks(size, only_for(size, gradient))
 
-    return whole if norm == "batch" else chunked
+    def joined(full: int) -> int:
+        return 1 if compiling or not joinable else joined_networks(full, activations, device)
+
+    return Gradients(whole if norm == "batch" else chunked, joined)
 
 
 def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(network(images), labels)
+    logits = network(images)
+    if logits.dim() == 2:
+        return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(0, 1)) * logits.shape[1]

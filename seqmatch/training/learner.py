@@ -1,6 +1,6 @@
 """What jobs share that train networks on a synthetic set: scores, evaluation and measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -26,13 +26,13 @@ class Learner:
     checkpoint: Checkpoint = field(default_factory=NoCheckpoint)
     """Where the state of the job is saved and resumed from; by default nothing is saved."""
 
-    def member(self, curriculum: Sequence[Stage], seed: Seed) -> Member:
-        """A new network that learns from a curriculum.
+    def member(self, curriculum: Sequence[Stage], seed: Seed, lot: Hashable = None) -> Member:
+        """A new network that learns from a curriculum; `lot` as a `Member` has it.
 
         Its parameters are drawn from ``seed / "initial"``; minibatches and augmentation of stage k, counted from 0,
         from ``seed / k``.
         """
-        return Member(partial(self.new_network, seed / "initial"), make_phases(curriculum, self.settings, seed))
+        return Member(partial(self.new_network, seed / "initial"), make_phases(curriculum, self.settings, seed), lot)
 
     def train(self, members: Sequence[Member], record: Record, name: str) -> list[Trained]:
         """Train each member, as `train_ensemble` does; `name` is shown with the progress."""

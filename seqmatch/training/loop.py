@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from seqmatch import config
-from seqmatch.networks import head
+from seqmatch.networks import head, join
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
-from seqmatch.training.gradients import Gradient, Gradients, eager_gradients
+from seqmatch.training.gradients import EAGER, Gradient, Gradients
 from seqmatch.transforms import cutmix, dsa
 
 NewNetwork = Callable[[Seed], nn.Module]
@@ -36,6 +36,11 @@ class Stage:
         return Stage(self.images.to(device), self.labels.to(device), self.step_size)
 
 
+def plain_descent(gradient: Gradient) -> Gradient:
+    """Along the gradient itself."""
+    return gradient
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stage, and how networks train on it."""
@@ -45,7 +50,7 @@ class Phase:
     settings: config.Training
     seed: Seed
     """Epoch e draws order and augmentation from ``seed / e``."""
-    descent: Callable[[Gradient], Gradient] = lambda gradient: gradient
+    descent: Callable[[Gradient], Gradient] = plain_descent
     """From the gradient of the loss to the direction that is descended."""
     images: int | None = None
     """Images per epoch, other ones in each; by default all."""
@@ -62,7 +67,7 @@ class Position:
     epoch: int = 0
     """Its epochs that are done."""
     velocities: tuple[Tensor, ...] = ()
-    """SGD's momentum, one tensor per parameter; live tensors, not copies."""
+    """SGD's momentum, one tensor per parameter, of networks trained as one too; live tensors, not copies."""
     last: bool = False
     """Whether training ends here."""
 
@@ -84,7 +89,7 @@ def train(
     network: nn.Module,
     phases: Sequence[Phase],
     augmentation: Sequence[str],
-    gradients: Gradients = eager_gradients,
+    gradients: Gradients = EAGER,
     position: Position | None = None,
 ) -> Iterator[Position]:
     """Train `network` in place by SGD on cross-entropy, phase after phase; every batch gets its own DSA draw.
@@ -100,57 +105,131 @@ def train(
         gradients: how the gradients of minibatches are computed.
         position: where to resume.
     """
-    resumed = position or Position(epoch=-1)
+    return train_joined([network], [phases], augmentation, gradients, position)
+
+
+def train_joined(
+    networks: Sequence[nn.Module],
+    phases: Sequence[Sequence[Phase]],
+    augmentation: Sequence[str],
+    gradients: Gradients = EAGER,
+    position: Position | None = None,
+) -> Iterator[Position]:
+    """As `train`, several networks as one: each as it is trained alone, up to rounding.
+
+    Args:
+        networks: as `join` takes them.
+        phases: those of each network; they may differ in what `alike` leaves out.
+    """
+    whole, resumed = join(networks), position or Position(epoch=-1)
     velocities = resumed.velocities
-    for index in range(resumed.phase, len(phases)):
-        phase = phases[index]
+    count = len(phases[0])
+    for index in range(resumed.phase, count):
+        each = [program[index] for program in phases]
         done = resumed.epoch if index == resumed.phase else -1
         if done < 0:
-            if not (phase.continues and velocities):
-                velocities = tuple(map(torch.zeros_like, network.parameters()))
+            if not (each[0].continues and velocities):
+                velocities = tuple(map(torch.zeros_like, whole.parameters()))
             yield Position(index, 0, velocities)
-        for epoch in range(max(done, 0), phase.epochs):
-            _train_epoch(network, phase, epoch, list(velocities), augmentation, gradients)
-            yield Position(index, epoch + 1, velocities, (index + 1, epoch + 1) == (len(phases), phase.epochs))
+        for epoch in range(max(done, 0), each[0].epochs):
+            _train_epoch(whole, networks, each, epoch, velocities, augmentation, gradients)
+            yield Position(index, epoch + 1, velocities, (index + 1, epoch + 1) == (count, each[0].epochs))
+
+
+def alike(left: Sequence[Phase], right: Sequence[Phase]) -> bool:
+    """Whether networks with these phases can be trained as one.
+
+    The contents of stages, step sizes and seeds may differ, nothing else; and both descend along the gradient.
+    """
+    return len(left) == len(right) and all(map(_alike, left, right))
+
+
+def _alike(left: Phase, right: Phase) -> bool:
+    return all(phase.descent is plain_descent for phase in (left, right)) and _form(left) == _form(right)
+
+
+def _form(phase: Phase) -> tuple:
+    """What networks that are trained as one have in common."""
+    images, labels = phase.stage.images, phase.stage.labels
+    return phase.epochs, phase.settings, phase.images, phase.continues, images.shape, labels.shape, labels.dtype
 
 
 def train_through(
-    network: nn.Module, phases: Sequence[Phase], augmentation: Sequence[str], gradients: Gradients = eager_gradients
+    network: nn.Module, phases: Sequence[Phase], augmentation: Sequence[str], gradients: Gradients = EAGER
 ) -> None:
     """All of `train` at once."""
     for _ in train(network, phases, augmentation, gradients):
         pass
 
 
+def minibatch(phase: Phase) -> int:
+    """Images of a full minibatch."""
+    return min(phase.settings.batch_size, _images(phase))
+
+
+def _images(phase: Phase) -> int:
+    """Per epoch."""
+    return min(phase.images or len(phase.stage.labels), len(phase.stage.labels))
+
+
 def _train_epoch(
-    network: nn.Module,
-    phase: Phase,
+    whole: nn.Module,
+    networks: Sequence[nn.Module],
+    phases: Sequence[Phase],
     epoch: int,
-    velocities: list[Tensor],
+    velocities: Sequence[Tensor],
     augmentation: Sequence[str],
     gradients: Gradients,
 ) -> None:
-    stage, settings = phase.stage, phase.settings
-    parameters = list(network.parameters())
-    operations = augmentation if settings.augmentation is None else settings.augmentation
-    count = min(phase.images or len(stage.labels), len(stage.labels))
-    descent = phase.descent(gradients(min(settings.batch_size, count)))
-    network.train()
-    generator = (phase.seed / epoch).generator()
-    order = torch.randperm(len(stage.labels), generator=generator)[:count].to(stage.labels.device, non_blocking=True)
-    rate = learning_rate(stage.step_size, settings, epoch, phase.epochs)
-    if settings.decay_restarts and rate != learning_rate(stage.step_size, settings, max(epoch - 1, 0), phase.epochs):
+    """An epoch of `networks`, joined in `whole`, each on its own phase."""
+    settings, epochs = phases[0].settings, phases[0].epochs
+    direction_of = phases[0].descent(gradients.of(minibatch(phases[0])))
+    rates = [learning_rate(phase.stage.step_size, settings, epoch, epochs) for phase in phases]
+    before = [learning_rate(phase.stage.step_size, settings, max(epoch - 1, 0), epochs) for phase in phases]
+    if settings.decay_restarts and rates != before:
         for velocity in velocities:
             velocity.zero_()
-    for batch in batches(order, settings.batch_size):
+    rates = rates[:1] if len(set(rates)) == 1 else rates  # one update of all
+    parameters = _parts([parameter.detach() for parameter in whole.parameters()], len(rates))
+    momenta = _parts(velocities, len(rates))
+    whole.train()
+    classes = head(networks[0]).out_features if settings.cutmix else 0
+    for drawn in zip(*(_minibatches(phase, epoch, augmentation, classes) for phase in phases), strict=True):
+        images, labels = _beside(drawn)
+        with arithmetic(settings.precision, images.device):
+            direction = direction_of(whole, images, labels)
+        for own, part, momentum, rate in zip(parameters, _parts(direction, len(rates)), momenta, rates, strict=True):
+            sgd_step(own, part, momentum, rate, settings.momentum, settings.weight_decay)
+
+
+def _minibatches(phase: Phase, epoch: int, augmentation: Sequence[str], classes: int) -> Iterator[Labelled]:
+    """Those of an epoch, augmented; all that is random of it is drawn here."""
+    stage, settings = phase.stage, phase.settings
+    operations = augmentation if settings.augmentation is None else settings.augmentation
+    generator = (phase.seed / epoch).generator()
+    order = torch.randperm(len(stage.labels), generator=generator)[: _images(phase)]
+    for batch in batches(order.to(stage.labels.device, non_blocking=True), settings.batch_size):
         draws = dsa.FORMS[settings.augmentation_form](operations, len(batch), generator)
         images, labels = dsa.apply_composed(draws, stage.images[batch]), stage.labels[batch]
         if settings.cutmix:
             cut = cutmix.draw(settings.cutmix, len(batch), generator)
-            images, labels = cutmix.apply(cut, images, labels, head(network).out_features)
-        with arithmetic(settings.precision, images.device):
-            direction = descent(network, images, labels)
-        sgd_step(parameters, list(direction), velocities, rate, settings.momentum, settings.weight_decay)
+            images, labels = cutmix.apply(cut, images, labels, classes)
+        yield images, labels
+
+
+def _beside(minibatches: Sequence[Labelled]) -> Labelled:
+    """The minibatch of joined networks; of one network its own."""
+    if len(minibatches) == 1:
+        return minibatches[0]
+    images, labels = zip(*minibatches, strict=True)
+    return torch.cat(images, 1), torch.stack(labels, 1)
+
+
+def _parts(tensors: Sequence[Tensor], count: int) -> list[list[Tensor]]:
+    """For each of `count` joined networks its part of each tensor."""
+    if count == 1:
+        return [list(tensors)]
+    return [list(parts) for parts in zip(*(tensor.chunk(count) for tensor in tensors), strict=True)]
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:

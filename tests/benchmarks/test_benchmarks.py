@@ -32,7 +32,7 @@ TINY_CASES = [
     Case("gradient matching", {"real": 3, "ipc": 2, **NET}),
     Case("condensation", {"real": 3, "ipc": 2, "learned": 64, **NET}),
     Case("training", {"images": 12, "batch": 5, "compile": "never", **NET}),
-    Case("evaluation", {"images": 12, "epochs": 2, "compile": "never", **NET}),
+    Case("evaluation", {"images": 12, "networks": 2, "epochs": 2, "compile": "never", **NET}),
     Case("test pass", {"images": 12, **NET}),
     Case("whitening", {"images": 60, "pixels": 4}),
     Case("expert reading", {"experts": 2, "epochs": 3, "parameters": 10}),
@@ -201,9 +201,9 @@ def test_the_public_code_is_one_more_way(tmp_path, monkeypatch):
     with torch.random.fork_rng():
         matched = cases.TASKS["matching"](peer.NAME, CPU, B=4, T=2, compile="never", **sizes)()
         assert matched[0][0] > 0 and matched[0][1].shape == (4, 3, 8, 8)
-        cases.TASKS["evaluation"](peer.NAME, CPU, images=12, epochs=2, compile="never", **sizes)()
+        cases.TASKS["evaluation"](peer.NAME, CPU, images=12, networks=2, epochs=2, compile="never", **sizes)()
         cases.TASKS["test pass"](peer.NAME, CPU, images=12, **sizes)()
-    assert sys.modules["utils"].calls == [("train", True, True, 12)] * 2 + [("test", True, False, 12)]
+    assert sys.modules["utils"].calls == [("train", True, True, 12)] * 4 + [("test", True, False, 12)]
 
 
 def test_what_is_no_checkout_of_the_public_code_is_refused(tmp_path):

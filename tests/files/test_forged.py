@@ -377,7 +377,7 @@ def states(tmp_path_factory):
         return Match(1.0, torch.ones_like(images), 0.0)
 
     kinds_of = {
-        "training": (partial(ensemble._kind_of_state, members), train),
+        "training": (partial(ensemble._kind_of_state, members, [range(0, 1), range(1, 2)]), train),
         "distillation": (
             lambda: kinds.distillation_state(live, {"images": initial.images}, {"formation": 1}),
             lambda checkpoint: distill(initial, [], step, settings, checkpoint, torch.device("cpu")),

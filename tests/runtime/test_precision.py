@@ -9,7 +9,7 @@ from seqmatch.runtime import budget
 from seqmatch.runtime.device import prepare
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
-from seqmatch.training.gradients import compiled_gradient, in_chunks, loss_gradient
+from seqmatch.training.gradients import Gradients, compiled_gradient, in_chunks, loss_gradient
 from seqmatch.training.inference import instance_losses
 from seqmatch.training.loop import Phase, Stage, train_through
 from seqmatch.training.sharpness import sharpness_aware
@@ -25,7 +25,9 @@ def learned(precision, epochs=1, gradient=loss_gradient):
     """A network after some epochs of one batch."""
     net = network()
     settings = config.Training(batch_size=12, momentum=0.9, precision=precision)
-    train_through(net, [Phase(Stage(*labelled(), 0.05), epochs, settings, Seed("t"))], [], lambda full: gradient)
+    train_through(
+        net, [Phase(Stage(*labelled(), 0.05), epochs, settings, Seed("t"))], [], Gradients(lambda full: gradient)
+    )
     return net
 
 

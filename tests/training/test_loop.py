@@ -8,7 +8,7 @@ from helpers.tiny import labelled, normal
 from seqmatch import config
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.training.gradients import eager_gradients, loss_gradient
+from seqmatch.training.gradients import EAGER, Gradients, loss_gradient
 from seqmatch.training.inference import accuracy, is_finite
 from seqmatch.training.loop import (
     Phase,
@@ -34,7 +34,7 @@ def stage(step_size=0.05, name="x"):
     return Stage(*labelled(name=name), step_size)
 
 
-def learn(net, epochs, data=None, settings=SETTINGS, operations=(), seed="t", gradients=eager_gradients):
+def learn(net, epochs, data=None, settings=SETTINGS, operations=(), seed="t", gradients=EAGER):
     """Train on one stage."""
     train_through(net, [Phase(data or stage(), epochs, settings, Seed(seed))], operations, gradients)
 
@@ -157,7 +157,7 @@ def test_an_epoch_of_some_images_takes_others_each_time():
         return loss_gradient(net, images, labels)
 
     phase = Phase(stage(), 3, config.Training(batch_size=4), Seed("t"), images=4)
-    train_through(network(), [phase], [], lambda full: gradient)
+    train_through(network(), [phase], [], Gradients(lambda full: gradient))
     assert [len(images) for images in seen] == [4, 4, 4] and not torch.equal(seen[0], seen[1])
     assert images_seen([phase]) == 12
 
@@ -171,12 +171,12 @@ def test_augmentation_of_the_settings_takes_the_place_of_the_datas():
 
 def test_epochs_say_how_large_a_full_minibatch_is():
     sizes = []
-    learn(network(), 2, gradients=lambda full: sizes.append(full) or loss_gradient)
+    learn(network(), 2, gradients=Gradients(lambda full: sizes.append(full) or loss_gradient))
     learn(
         network(),
         1,
         settings=config.Training(batch_size=50),
-        gradients=lambda full: sizes.append(full) or loss_gradient,
+        gradients=Gradients(lambda full: sizes.append(full) or loss_gradient),
     )
     assert sizes == [5, 5, 12]
 
