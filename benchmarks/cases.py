@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -198,9 +198,20 @@ def training(
 
 
 def evaluation(
-    way: str, device: torch.device, images: int, networks: int, epochs: int, compile: str, **size: int
+    way: str,
+    device: torch.device,
+    images: int,
+    networks: int,
+    epochs: int,
+    compile: str,
+    joined: int | None = None,
+    **size: int,
 ) -> Work:
-    """Training of networks on a small synthetic set; ours are trained as one where a workflow's would be."""
+    """Training of networks on a small synthetic set; ours are trained as one where a workflow's would be.
+
+    Args:
+        joined: how many as one, whatever a workflow's are.
+    """
     setup = Setup(**size, device=device)
     if way != OURS:
         each = [_epochs(way, setup, images, 256, epochs, compile) for _ in range(networks)]
@@ -209,7 +220,8 @@ def evaluation(
     members = [Member(setup.network, [Phase(stage, epochs, settings, Seed(i))]) for i in range(networks)]
 
     def gradients_for(seen: int) -> Gradients:
-        return best_gradients(compile, setup.spec.norm, setup.activations, seen, device, joinable=True)
+        best = best_gradients(compile, setup.spec.norm, setup.activations, seen, device, joinable=True)
+        return best if joined is None else replace(best, joined=lambda full: joined)
 
     return lambda: train_ensemble(members, lambda *_: None, OPERATIONS, gradients_for, NoCheckpoint(), "evaluation")
 
@@ -430,7 +442,9 @@ GPU = [
     Case("training", {"images": 4096, "batch": 256, **CIFAR, "compile": "never", "precision": "tf32"}, (OURS,)),
     Case("training", {"images": 4096, "batch": 256, **CIFAR, "compile": "never", **ROUNDED}, (OURS,)),
     Case("evaluation", {"images": 10, "networks": 5, "epochs": 100, **CIFAR, "compile": "never"}, BOTH, loops=2),
+    Case("evaluation", {"images": 10, "networks": 5, "epochs": 100, **CIFAR, "compile": "never", "joined": 5}, (OURS,)),
     Case("evaluation", {"images": 100, "networks": 5, "epochs": 50, **CIFAR, "compile": "never"}, BOTH, loops=2),
+    Case("evaluation", {"images": 100, "networks": 5, "epochs": 50, **CIFAR, "compile": "never", "joined": 5}, (OURS,)),
     Case("test pass", {"images": 10_000, **CIFAR}, BOTH, loops=2),
 ]
 """Of the sizes that GPUs are for. Whitening, files and planning are the CPU's."""

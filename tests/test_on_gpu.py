@@ -50,7 +50,7 @@ from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.gradients import EAGER, Gradients, best_gradients, in_chunks, loss_gradient
 from seqmatch.training.inference import accuracy, instance_losses
-from seqmatch.training.loop import Phase, Position, Stage, train, train_through
+from seqmatch.training.loop import Phase, Position, Stage, train, train_joined, train_through
 from seqmatch.training.sharpness import sharpness_aware
 from seqmatch.transforms import dsa
 
@@ -157,6 +157,23 @@ def test_training_of_each_network(family, norm):
     """On a real GPU what they say alone: in training, norms of a few numbers amplify rounding without bound."""
     spec = config.Architecture(family=family, width=2, depth=2, norm=norm)
     on_both(partial(training, spec=spec, epochs=0 if ON_A_GPU else 2))
+
+
+def joined(device, soft=False, **settings):
+    """What networks that are trained as one are worth, one of them trained twice as fast."""
+    learner = config.Training(batch_size=5, momentum=0.9, **settings)
+    networks = [build(TINY, (1, 8, 8), 3, Seed(index), device) for index in range(3)]
+    data = [replace(stage(device, soft), step_size=rate) for rate in (0.1, 0.1, 0.2)]
+    phases = [[Phase(part, 2, learner, Seed("t", index))] for index, part in enumerate(data)]
+    for _ in train_joined(networks, phases, ["crop"]):
+        pass
+    images, labels = (tensor.to(device) for tensor in labelled(name="test"))
+    return [(list(net.state_dict().values()), instance_losses(net, images, labels)) for net in networks]
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_training_of_networks_as_one(soft):
+    on_both(partial(joined, soft=soft, cutmix=0.5, augmentation=EVERY))
 
 
 def test_sharpness_aware_training():

@@ -12,6 +12,7 @@ rule distill_subset:
         log_of("distill_subset"),
     benchmark:
         benchmark_of("distill_subset")
+    priority: 1
     conda:
         COMPUTING
     threads: 1
@@ -74,6 +75,7 @@ rule select_snapshot:
         log_of("select_snapshot"),
     benchmark:
         benchmark_of("select_snapshot")
+    priority: 2
     conda:
         COMPUTING
     threads: 1

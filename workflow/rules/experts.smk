@@ -8,6 +8,7 @@ rule train_experts:
         log_of("train_experts"),
     benchmark:
         benchmark_of("train_experts")
+    priority: 3  # what most waits for goes first, so that no chain of stages is begun last and runs alone
     conda:
         COMPUTING
     threads: 1
