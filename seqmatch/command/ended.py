@@ -23,13 +23,14 @@ def well(run: Asked | None) -> str:
     answers = [path for rule, path in TO_OPEN.items() if rule in rules]
     sets = [job for job in run.jobs if job.rule == "select_snapshot"]
     lines = [f"Results are in {Path('results').resolve()}" + ("; open " if answers else "") + ", ".join(answers)]
+    snakemake, show = _typed("snakemake"), _typed("seqmatch show")
     if "overview" in rules:
-        lines.append(f"Report, one file to pass on: snakemake --report report.html{_options(run)}")
+        lines.append(f"Report, one file to pass on: {snakemake} --report report.html{_options(run)}")
     else:
-        lines.append(f"All tables and figures, and one page with them: snakemake --cores all{_options(run)}")
+        lines.append(f"All tables and figures, and one page with them: {snakemake} --cores all{_options(run)}")
     if sets:
         folder = Path(max(sets, key=lambda job: int(job.wildcards["subset"])).outputs[0]).parent
-        lines.append(f"Distilled images, to look at or to train on: seqmatch show {folder} (docs/guide/sets.md)")
+        lines.append(f"Distilled images, to look at or to train on: {show} {folder} (docs/guide/sets.md)")
     return "\n".join([*lines, "Next, an experiment of your own: docs/guide/experiments.md"])
 
 
@@ -39,9 +40,14 @@ def badly(run: Asked | None) -> str:
     failed = [one for one in seen if one.state == "failed"]
     lines = [f"{one.job.log}: {one.line}" for one in failed[:MOST_LOGS]]
     if len(failed) > MOST_LOGS:
-        lines.append(f"and {len(failed) - MOST_LOGS} logs more, which `tools/status.py` lists")
+        lines.append(f"and {len(failed) - MOST_LOGS} logs more, which `{_typed('python')} tools/status.py` lists")
     advice = "What messages mean: docs/guide/troubleshooting.md. The same command goes on from what is saved."
     return "\n".join([*lines, advice])
+
+
+def _typed(command: str) -> str:
+    """How a command of this environment is typed where the run was: through `uv run`, which leaves word of itself."""
+    return f"uv run {command}" if "UV_RUN_RECURSION_DEPTH" in os.environ else command
 
 
 def _options(run: Asked) -> str:

@@ -15,6 +15,7 @@ from seqmatch.planning.jobs import Plan
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(TINY))
     return Plan(config.load(TINY))
 
@@ -35,6 +36,14 @@ def test_a_good_end_says_what_to_open_and_what_is_next(plan):
     assert whole[0].endswith("; open results/table1.md, results/overview.html")
     assert whole[1].endswith("snakemake --report report.html --configfile 'my own.yaml'")
     assert ended.well(None) == f"Results are in {folder}"
+
+
+def test_programs_are_called_as_the_run_was(plan, monkeypatch):
+    run = recorded(plan, "select_snapshot", "table1")
+    assert "uv run" not in ended.well(run)
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    _, more, sets, _ = ended.well(run).splitlines()
+    assert more.endswith(": uv run snakemake --cores all") and ": uv run seqmatch show results" in sets
 
 
 def test_a_bad_end_says_which_logs_to_read(plan, monkeypatch):
