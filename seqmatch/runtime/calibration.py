@@ -133,6 +133,8 @@ def measure(sizes: Sequence[int]) -> dict[int, float]:
 
 
 def _maps(images: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+    from seqmatch.networks.pooling import pool  # here, since it asks this package what a device can hold
+
     for weight in weights:
-        images = F.avg_pool2d(F.relu(F.group_norm(F.conv2d(images, weight, padding=1), WIDTH)), 2)
+        images = pool(F.relu(F.group_norm(F.conv2d(images, weight, padding=1), WIDTH)))
     return images
