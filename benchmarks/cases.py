@@ -220,7 +220,7 @@ def evaluation(
     members = [Member(setup.network, [Phase(stage, epochs, settings, Seed(i))]) for i in range(networks)]
 
     def gradients_for(seen: int) -> Gradients:
-        best = best_gradients(compile, setup.spec.norm, setup.activations, seen, device, joinable=True)
+        best = best_gradients(compile, setup.spec.norm, setup.activations, seen, device, together=True)
         return best if joined is None else replace(best, joined=lambda full: joined)
 
     return lambda: train_ensemble(members, lambda *_: None, OPERATIONS, gradients_for, NoCheckpoint(), "evaluation")

@@ -16,7 +16,7 @@ from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.subset import load_subset
 from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories, save_shard
-from seqmatch.training.loop import Phase, Stage, make_phases
+from seqmatch.training.loop import Phase, Stage, make_phases, plain_descent
 from seqmatch.training.sharpness import sharpness_aware
 
 
@@ -50,7 +50,7 @@ def make_members(args, job):
 def descent(recipe):
     """How experts of this recipe go downhill."""
     if recipe.rho == 0:
-        return lambda gradient: gradient
+        return plain_descent
     return partial(sharpness_aware, rho=recipe.rho, alpha=recipe.gsam_alpha, adaptive=recipe.adaptive)
 
 

@@ -19,7 +19,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files import finished
 from seqmatch.files.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.files.store import provenance
-from seqmatch.networks import averages_batches, build, written
+from seqmatch.networks import averages_batches, build, joinable, written
 from seqmatch.planning.code import digest
 from seqmatch.runtime import device as devices
 from seqmatch.seeds import Seed
@@ -168,8 +168,8 @@ def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
     network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("gradients")).eval()
     norm = "batch" if averages_batches(network) else args.architecture.norm
     sizes = written(network, torch.zeros(1, *job.dataset.shape))
-    joinable = not args.architecture.own
-    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device, joinable)
+    together = not args.architecture.own and joinable(network)
+    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device, together)
 
 
 def check_matched(args: argparse.Namespace, job: Job) -> None:

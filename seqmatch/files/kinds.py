@@ -435,12 +435,12 @@ def distillation_state(live: Mapping[str, Any], kept: Mapping[str, Any], sizes: 
     )
 
 
-def training_state(live: Mapping[str, Any], together: Mapping[int, int], epochs: Mapping[int, Sequence[int]]) -> Kind:
+def training_state(live: Mapping[str, Any], groups: Mapping[int, tuple[int, Sequence[int]]]) -> Kind:
     """A moment of the training of networks, with tensors in use like those in `live` for each that is in training.
 
     Args:
-        together: by the number of networks that have begun, how many of these train as one.
-        epochs: by the same number, of each phase.
+        groups: of networks that train as one, by how many networks have begun with them: their number, and the epochs
+            of each phase.
     """
 
     def fault(arrays: Mapping[str, np.ndarray], header: Any) -> str:
@@ -448,9 +448,9 @@ def training_state(live: Mapping[str, Any], together: Mapping[int, int], epochs:
         records = len(arrays["records"]) if "records" in arrays else 0
         if counts.sum() != records:
             return "counts: expected those of its records"
-        if len(next(arrays[name] for name in live)) != together.get(len(counts)):
+        together, lengths = groups.get(len(counts), (0, ()))
+        if len(next(arrays[name] for name in live)) != together:
             return "counts: expected those of networks that train as one"
-        lengths = epochs[len(counts)]
         if phase >= len(lengths) or epoch > lengths[phase]:
             return f"position: expected one in phases of {lengths} epochs"
         return ""

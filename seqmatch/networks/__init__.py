@@ -10,5 +10,5 @@ from seqmatch.networks.build import (
     written,
 )
 from seqmatch.networks.features import features, head, layer_maps
-from seqmatch.networks.joined import join
+from seqmatch.networks.joined import join, joinable
 from seqmatch.networks.layers import channels_last

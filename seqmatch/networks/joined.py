@@ -10,6 +10,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from seqmatch.networks.layers import InstanceNorm
+from seqmatch.networks.pooling import AveragePool
+
+KNOWN = (
+    *(nn.Sequential, nn.Conv2d, nn.Linear, nn.GroupNorm, InstanceNorm, nn.BatchNorm2d, nn.ReLU, nn.Identity),
+    *(nn.Flatten, nn.MaxPool2d, nn.AdaptiveAvgPool2d, AveragePool),
+)
+"""Layers that `join` keeps apart, or that keep channels apart by themselves."""
+
+
+def joinable(network: nn.Module) -> bool:
+    """Whether `join` knows every layer of a network of the package's families: one with others is trained alone."""
+    kinds = {type(module) for module in network.modules()}
+    return all(kind in KNOWN or kind.__module__ == "torchvision.models.resnet" for kind in kinds)
+
 
 class Joined(nn.Module):
     """g networks: images (B, g·C, H, W), those of each on its own channels, to logits (B, g, classes).
@@ -32,7 +47,7 @@ def join(networks: Sequence[nn.Module]) -> nn.Module:
     other.
 
     Args:
-        networks: of the package's own families, all of one structure and on one device.
+        networks: `joinable`, all of one structure and on one device.
     """
     if len(networks) == 1:
         return networks[0]

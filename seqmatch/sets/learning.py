@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks import averages_batches, build, written
+from seqmatch.networks import averages_batches, build, joinable, written
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled, tensor_of
 from seqmatch.training.ensemble import GradientsFor, always_eager
@@ -162,7 +162,7 @@ def _gradients_for(network: nn.Module, distilled: Distilled, device: torch.devic
     """How the workflow computes gradients of networks of the package."""
     norm = "batch" if averages_batches(network) else "none"
     sizes = written(network.eval(), torch.zeros(1, *distilled.shape, device=device))
-    return lambda images: best_gradients("auto", norm, sizes, images, device, joinable=True)
+    return lambda images: best_gradients("auto", norm, sizes, images, device, joinable(network))
 
 
 def _seed(distilled: Distilled, seed: int | None) -> Seed:

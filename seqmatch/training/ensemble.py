@@ -137,8 +137,8 @@ def _kind_of_state(members: Sequence[Member], groups: Sequence[range]) -> Kind:
     network = members[0].start()
     live = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     live |= {f"velocity.{index:04}": tensor for index, tensor in enumerate(network.parameters())}
-    lengths = {group.stop: [phase.epochs for phase in members[group.start].phases] for group in groups}
-    return training_state(live, {group.stop: len(group) for group in groups}, lengths)
+    epochs = {group: [phase.epochs for phase in members[group.start].phases] for group in groups}
+    return training_state(live, {group.stop: (len(group), epochs[group]) for group in groups})
 
 
 @dataclass(frozen=True)

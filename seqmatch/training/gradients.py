@@ -89,7 +89,7 @@ def best_gradients(
     activations: Sequence[int],
     images: int,
     device: torch.device,
-    joinable: bool = False,
+    together: bool = False,
 ) -> Gradients:
     """Compiled where that pays, else eager; in chunks unless batch norm needs the minibatch as a whole.
 
@@ -97,7 +97,7 @@ def best_gradients(
         norm: the network's.
         activations: numbers that each of its convolutions writes for one image.
         images: how many will be trained on, counted anew each epoch.
-        joinable: whether the networks can be joined; they are where minibatches are small, and nothing is compiled.
+        together: whether the networks may be joined; they are where minibatches are small, and nothing is compiled.
     """
     saved = images * sum(activations) * budget_of(device).saved_per_trained_number
     compiling = compilation.pays(mode, saved, device)
@@ -111,7 +111,7 @@ def best_gradients(
         return in_chunks(size, only_for(size, gradient))
 
     def joined(full: int) -> int:
-        return 1 if compiling or not joinable else joined_networks(full, activations, device)
+        return 1 if compiling or not together else joined_networks(full, activations, device)
 
     return Gradients(whole if norm == "batch" else chunked, joined)
 

@@ -12,9 +12,11 @@ from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
 from seqmatch.synthetic.subset import Subset
+from seqmatch.training import ensemble
+from seqmatch.training.gradients import EAGER, Gradients
 from seqmatch.training.inference import accuracy
 from seqmatch.training.learner import Learner
-from seqmatch.training.loop import Stage, make_phases, train_through
+from seqmatch.training.loop import Stage, make_phases, train_joined, train_through
 
 SETTINGS = config.Evaluation(networks=2, epochs=8)
 NEW_NETWORK = partial(build, TINY, (1, 8, 8), 3)
@@ -52,6 +54,39 @@ def test_scores_are_those_of_training_through_the_whole_curriculum(choice, earli
         train_through(network, make_phases(curriculum, settings, Seed("s") / row.network), ["crop"])
         assert row.validation == pytest.approx(100 * accuracy(network, *splits["validation"]))
         assert row.test == pytest.approx(100 * accuracy(network, *splits["test"]))
+
+
+@pytest.fixture
+def together(monkeypatch):
+    """A learner whose networks are trained as one, and how many were each time."""
+    sizes = []
+
+    def watched(networks, *others):
+        sizes.append(len(networks))
+        return train_joined(networks, *others)
+
+    monkeypatch.setattr(ensemble, "train_joined", watched)
+    gradients = Gradients(EAGER.of, lambda full: 16)
+    return Learner(NEW_NETWORK, SETTINGS, ["crop"], lambda images: gradients), sizes
+
+
+def test_networks_of_one_curriculum_are_evaluated_as_one(together):
+    learner, sizes = together
+    curricula = {name: [Stage(*labelled(name=name), 0.05)] for name in ("a", "b")}
+    found = evaluate(curricula, labelled(name="test"), learner, Seed("e"))
+    assert sizes == [2, 2]  # so that those of one do not depend on whether there is another
+    alone = evaluate(curricula, labelled(name="test"), Learner(NEW_NETWORK, SETTINGS, ["crop"]), Seed("e"))
+    assert found["accuracy"].tolist() == pytest.approx(alone["accuracy"].tolist())
+
+
+def test_all_snapshots_are_scored_as_one(together):
+    learner, sizes = together
+    prefix = [Subset(*labelled(per_class=1, name="first"), step_size=0.05)]
+    splits = {"validation": labelled(name="val")}
+    found = score_snapshots(prefix, snapshots(), splits, learner, 2, Seed("s"))
+    assert sizes == [2, 6]  # through the first subset, then on each snapshot
+    alone = score_snapshots(prefix, snapshots(), splits, Learner(NEW_NETWORK, SETTINGS, ["crop"]), 2, Seed("s"))
+    assert found["validation"].tolist() == pytest.approx(alone["validation"].tolist())
 
 
 def test_networks_that_score_a_snapshot_share_its_images(monkeypatch):

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.tiny import normal
+from torch import nn
 
 from seqmatch import config
-from seqmatch.networks import build, join
+from seqmatch.networks import build, join, joinable
 from seqmatch.networks.joined import Joined
 from seqmatch.seeds import Seed
 from seqmatch.training.gradients import loss_gradient
@@ -32,6 +33,7 @@ def minibatches(count=3, channels=1):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_logits_gradients_and_statistics_are_those_of_each_alone(family, norm, soft, channels):
     alone, together = networks(family, norm, channels=channels), networks(family, norm, channels=channels)
+    assert all(map(joinable, together))
     images, labels = minibatches(channels=channels)
     if soft:
         labels = [F.one_hot(each, CLASSES).double().mul(0.8).add(0.04) for each in labels]
@@ -59,6 +61,15 @@ def test_parameters_are_shared():
             parameter.chunk(3)[1].zero_()
     zero = [all(not parameter.any() for parameter in network.parameters()) for network in together]
     assert zero == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "kind", [nn.Dropout, nn.GELU, nn.Upsample, lambda: nn.LayerNorm(8), lambda: nn.Conv1d(1, 1, 1)]
+)
+def test_a_network_with_a_layer_of_another_kind_is_trained_alone(kind):
+    with torch.random.fork_rng():  # layers of PyTorch draw from its own generator
+        assert joinable(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8, 3)))
+        assert not joinable(nn.Sequential(nn.Conv2d(1, 8, 3), kind(), nn.Flatten(), nn.Linear(8, 3)))
 
 
 def test_a_single_network_is_itself():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import train_experts
 from helpers.tiny import ROOT, TINY, labelled
 from shared import command, compute, runs
 
@@ -20,7 +21,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_table, save_table
 from seqmatch.runtime import device as devices
 from seqmatch.seeds import Seed
-from seqmatch.training.loop import Stage
+from seqmatch.training.loop import Stage, plain_descent
 
 
 @pytest.fixture
@@ -128,3 +129,16 @@ def test_a_table_says_first_which_run_it_is_of():
     assert table["method"].tolist() == ["m", "m"] and table["network"].tolist() == [0, 1]
     empty = runs.add_run(runs.run_of(parameters), pd.DataFrame(columns=["accuracy"]))
     assert empty.empty and list(empty.columns) == [*runs.RUN, "accuracy"]
+
+
+def test_small_networks_of_the_package_are_trained_as_one(args):
+    with compute.job(args, []) as job:
+        small, wide = ({"width": width} for width in (4, 2048))
+        for changes, compiled, expected in ((small, "never", 16), (small, "always", 1), (wide, "never", 1)):
+            asked = Namespace(architecture=TINY.model_copy(update=changes), compile=compiled)
+            assert compute.gradients_for(asked, job)(10).joined(12) == expected
+
+
+def test_experts_are_trained_as_one_but_for_those_that_mind_sharpness():
+    assert train_experts.descent(config.Experts(architecture="convnet")) is plain_descent
+    assert train_experts.descent(config.Experts(architecture="convnet", rho=0.1)) is not plain_descent
