@@ -36,7 +36,6 @@ def compared(plan, folder, rate):
     jobs = pd.DataFrame(finished(plan, folder, rate))
     if jobs.empty:
         raise SeqmatchError(f"{folder}/results/benchmarks: no job of this experiment is finished; run it first")
-    jobs["seconds"] -= START_SECONDS
     long = jobs[jobs["estimate"] > SHORTEST]
     by_method = long.groupby(["dataset", "rule", "method"], sort=False)
     table = by_method.agg(
@@ -51,15 +50,21 @@ def finished(plan, folder, rate):
     for job in plan.jobs:
         rule, of, benchmark = RULES[job.rule], job.wildcards, folder / job.benchmark
         if rule.trains and benchmark.exists():
-            took, cost = measured(benchmark), rule.cost(scale, of)
+            cost = rule.cost(scale, of)
             yield {
                 "dataset": of["dataset"],
                 "rule": job.rule,
                 "method": of.get("method", of.get("recipe")),
                 "GFLOP": cost.operations / 1e9,
                 "estimate": cost.seconds(rate),
-                "seconds": took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"],
+                "seconds": seconds(benchmark),
             }
+
+
+def seconds(benchmark, start=START_SECONDS):
+    """What a job took, by its benchmark file: of the processors where that is known, less its start."""
+    took = measured(benchmark)
+    return (took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"]) - start
 
 
 if __name__ == "__main__":

@@ -1,0 +1,108 @@
+"""What distilled sets took: all jobs of a run, and the longest chain of those that wait for each other.
+
+The second is the time that enough machines need, `rounds` for example one for each subset. Reads the benchmark files of
+finished jobs, and what each file was made from, which stands in it. Time is that of the processors where it is known,
+less what it takes a job to start. Data and experts, which runs share, are left out, and so is evaluation.
+"""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import pandas as pd
+from measured import seconds
+from shared import command
+
+from seqmatch import config
+from seqmatch.command import experiment
+from seqmatch.errors import SeqmatchError
+from seqmatch.files.store import load_header, load_table_header
+from seqmatch.planning.costs import START_SECONDS
+from seqmatch.planning.jobs import Plan
+
+RUN = ["dataset", "ipc", "method"]
+
+
+def main(args):
+    runs = chains(Plan(config.load(experiment.merged(args.configfile))), args.folder, args.start)
+    print(compared(runs, args.baseline).to_markdown(index=False, floatfmt=".2f"))
+
+
+def chains(plan, folder, start=START_SECONDS):
+    """One row per run and seed whose subsets are all there: `jobs`, seconds of `all` of them and of their `chain`."""
+    made = {output: job for job in plan.jobs for output in job.outputs}
+    own = {}
+    for job in plan.by_rule["select_snapshot"]:
+        own.setdefault(tuple(job.wildcards[name] for name in [*RUN, "seed"]), []).append(job)
+
+    def took(name):
+        return seconds(folder / made[name].benchmark, start)
+
+    @cache
+    def inputs(name):
+        """The jobs of a run's folder whose files this job read."""
+        header = load_table_header if name.endswith(".csv") else load_header
+        read = header(folder / name)["inputs"]
+        jobs = {made[file].outputs[0]: made[file] for file in read if file in made}
+        return [job for job in jobs.values() if "method" in job.wildcards]
+
+    @cache
+    def chain(name):
+        """Seconds until a job's files are there, if every job begins once its inputs are."""
+        before = (chain(job.outputs[0]) for job in inputs(name))
+        return took(name) + max(before, default=0.0)
+
+    def behind(jobs):
+        """The names of these jobs and of all that they wait for."""
+        names = {job.outputs[0] for job in jobs}
+        return names.union(*(behind(inputs(name)) for name in names))
+
+    rows = []
+    for run, jobs in own.items():
+        if all((folder / job.outputs[0]).exists() for job in jobs):
+            names = behind(jobs)
+            rows.append(
+                dict(zip([*RUN, "seed"], run, strict=True))
+                | {"jobs": len(names)}
+                | {"all": sum(map(took, names))}
+                | {"chain": max(chain(job.outputs[0]) for job in jobs)}
+            )
+    if not rows:
+        raise SeqmatchError(f"{folder}/results: no run of this experiment is distilled; run it first")
+    return pd.DataFrame(rows)
+
+
+def compared(runs, baseline=None):
+    """One row per run: medians over seeds; with a method to compare with, of its cells and in shares of its time."""
+    if baseline is not None:
+        theirs = runs[runs["method"] == baseline].drop(columns=["method", "jobs"])
+        if theirs.empty:
+            raise SeqmatchError(f"--baseline {baseline}: no run of it is distilled; name one of {', '.join(dict.fromkeys(runs['method']))}")
+        both = runs.merge(theirs, on=["dataset", "ipc", "seed"], suffixes=("", "_theirs"))
+        runs = both.assign(**{name: both[name] / both[f"{name}_theirs"] for name in ("all", "chain")})
+    by_run = runs.groupby(RUN, sort=False)
+    columns = {
+        "seeds": ("seed", "size"),
+        "jobs": ("jobs", "max"),
+        "all": ("all", "median"),
+        "chain": ("chain", "median"),
+    }
+    return by_run.agg(**columns, **{"chain from": ("chain", "min"), "to": ("chain", "max")}).reset_index()
+
+
+if __name__ == "__main__":
+    arguments = command.parser(__doc__)
+    experiment.add_argument(arguments)
+    arguments.add_argument(
+        "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
+    )
+    arguments.add_argument(
+        "--start",
+        type=command.seconds,
+        default=START_SECONDS,
+        help="seconds that a job takes to start, of which it is freed (default %(default)g)",
+    )
+    arguments.add_argument("--baseline", type=command.name, help="show shares of this method's time in the same cell")
+    command.run(main, arguments)
