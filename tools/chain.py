@@ -79,7 +79,8 @@ def compared(runs, baseline=None):
     if baseline is not None:
         theirs = runs[runs["method"] == baseline].drop(columns=["method", "jobs"])
         if theirs.empty:
-            raise SeqmatchError(f"--baseline {baseline}: no run of it is distilled; name one of {', '.join(dict.fromkeys(runs['method']))}")
+            names = ", ".join(dict.fromkeys(runs["method"]))
+            raise SeqmatchError(f"--baseline {baseline}: no run of it is distilled; those that are: {names}")
         both = runs.merge(theirs, on=["dataset", "ipc", "seed"], suffixes=("", "_theirs"))
         runs = both.assign(**{name: both[name] / both[f"{name}_theirs"] for name in ("all", "chain")})
     by_run = runs.groupby(RUN, sort=False)
