@@ -9,9 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
+from seqmatch.config import Experiment
 from seqmatch.errors import SeqmatchError
 
 PROBE = "import importlib.util as u; raise SystemExit(not all(map(u.find_spec, ('torch', 'pydantic', 'safetensors'))))"
+
+CPU = Path("/proc/cpuinfo")
+MULTIPLIES_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+"""What Linux calls it, the last on ARM."""
 
 
 def check_writable() -> None:
@@ -60,4 +65,28 @@ def put_on_path() -> None:
     raise SeqmatchError(
         f"neither the active Python ({active or 'none'}) nor that of Snakemake ({own}) has PyTorch and what else jobs "
         "need; run `uv run snakemake …` in the checkout, activate its environment, or add `--sdm conda`"
+    )
+
+
+def slow_arithmetic(experiment: Experiment, cpu: Path = CPU) -> str:
+    """A warning, if networks are to train in bfloat16 and this processor cannot multiply it; else nothing.
+
+    Args:
+        cpu: what the system says of its processors; nothing is known of one that does not.
+    """
+    trainings = [*experiment.config.experts.values()]
+    for run in experiment.runs.values():
+        learners = (getattr(stage, "learner", None) for stage in run.stages)
+        trainings += [run.evaluation, *filter(None, learners)]
+    if all(training.precision != "bfloat16" for training in trainings):
+        return ""
+    try:
+        known = set(cpu.read_text(encoding="utf-8", errors="replace").split())
+    except OSError:
+        return ""
+    if known & MULTIPLIES_BFLOAT16:
+        return ""
+    return (
+        "precision: bfloat16 is slow here, some ten times slower than float32: this machine's processor does not "
+        "multiply it (`lscpu` says neither avx512_bf16 nor amx_bf16 nor bf16)"
     )

@@ -156,6 +156,27 @@ def test_a_folder_that_cannot_be_written_is_told_of_in_one_line(tmp_path, monkey
         host.check_writable()
 
 
+@pytest.mark.parametrize(
+    ("flags", "settings", "slow"),
+    [
+        ("avx2 avx512f", {"evaluation": {"precision": "bfloat16"}}, True),
+        ("avx2 avx512f", {"cells": [{"methods": {"dc": {"stages": [{"learner": {"precision": "bfloat16"}}]}}}]}, True),
+        ("avx2 avx512f", {"evaluation": {"precision": "tf32"}}, False),
+        ("avx2 avx512_bf16", {"evaluation": {"precision": "bfloat16"}}, False),
+        (None, {"evaluation": {"precision": "bfloat16"}}, False),
+    ],
+)
+def test_arithmetic_that_the_processor_cannot_do_is_warned_of(tmp_path, flags, settings, slow):
+    """Told by what Linux says of the processor; where nothing is said, nothing is known."""
+    cpu = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpu.write_text(f"processor: 0\nmodel name: any\nflags: fpu {flags} sse\n")
+    cells = [{"dataset": "digits", "ipc": 2} | cell for cell in settings.get("cells", TINY["cells"])]
+    evaluation = TINY["evaluation"] | settings.get("evaluation", {})
+    experiment = config.load(TINY | {"cells": cells, "evaluation": evaluation})
+    assert host.slow_arithmetic(experiment, cpu).startswith("precision: bfloat16 is slow here") == slow
+
+
 def test_a_user_without_a_name_has_a_number(monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])

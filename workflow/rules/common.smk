@@ -71,6 +71,8 @@ if STORED and os.environ.get("SEQMATCH_SHARED"):
         "SEQMATCH_SHARED: experiments share experts in a folder, not in a store; unset it"
     )
 PUBLISHED = local(os.path.relpath(ROOT / "resources/published_results.csv"))
+if not GPU and (slow := host.slow_arithmetic(EXPERIMENT)):
+    logger.warning(slow)
 DATA = RULES["prepare_dataset"].outputs[0]
 COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"
 COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
