@@ -28,7 +28,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("importlib.metadata").version("seqmatch")
+        return import_module("seqmatch.files.store").version_of("seqmatch")
     if name == "sets":
         return import_module("seqmatch.sets")
     if name not in _PLACES:

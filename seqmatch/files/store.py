@@ -44,7 +44,7 @@ def provenance(parameters: dict[str, Any], inputs: Sequence[Path] = (), device: 
     return {
         "parameters": parameters,
         "inputs": {str(path): digest(path) for path in inputs},
-        "versions": {name: _version(name) for name in RECORDED_VERSIONS},
+        "versions": {name: version_of(name) for name in RECORDED_VERSIONS},
         "device": device,
     }
 
@@ -327,7 +327,8 @@ def named(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Of an installed package; "not installed", as of seqmatch itself in a clone that is only on the path."""
     try:
         return version(package)
     except PackageNotFoundError:

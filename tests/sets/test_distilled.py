@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -284,6 +285,14 @@ def test_images_of_any_usual_form_are_normalised_alike(run):
     expected = STATISTICS.apply(RAW)
     for images in (RAW, RAW.numpy(), RAW / 255, (RAW / 255).numpy(), (RAW / 255).double()):
         torch.testing.assert_close(found.normalize(images), expected)
+
+
+def test_a_clone_that_is_only_on_the_path_has_no_version_and_no_error(monkeypatch):
+    def missing(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("seqmatch.files.store.version", missing)
+    assert seqmatch.__version__ == "not installed"
 
 
 def test_importing_costs_nothing_and_loading_no_more_than_torch(run):
