@@ -18,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks import peer
-from benchmarks.cases import FULL, GPU, GPU_PEAKS, OURS, PEAKS, PEER, QUICK, ROOT, Case, curves
+from benchmarks.cases import FULL, GPU, GPU_PEAKS, OURS, PEAKS, PEER, QUICK, ROOT, Case
 from benchmarks.report import Measurement, write
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import provenance
@@ -44,12 +44,12 @@ def main() -> None:
         except SeqmatchError as error:
             sys.exit(str(error))
 
-    chosen = QUICK if args.quick else GPU if args.gpu else FULL
+    suite = QUICK if args.quick else GPU if args.gpu else FULL
     peaks = GPU_PEAKS if args.gpu else PEAKS
-    cases = [beside(case) for case in [*chosen, *PEER]] if checkout else chosen
+    cases = [beside(case) for case in [*suite.cases, *PEER]] if checkout else suite.cases
     cases = [case for case in cases if args.only in case.name]
-    scaling = [] if args.only else curves(args.quick, bool(args.gpu))
-    rounds = args.repeats or (1 if args.quick or args.gpu else 3)
+    scaling = [] if args.only else suite.curves
+    rounds = args.repeats or suite.rounds
     one_round = [(case, way) for case in [*peaks, *cases] for way in case.ways]
     points = {case.name: (case, OURS) for _, _, part in scaling for case in part}.values()
     plan = [*one_round, *points, *one_round * (rounds - 1)]

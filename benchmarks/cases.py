@@ -389,7 +389,7 @@ DIGITS = {"width": 16, "pixels": 8, "channels": 1}
 NOTHING = {"kept_memory": 0}
 ROUNDED = {"precision": "bfloat16"}
 
-FULL = [
+FULL_CASES = [
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}, loops=1),
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always", **NOTHING}, (OURS,), loops=1),
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "never"}, (OURS,), loops=1),
@@ -416,7 +416,7 @@ FULL = [
     Case("planning", {"datasets": 6, "seeds": 5}, (OURS,)),
 ]
 
-QUICK = [
+QUICK_CASES = [
     Case("matching", {"B": 100, "T": 10, **SMALL, "compile": "never"}, loops=2),
     Case("training", {"images": 4096, "batch": 256, **SMALL, "compile": "never"}, loops=2),
     Case(
@@ -429,7 +429,7 @@ QUICK = [
 ]
 
 BOTH = (OURS, PLAIN)
-GPU = [
+GPU_CASES = [
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always"}, BOTH, loops=5),
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "always", **NOTHING}, (OURS,), loops=5),
     Case("matching", {"B": 100, "T": 10, **CIFAR, "compile": "never"}, (OURS,), loops=5),
@@ -460,17 +460,8 @@ Curve = tuple[str, str, list[Case]]
 """What grows, the task's fixed sizes in words, and its cases."""
 
 
-def curves(quick: bool, gpu: bool = False) -> list[Curve]:
-    """Our own cost against the number of synthetic steps, the minibatch and the experts per step; nothing is kept.
-
-    On a GPU against the steps alone: another minibatch is compiled anew.
-    """
-    base, mode = (SMALL, "never") if quick else (CIFAR, "always")
-    growing = {
-        "T": [10, 40] if quick or gpu else [10, 20, 40, 80],
-        "B": [25, 100] if quick else [25, 50, 100],
-        "experts": [1, 2],
-    }
+def curves(base: dict[str, int], mode: str, growing: dict[str, list[int]]) -> list[Curve]:
+    """Our own cost of matching against its synthetic steps T, its minibatch B or its experts; nothing is kept."""
     fixed = {"T": 10, "B": 100, "experts": 1}
     return [
         (
@@ -482,5 +473,20 @@ def curves(quick: bool, gpu: bool = False) -> list[Curve]:
             ],
         )
         for name, values in growing.items()
-        if name == "T" or not gpu
     ]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is timed in one run."""
+
+    cases: list[Case]
+    curves: list[Curve]
+    rounds: int
+    """Processes for each case and way, unless a caller says otherwise."""
+
+
+FULL = Suite(FULL_CASES, curves(CIFAR, "always", {"T": [10, 20, 40, 80], "B": [25, 50, 100], "experts": [1, 2]}), 3)
+QUICK = Suite(QUICK_CASES, curves(SMALL, "never", {"T": [10, 40], "B": [25, 100], "experts": [1, 2]}), 1)
+GPU = Suite(GPU_CASES, curves(CIFAR, "always", {"T": [10, 40]}), 1)
+"""Against the steps alone: another minibatch is compiled anew."""
