@@ -141,6 +141,11 @@ class Config(Section):
     matching: AnyMatching = Field(AnyMatching(), description="settings of every stage, unless overridden")
     evaluation: Evaluation = Field(Evaluation(), description="settings of every evaluation, unless overridden")
     selection: Selection = Field(Selection(), description="selection of snapshots")
+    analysed: Annotated[list[Name], AfterValidator(_distinct)] | None = Field(
+        None,
+        description="methods, in every cell, whose difficulty, coupling and stages are measured and drawn; all where "
+        "nothing is said, [] for none",
+    )
     difficulty: Difficulty = Field(Difficulty(), description="hard and easy instances")
     coupling: Coupling = Field(Coupling(), description="coupling of synthetic images")
     cells: Annotated[list[Cell], Field(min_length=1)] = Field(description="what to run")

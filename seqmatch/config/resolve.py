@@ -95,6 +95,8 @@ class Run:
     """The subsets that teachers of a later one went through."""
     rounds: int = 0
     """In how many rounds subsets are distilled side by side; 0: one after the other."""
+    analysed: bool = True
+    """Whether its difficulty, coupling and stages are measured."""
 
     @property
     def declaration(self) -> Method:
@@ -287,6 +289,7 @@ def _resolve(config: Config, cell: Cell, method: str, entry: Entry, key: str) ->
         against=entry.against,
         teachers=entry.teachers,
         rounds=entry.rounds or 0,
+        analysed=config.analysed is None or method in config.analysed,
     )
     _check_stages(config, run, key)
     if run.against is not None and run.against not in cell.methods.keys() - {method}:
@@ -661,6 +664,9 @@ def _check_names(config: Config) -> None:
             )
         for place, name in enumerate(cell.architectures or []):
             _one_of(f"cells[{index}].architectures[{place}]", name, config.architectures)
+    methods = {name: None for cell in config.cells for name in cell.methods}
+    for index, name in enumerate(config.analysed or []):
+        _one_of(f"analysed[{index}]", name, methods)
     for index, name in enumerate(config.cross_architecture.architectures):
         _one_of(f"cross_architecture.architectures[{index}]", name, config.architectures)
 

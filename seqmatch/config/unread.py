@@ -217,8 +217,8 @@ def _unused_entries(config: Config, runs: Runs) -> Iterator[str]:
 def _unused_sections(config: Config, runs: Runs) -> Iterator[str]:
     """Sections that say how to measure what the experiment has not."""
     measured = {
-        "difficulty": any(run.distilled for run in runs),
-        "coupling": any(run.divisible for run in runs),
+        "difficulty": any(run.distilled and run.analysed for run in runs),
+        "coupling": any(run.divisible and run.analysed for run in runs),
         "selection": any(run.distilled for run in runs),
         "fair_comparison": any(run.stages for run in runs),
     }

@@ -265,7 +265,14 @@ def _drawing(output: str, jobs: Any) -> Rule:
 
 
 _training = partial(Rule, trains=True)
-_distilled, _divisible, _sequential = map(attrgetter, ("distilled", "divisible", "sequential"))
+_distilled = attrgetter("distilled")
+
+
+def _analysed(kind: str) -> Callable[[Run], bool]:
+    return lambda run: run.analysed and getattr(run, kind)
+
+
+_recorded, _divisible, _sequential = map(_analysed, ("distilled", "divisible", "sequential"))
 
 RULES = {
     "fetch_data": Rule(("data/{source}/files.json",), _sources, costs.nothing, 240, trains=False),
@@ -294,12 +301,12 @@ RULES = {
     ),
     "evaluate": _training((f"{RUN}/accuracy/{{architecture}}.csv",), _evaluations, costs.evaluation, 480),
     "evaluate_baselines": _training((f"{RUN}/baselines.csv",), _baselines, costs.baselines, 480),
-    "record_losses": _training((f"{RUN}/losses.safetensors",), _runs(_distilled), costs.losses, 240),
+    "record_losses": _training((f"{RUN}/losses.safetensors",), _runs(_recorded), costs.losses, 240),
     "measure_coupling": _training((f"{RUN}/coupling.csv",), _runs(_divisible), costs.coupling, 240),
     "measure_stages": _training((f"{RUN}/stages.csv",), _runs(_sequential), costs.stages, 240),
     "cluster_difficulty": Rule(
         ("results/difficulty.csv", "results/losses.csv", "results/difficulty_stability.csv"),
-        _once(_any(_distilled)),
+        _once(_any(_recorded)),
         costs.nothing,
         60,
         trains=False,
@@ -327,12 +334,12 @@ RULES = {
     "table4": _drawing("results/table4.csv", _once()),
     "published": _drawing("results/published.csv", _once(_any_published)),
     "overview": Rule(("results/overview.html", "results/configuration.html"), _once(), costs.nothing, 10, trains=False),
-    "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_distilled)),
+    "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_recorded)),
     "figure_common_difficulty": _drawing(
         f"{FIGURES}/common_difficulty-ipc{{ipc}}.png",
         _over_seeds(_cells(_sequential)),
     ),
-    "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_distilled)),
+    "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_recorded)),
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),
     "figure_coupling": _drawing(f"{FIGURES}/coupling.png", _datasets(_divisible)),
     "figure_stages": _drawing(f"{FIGURES}/stages-ipc{{ipc}}.png", _cells(_sequential)),

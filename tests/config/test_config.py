@@ -87,6 +87,8 @@ FAULTS = [
     ({"experts__convnet__epochs": 3}, "experts.convnet.epochs = 3: cells[1].methods.mtt can match up to epoch 15"),
     ({"experts": {}}, "experts: missing"),
     ({"matching__experts": "x"}, "experts = x: not defined; allowed: convnet"),
+    ({"analysed": ["mttt"]}, "analysed[0] = mttt: not defined; did you mean mtt?"),
+    ({"analysed": ["mtt", "mtt"]}, "analysed = ['mtt', 'mtt']"),
     ({"cross_architecture__architectures": ["lenet"]}, "cross_architecture.architectures[0] = lenet: not defined"),
     ({"cross_architecture__seeds": 0}, "cross_architecture.seeds = 0"),
     ({"cells__1__methods": {"seqmatch-mtt": None}}, "cells[1].methods.seqmatch-mtt.stages: missing"),

@@ -22,7 +22,9 @@ def listed(text):
         yield rule, frozenset(map(tuple, pairs)), log and log[1]
 
 
-@pytest.mark.parametrize("configuration", [TINY, EVERYTHING], ids=["tiny", "everything"])
+@pytest.mark.parametrize(
+    "configuration", [TINY, TINY | {"analysed": []}, EVERYTHING], ids=["tiny", "nothing analysed", "everything"]
+)
 def test_jobs_are_those_that_snakemake_plans(tmp_path, configuration):
     result = snakemake(copy_project(tmp_path, configuration), "-n", "all")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -61,6 +63,22 @@ def test_log_and_benchmark_are_named_like_the_first_file():
 def test_a_run_whose_own_architecture_is_among_the_others_counts_once():
     plan = Plan(config.load(TINY | {"cross_architecture": {"architectures": ["convnet", "alexnet"]}}))
     assert len(plan.of_table2()) == len(set(plan.of_table2())) == 6
+
+
+@pytest.mark.parametrize("methods", [None, ["mtt"], []])
+def test_what_is_measured_of_images_and_networks_is_of_the_methods_that_are_analysed(methods):
+    own = {"mtt": None, "dm": None, "seqmatch-mtt": {"stages": [{}, {}]}}
+    experiment = {"analysed": methods, "cells": [{"dataset": "digits", "ipc": 4, "methods": own}]}
+    plan = Plan(config.load(TINY | experiment))
+
+    def measured(rule):
+        return [job.wildcards["method"] for job in plan.by_rule[rule]]
+
+    expected = [name for name in own if methods is None or name in methods]
+    assert measured("record_losses") == measured("measure_coupling") == expected
+    assert measured("measure_stages") == [name for name in expected if name == "seqmatch-mtt"]
+    assert len(plan.by_rule["cluster_difficulty"]) == len(plan.by_rule["figure_coupling"]) == bool(expected)
+    assert len(plan.by_rule["figure_convergence"]) == 1 and set(measured("evaluate")) >= set(own)
 
 
 def test_too_many_jobs_are_named_before_they_are_all_made():

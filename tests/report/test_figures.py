@@ -142,6 +142,13 @@ def test_the_coupling_figure_fits_a_line_to_the_differences():
     assert "slopes: MTT, ipc 2 −1.0 (−1.0 to −1.0), MTT, ipc 10 −1.0" in caption and "of 16 sets" in caption
 
 
+def test_the_points_of_eighteen_methods_are_told_apart():
+    (panel,) = coupling_figure(coupling([f"m{index}" for index in range(18)])).axes
+    points = [container.lines[0] for container in panel.containers]
+    looks = {(line.get_color(), line.get_fillstyle(), line.get_marker()) for line in points}
+    assert len(points) == len(looks) == 2 * 18
+
+
 def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
     generator = np.random.default_rng(0)
     x = pd.Series(generator.normal(size=30))

@@ -10,7 +10,7 @@ from scipy.stats import linregress, t
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.report.figures import captions
-from seqmatch.report.figures.style import Style, failures, legend_above, names_of, note_failed, styled
+from seqmatch.report.figures.style import FILLS, Style, failures, legend_above, names_of, note_failed, styled
 
 MARKERS = "osD^vP*X"
 
@@ -99,7 +99,8 @@ def coupling_figure(table: pd.DataFrame, style: Style) -> Figure:
     looks, names, handles = style.looks(table["method"]), run_names(points), []
     for (method, ipc), rows in points.groupby(["method", "ipc"], sort=False):
         drawn = panel.errorbar(rows["amplification"], rows["accuracy"], rows["std"], fmt=sizes[ipc], markersize=4.5,
-                               color=looks[method]["color"], elinewidth=0.8, capsize=2,
+                               color=looks[method]["color"], fillstyle=FILLS[looks[method]["linestyle"]],
+                               elinewidth=0.8, capsize=2,
                                alpha=0.8, label=names[method, ipc])  # fmt: skip
         handles.append(drawn)
     for (method, _), line in fits(points).items():

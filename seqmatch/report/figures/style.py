@@ -32,7 +32,10 @@ MOST_COLUMNS = 3
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe–Ito colours, which colour-blind readers can tell apart: of methods, and of nothing else."""
 
-LINES = ("-", "--", ":")
+FILLS = {"-": "full", "--": "none", ":": "top"}
+"""Kinds of line, and how markers of the same colour are filled."""
+
+LINES = tuple(FILLS)
 
 KINDS = {"hard": "#882255", "easy": "#777777"}
 """Colours of hard and easy images."""
