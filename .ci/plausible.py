@@ -26,10 +26,8 @@ means = table["accuracy_mean"]
 assert abs(comparison.difference - (means["seqmatch-mtt"] - means["mtt"])) < 1e-3
 assert (comparison.unit, comparison.seeds, comparison.pairs) == ("seeds", 2, 10)
 by_seed = [
-    pd.concat(
-        table[table["selection"] == "validation"]
-        for table in (pd.read_csv(path) for path in Path("results/digits").glob(f"{method}/ipc2/seed*/accuracy/*.csv"))
-    )
+    pd.concat(map(pd.read_csv, Path("results/digits").glob(f"{method}/ipc2/seed*/accuracy/convnet.csv")))
+    .query("selection == 'validation'")
     .groupby("seed")["accuracy"]
     .mean()
     for method in ("seqmatch-mtt", "mtt")

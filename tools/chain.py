@@ -1,8 +1,9 @@
 """What distilled sets took: all jobs of a run, and the longest chain of those that wait for each other.
 
 The second is the time that enough machines need, `rounds` for example one for each subset. Reads the benchmark files of
-finished jobs, and what each file was made from, which stands in it. Time is that of the processors where it is known,
-less what it takes a job to start. Data and experts, which runs share, are left out, and so is evaluation.
+finished jobs (of one that was interrupted they hold the last attempt), and what each file was made from, which stands
+in it. Time is that of the processors where it is known, less what it takes a job to start. Data and experts, which runs
+share, are left out, and so is evaluation.
 """
 
 import sys
@@ -18,7 +19,7 @@ from shared import command
 from seqmatch import config
 from seqmatch.command import experiment
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import load_header, load_table_header
+from seqmatch.files.store import load_header
 from seqmatch.planning.costs import START_SECONDS
 from seqmatch.planning.jobs import Plan
 
@@ -26,11 +27,11 @@ RUN = ["dataset", "ipc", "method"]
 
 
 def main(args):
-    runs = chains(Plan(config.load(experiment.merged(args.configfile))), args.folder, args.start)
+    runs = chains(Plan(config.load(experiment.merged_in(args))), args.start)
     print(compared(runs, args.baseline).to_markdown(index=False, floatfmt=".2f"))
 
 
-def chains(plan, folder, start=START_SECONDS):
+def chains(plan, start=START_SECONDS):
     """One row per run and seed whose subsets are all there: `jobs`, seconds of `all` of them and of their `chain`."""
     made = {output: job for job in plan.jobs for output in job.outputs}
     own = {}
@@ -38,13 +39,12 @@ def chains(plan, folder, start=START_SECONDS):
         own.setdefault(tuple(job.wildcards[name] for name in [*RUN, "seed"]), []).append(job)
 
     def took(name):
-        return seconds(folder / made[name].benchmark, start)
+        return seconds(Path(made[name].benchmark), start)
 
     @cache
     def inputs(name):
         """The jobs of a run's folder whose files this job read."""
-        header = load_table_header if name.endswith(".csv") else load_header
-        read = header(folder / name)["inputs"]
+        read = load_header(Path(name))["inputs"]
         jobs = {made[file].outputs[0]: made[file] for file in read if file in made}
         return [job for job in jobs.values() if "method" in job.wildcards]
 
@@ -61,17 +61,13 @@ def chains(plan, folder, start=START_SECONDS):
 
     rows = []
     for run, jobs in own.items():
-        if all((folder / job.outputs[0]).exists() for job in jobs):
+        if all(Path(job.outputs[0]).exists() for job in jobs):
             names = behind(jobs)
-            rows.append(
-                dict(zip([*RUN, "seed"], run, strict=True))
-                | {"jobs": len(names)}
-                | {"all": sum(map(took, names))}
-                | {"chain": max(chain(job.outputs[0]) for job in jobs)}
-            )
+            longest = max(chain(job.outputs[0]) for job in jobs)
+            rows.append((*run, len(names), sum(map(took, names)), longest))
     if not rows:
-        raise SeqmatchError(f"{folder}/results: no run of this experiment is distilled; run it first")
-    return pd.DataFrame(rows)
+        raise SeqmatchError(f"{Path.cwd()}/results: no run of this experiment is distilled; run it first")
+    return pd.DataFrame(rows, columns=[*RUN, "seed", "jobs", "all", "chain"])
 
 
 def compared(runs, baseline=None):
@@ -96,9 +92,7 @@ def compared(runs, baseline=None):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     experiment.add_argument(arguments)
-    arguments.add_argument(
-        "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
-    )
+    experiment.add_directory(arguments)
     arguments.add_argument(
         "--start",
         type=command.seconds,

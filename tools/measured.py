@@ -27,15 +27,15 @@ SHORTEST = 5.0
 
 
 def main(args):
-    table = compared(Plan(config.load(experiment.merged(args.configfile))), args.folder, args.gflops * 1e9)
+    table = compared(Plan(config.load(experiment.merged_in(args))), args.gflops * 1e9)
     print(table.map(readable).to_markdown(index=False, disable_numparse=True))
 
 
-def compared(plan, folder, rate):
+def compared(plan, rate):
     """One row per data set, rule and method whose jobs compute something; `rate` in operations per second."""
-    jobs = pd.DataFrame(finished(plan, folder, rate))
+    jobs = pd.DataFrame(finished(plan, rate))
     if jobs.empty:
-        raise SeqmatchError(f"{folder}/results/benchmarks: no job of this experiment is finished; run it first")
+        raise SeqmatchError(f"{Path.cwd()}/results/benchmarks: no job of this experiment is finished; run it first")
     long = jobs[jobs["estimate"] > SHORTEST]
     by_method = long.groupby(["dataset", "rule", "method"], sort=False)
     table = by_method.agg(
@@ -44,11 +44,11 @@ def compared(plan, folder, rate):
     return table.assign(ratio=table["seconds"] / table["estimate"])
 
 
-def finished(plan, folder, rate):
+def finished(plan, rate):
     """What each finished job that trains networks was estimated to cost, and what it took."""
     scale = Scale(plan.experiment, networks.count_operations)
     for job in plan.jobs:
-        rule, of, benchmark = RULES[job.rule], job.wildcards, folder / job.benchmark
+        rule, of, benchmark = RULES[job.rule], job.wildcards, Path(job.benchmark)
         if rule.trains and benchmark.exists():
             cost = rule.cost(scale, of)
             yield {
@@ -64,15 +64,13 @@ def finished(plan, folder, rate):
 def seconds(benchmark, start=START_SECONDS):
     """What a job took, by its benchmark file: of the processors where that is known, less its start."""
     took = measured(benchmark)
-    return (took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"]) - start
+    return max(0.0, (took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"]) - start)
 
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     experiment.add_argument(arguments)
-    arguments.add_argument(
-        "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
-    )
+    experiment.add_directory(arguments)
     arguments.add_argument(
         "--gflops",
         type=command.rate,

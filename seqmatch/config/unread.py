@@ -224,7 +224,7 @@ def _unused_sections(config: Config, runs: Runs) -> Iterator[str]:
     }
     for section, anything in measured.items():
         if section in config.model_fields_set and not anything:
-            yield f"{section}: the experiment distils nothing that it applies to"
+            yield f"{section}: it applies to nothing of the experiment"
     scored = any(set(run.selections) - {"last"} for run in runs if run.distilled)
     if "networks" in config.selection.model_fields_set and measured["selection"] and not scored:
         yield "selection.networks: the last snapshot is taken everywhere, so none is scored"

@@ -490,11 +490,13 @@ def test_what_nothing_of_the_experiment_uses_is_named_in_a_warning():
     assert config.load(raw).warnings[-5:] == [
         "experts.convnet: no method of the experiment needs experts, so nothing reads batch_size, learning_rate, "
         "networks_per_shard",
-        "difficulty: the experiment distils nothing that it applies to",
-        "coupling: the experiment distils nothing that it applies to",
-        "selection: the experiment distils nothing that it applies to",
+        "difficulty: it applies to nothing of the experiment",
+        "coupling: it applies to nothing of the experiment",
+        "selection: it applies to nothing of the experiment",
         "cross_architecture.seeds: nothing is evaluated on other architectures",
     ]
+    found = config.load(changed(analysed=[], coupling={"draws": 2})).warnings
+    assert [line.partition(":")[0] for line in found] == ["difficulty", "coupling"]
     raw = changed(datasets__digits__validation_fraction=0, selection__also=[], evaluation__curriculum="subset")
     raw["cells"] = [raw["cells"][1] | {"architectures": ["resnet18", "vgg11", "alexnet"], "methods": {"mtt": None}}]
     assert config.load(raw).warnings == [
