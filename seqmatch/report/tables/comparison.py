@@ -22,10 +22,10 @@ PAIR = ["seed", "network"]
 
 TESTS = (
     "Points of accuracy, over pairs of networks of equal distillation seed and number. With two or more seeds, "
-    "interval and p (Student's t, two-sided) are of the seeds' mean differences; q is p adjusted for all rows "
-    "that are tested (Benjamini & Hochberg), and decides what is significant. With one seed interval and p are of "
-    "networks: how sure the difference between these two synthetic sets is, not between the methods, which is then "
-    "not tested."
+    "interval and p (Student's t, two-sided) are of the seeds' mean differences, and empty where these are equal; q is "
+    "p adjusted for all rows that are tested (Benjamini & Hochberg), and decides what is significant. With one seed "
+    "interval and p are of networks: how sure the difference between these two synthetic sets is, not between the "
+    "methods, which is then not tested."
 )
 
 COMPUTE = (
