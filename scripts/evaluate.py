@@ -5,7 +5,8 @@ that --also names. Networks of equal seed and number share their random draws, a
 these compare in pairs. Accuracy is in percent, after the last epoch, on test data; a network that failed has none.
 `selected_on` is the number of images that the snapshot was selected on, `undistilled` that of subsets whose snapshot
 is the first, so that they are their initial images although they were distilled; `stored_numbers` are those of the
-set, with its decoder and soft labels. With --own-protocol, `own` is the accuracy by the objective's own protocol.
+set, with its decoder and soft labels, `image_numbers` those that images of its ipc have. With --own-protocol, `own` is
+the accuracy by the objective's own protocol.
 """
 
 import math
@@ -57,6 +58,7 @@ def main(args):
         results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
         results.insert(place + 1, "undistilled", results["selection"].map(undistilled))
         results.insert(place + 2, "stored_numbers", stored_numbers(made[0][1], job.dataset))
+        results.insert(place + 3, "image_numbers", image_numbers(args.ipc, job.dataset))
         save_table(args.out, runs.add_run(about, results).round({"accuracy": 4, "own": 4, "seconds": 3}), job.header)
 
 
@@ -98,8 +100,13 @@ def named(function):
 
 def stored_numbers(subsets, dataset):
     """Numbers that the synthetic set stores; without subsets, all real training images."""
-    real = 0 if subsets else len(dataset.splits["train"]) * math.prod(dataset.shape)
-    return real + sum(subset.numbers for subset in subsets)
+    return sum(subset.numbers for subset in subsets) if subsets else image_numbers("all", dataset)
+
+
+def image_numbers(ipc, dataset):
+    """Numbers of so many images per class."""
+    count = len(dataset.splits["train"]) if ipc == "all" else int(ipc) * dataset.classes
+    return count * math.prod(dataset.shape)
 
 
 def is_undistilled(path):

@@ -6,6 +6,7 @@ hold its pixels.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from shared import command, drawing
 
@@ -32,9 +33,10 @@ def main(args):
         class_names = class_names or header["class_names"]
         if "initial_pixels" in arrays:
             arrays["change"] = change(arrays["pixels"], arrays["initial_pixels"])
-        if header["class_names"] != class_names or tensor not in arrays or index.max() >= len(arrays["labels"]):
+        labels = shown_labels(arrays)
+        if header["class_names"] != class_names or tensor not in arrays or index.max() >= len(labels):
             raise SeqmatchError(f"{path}: does not hold the images of {title} that are to be shown")
-        blocks.append(Block("" if title == ONLY else title, arrays[tensor][index], arrays["labels"][index]))
+        blocks.append(Block("" if title == ONLY else title, arrays[tensor][index], labels[index]))
     if not blocks:
         raise SeqmatchError(f"{first}: no images to show")
     figure = images_figure(blocks, class_names, args.title, style=drawing.style(args))
@@ -47,13 +49,18 @@ def listed(paths, initial):
     tables = []
     for number, path in enumerate(paths, start=1):
         arrays, header = load_arrays(path, NAMED_SUBSET)
-        labels, class_names = arrays["labels"], header["class_names"]
+        labels, class_names = shown_labels(arrays), header["class_names"]
         for tensor, name in BESIDE_INITIAL.items() if initial else [("pixels", "")]:
             block = f"{subset(number)} {name}".strip() if len(paths) > 1 else name
             about = {"block": block or ONLY, "file": path.as_posix(), "tensor": tensor}
             images = pd.DataFrame({"index": range(len(labels)), "class": [class_names[label] for label in labels]})
             tables.append(images.assign(**about)[[*about, *images]])
     return pd.concat(tables, ignore_index=True)
+
+
+def shown_labels(arrays):
+    """The class of each image to look at: hallucinators make several of each stored one, which stand side by side."""
+    return np.repeat(arrays["labels"], len(arrays["pixels"]) // len(arrays["labels"]))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def main(args):
     published = read_published(args.published)
     tables = [load_table(path, MethodRow) for path in args.tables]
     beside = [beside_methods(table, published, args.published_data, args.published_architectures) for table in tables]
-    accuracies = [methods_sheets(*pair, ACCURACY)[0] for pair in zip(tables, beside, strict=True)]
+    networks = args.published_architectures
+    accuracies = [methods_sheets(*pair, ACCURACY, networks)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
     times = times_table(load_tables(args.resources, Resources))
     figures = [drawn(path) for path in args.figures]

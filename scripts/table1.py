@@ -19,10 +19,12 @@ TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over net
 def main(args):
     operations = load_table(args.operations, Operations) if args.operations else None
     table = methods_table(read_accuracies(args.accuracies), args.methods, operations)
-    compared = beside_methods(table, read_published(args.published), args.published_data, args.published_architectures)
+    networks = args.published_architectures
+    compared = beside_methods(table, read_published(args.published), args.published_data, networks)
+    sheets = methods_sheets(table, compared, TITLE.format(args.number), networks)
     inputs = [*args.accuracies, *filter(None, [args.operations]), args.published]
     header = provenance(command.parameters(args), inputs)
-    table_formats.write(args.csv, table, header, methods_sheets(table, compared, TITLE.format(args.number)), apart=True)
+    table_formats.write(args.csv, table, header, sheets, apart=True)
 
 
 if __name__ == "__main__":

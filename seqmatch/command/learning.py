@@ -1,6 +1,7 @@
 """`seqmatch train` and `evaluate`."""
 
 import argparse
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -73,9 +74,9 @@ def evaluate(args: argparse.Namespace) -> None:
     distilled, device = prepared(args, foreign(args) if is_foreign else opened(args))
     images, labels = test_images(distilled, args.dataset, args.data)
     found = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)
-    print("\n".join(f"network {index}: {value:.2f} %" for index, value in enumerate(found.values)))
-    spread = f" ± {found.std:.2f}" if len(found.values) > 1 else ""
-    print(f"accuracy: {found.mean:.2f}{spread} %, on {len(labels)} test images")
+    for index, value in enumerate(found.values):
+        print(f"network {index}: " + ("failed" if math.isnan(value) else f"{value:.2f} %"))
+    print(f"accuracy: {found}, on {len(labels)} test images")
 
 
 def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple["seqmatch.Distilled", "torch.device"]:

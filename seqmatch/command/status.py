@@ -168,9 +168,11 @@ def accuracies(done: Iterable[Job]) -> str:
             with suppress(OSError, ValueError, LookupError, TypeError):
                 rows = list(csv.DictReader(Path(job.outputs[0]).read_text("utf-8").splitlines()))
                 main = rows[0]["selection"]
-                values = [float(row["accuracy"]) for row in rows if row["selection"] == main and row["accuracy"]]
+                networks = [row["accuracy"] for row in rows if row["selection"] == main]
+                values = [float(accuracy) for accuracy in networks if accuracy]
                 mean = f"{sum(values) / len(values):.1f}" if values else "failed"
-                found.append(f"{job.wildcards['architecture']} {mean}")
+                failed = f" ({len(networks) - len(values)} failed)" if 0 < len(values) < len(networks) else ""
+                found.append(f"{job.wildcards['architecture']} {mean}{failed}")
     return ", ".join(found)
 
 

@@ -511,6 +511,7 @@ class Accuracy(RunRow):
     selected_on: Whole
     undistilled: Whole
     stored_numbers: Numbers
+    image_numbers: NotNegative | None = None
     own: Percent | None = None
 
 
@@ -622,6 +623,7 @@ class MethodRow(Row):
     selected_on: Whole
     undistilled: Whole
     stored_numbers: Numbers
+    image_numbers: NotNegative | None = None
     gflop: NotNegative | None = None
     p_best: Share | None
     last_mean: Percent | None
@@ -632,6 +634,7 @@ class MethodRow(Row):
     test_selected_failed: Whole
     own_mean: Percent | None = None
     own_std: Percent | None = None
+    own_failed: Whole | None = None
 
 
 class ArchitectureRow(Row):
@@ -652,6 +655,7 @@ class ArchitectureRow(Row):
     selected_on: Whole
     undistilled: Whole
     stored_numbers: Numbers
+    image_numbers: NotNegative | None = None
     p_best: Share | None
 
 

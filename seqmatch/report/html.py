@@ -50,7 +50,7 @@ pre {{ background: #f6f6f6; padding: 1em; overflow-x: auto; }}
 <h1>{title}</h1>
 {body}
 <script>
-const NUMBER = /^[-+]?\\d+(\\.\\d+)?(?=$|[ ;])/;
+const NUMBER = /^[-+]?\\d+(\\.\\d+)?(?=$|[ ;]|, )/;
 const value = (row, column) => row.cells[column].textContent.trim();
 const compare = (x, y) => {{
   const [a, b] = [x.match(NUMBER), y.match(NUMBER)];
@@ -83,12 +83,17 @@ def page(title: str, parts: Sequence[str]) -> str:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A table that a click on a head sorts by its column; numbers to two decimals, missing ones empty and last."""
+    """A table that a click on a head sorts by its column; missing numbers are empty, and last."""
     shown = frame.astype(object).where(frame.notna(), "")  # (na_rep does not reach every type's missing values)
     shown = shown.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
-    text = shown.to_html(index=False, float_format="{:.2f}".format, border=0, escape=True)
+    text = shown.to_html(index=False, float_format=_decimal, border=0, escape=True)
     emphasized = BOLD.sub(r"<strong>\1</strong>", text)
     return f'<div class="wide">{emphasized}</div>'
+
+
+def _decimal(number: float) -> str:
+    """Two decimals, but three digits of what is small: a p-value of 0.0496 is below 0.05."""
+    return f"{number:.3g}" if 0 < abs(number) < 0.1 else f"{number:.2f}"
 
 
 def figure(picture: bytes, caption: str, anchor: str) -> str:

@@ -88,7 +88,6 @@ def _opening(distilled: Distilled, licence: Licence) -> str:
 def _made(distilled: Distilled) -> dict[str, Any]:
     about = distilled.about
     made = about.get("distilled", {})
-    matching = made.get("matching", {})
     steps = ", ".join(f"{subset.step_size:.6g}" for subset in distilled.subsets)
     versions = ", ".join(f"{name} {version}" for name, version in about.get("versions", {}).items())
     found = {
@@ -97,7 +96,7 @@ def _made(distilled: Distilled) -> dict[str, Any]:
         "images per class": made.get("ipc"),
         "subsets (K)": len(distilled.subsets),
         "what was matched": made.get("objective"),
-        "iterations per subset": matching.get("iterations"),
+        "iterations, by subset": _iterations(about),
         "seed": made.get("seed"),
         "distilled with": _architecture(made["architecture"]) if "architecture" in made else None,
         "step sizes, by subset": steps,
@@ -106,6 +105,13 @@ def _made(distilled: Distilled) -> dict[str, Any]:
         "versions": versions or None,
     }
     return {name: "unknown" if value is None else value for name, value in found.items()}
+
+
+def _iterations(about: dict[str, Any]) -> str | None:
+    made = about.get("distilled", {})
+    subsets = about.get("subsets") or [made]
+    found = [subset.get("distilled", made).get("matching", {}).get("iterations") for subset in subsets]
+    return None if None in found else ", ".join(map(str, found))
 
 
 def _architecture(section: dict[str, Any]) -> str:
@@ -148,13 +154,16 @@ def _training(distilled: Distilled) -> str:
     )
     decays = ", ".join(f"{share:g}" for share in settings.decay_at)
     decay = f", times {settings.decay_factor:g} at {decays} of the epochs" if decays else ""
-    rate = "at the step size of its last subset" if settings.learning_rate is None else f"at {settings.learning_rate:g}"
+    learned = {"own": "at the step size of the subset that is new", "first": "at the step size of the first subset"}
+    rate = learned[settings.step_sizes] if settings.learning_rate is None else f"at {settings.learning_rate:g}"
+    restart = "begins anew with each subset" if settings.momentum_restarts else "goes on from one subset to the next"
+    restart += ", and begins anew where the rate decays" if settings.decay_restarts and decays else ""
     operations = distilled.augmentation if settings.augmentation is None else settings.augmentation
     without = (
         f"Without `seqmatch`: {stages}: {settings.epochs} epochs each time, SGD with momentum {settings.momentum:g}, "
         f"weight decay {settings.weight_decay:g}, minibatches of {settings.batch_size}, {rate}{decay}; each minibatch "
         f"is augmented by DSA ({', '.join(operations) or 'no operations'}"
-        f"{', CutMix' if settings.cutmix else ''}). The optimiser begins anew with each subset."
+        f"{', CutMix' if settings.cutmix else ''}). Momentum {restart}."
     )
     return f"```python\n{TRAINING}\n```\n\n{_filled(without)}"
 

@@ -47,7 +47,7 @@ class Entry(BaseModel):
     images: Count
     licence: Text = Field(description="of the real images")
     accuracy: Accuracy
-    iterations: Whole = Field(description="of distillation, per subset")
+    iterations: Whole = Field(description="of distillation, of the last subset")
     made_with: dict[str, str] = Field(description="versions of packages")
 
 

@@ -46,8 +46,8 @@ PLAIN = [
 OUTSIDE = 0.5
 """How far distilled pixels may leave [0, 1] before they look like something else."""
 
-SUM = 1e-3
-"""How far the shares of an image's classes may be from one together."""
+SUM = 0.05
+"""How far the shares of an image's classes may be from one together, since they may have been rounded."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,9 @@ def tensors(
             f"{labels_named}: expected ({len(images)},) or ({len(images)}, classes), as there are images, found "
             f"{tuple(labels.shape)}"
         )
-    labels = _shares(_finite(labels, labels_named)) if labels.dim() == 2 else _classes(labels, labels_named)
+    labels = (
+        _shares(_finite(labels, labels_named), labels_named) if labels.dim() == 2 else _classes(labels, labels_named)
+    )
     if step_size is not None and not 0 < step_size < np.inf:
         raise SeqmatchError(f"step size {step_size}: expected a number above 0")
     return Tensors(images, labels, step_size)
@@ -223,11 +225,22 @@ def _finite(values: Tensor, named: str) -> Tensor:
     return values
 
 
-def _shares(labels: Tensor) -> Tensor:
-    """Shares of classes; of logits their softmax."""
+def _shares(labels: Tensor, named: str) -> Tensor:
+    """Shares of classes, an image's one together; of logits their softmax.
+
+    Raises:
+        SeqmatchError: they may be either.
+    """
     labels = labels.float()
-    shares = labels.min() >= 0 and (labels.sum(1) - 1).abs().max() <= SUM
-    return labels if shares else labels.softmax(1)
+    sums = labels.sum(1, keepdim=True)
+    if labels.min() >= 0 and (sums - 1).abs().max() <= SUM:
+        return labels / sums
+    if labels.min() >= 0 and labels.max() <= 1:
+        raise SeqmatchError(
+            f"{named}: all lie in 0 to 1, as shares of classes do, but an image's are {float(sums.min()):.3g} to "
+            f"{float(sums.max()):.3g} together: expected 1; divide shares by their sum; of logits take the softmax"
+        )
+    return labels.softmax(1)
 
 
 def _classes(labels: Tensor, named: str) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim.sgd import sgd
 
 from seqmatch import config
-from seqmatch.networks import head, join
+from seqmatch.networks import join
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
 from seqmatch.training.gradients import EAGER, Gradient, Gradients
@@ -192,14 +192,20 @@ def _train_epoch(
     rates = rates[:1] if len(set(rates)) == 1 else rates  # one update of all
     parameters = _parts([parameter.detach() for parameter in whole.parameters()], len(rates))
     momenta = _parts(velocities, len(rates))
+    classes = _classes(networks[0], phases[0].stage.images) if settings.cutmix else 0
     whole.train()
-    classes = head(networks[0]).out_features if settings.cutmix else 0
     for drawn in zip(*(_minibatches(phase, epoch, augmentation, classes) for phase in phases), strict=True):
         images, labels = _beside(drawn)
         with arithmetic(settings.precision, images.device):
             direction = direction_of(whole, images, labels)
         for own, part, momentum, rate in zip(parameters, _parts(direction, len(rates)), momenta, rates, strict=True):
             sgd_step(own, part, momentum, rate, settings.momentum, settings.weight_decay)
+
+
+@torch.no_grad()
+def _classes(network: nn.Module, images: Tensor) -> int:
+    """How many `network` tells apart: the labels of a small set may lack some."""
+    return network.eval()(images[:1]).shape[1]
 
 
 def _minibatches(phase: Phase, epoch: int, augmentation: Sequence[str], classes: int) -> Iterator[Labelled]:

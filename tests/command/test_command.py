@@ -1,5 +1,6 @@
 """The command `seqmatch`, called in this process."""
 
+import math
 import subprocess
 import sys
 import warnings
@@ -12,6 +13,7 @@ import seqmatch
 from seqmatch.command import frame
 from seqmatch.command import main as command
 from seqmatch.files.tensors import load_tensors
+from seqmatch.sets.learning import Accuracies
 
 NAME = "digits-seqmatch-mtt-ipc2"
 
@@ -93,7 +95,15 @@ def test_a_network_is_trained_and_written(called, tmp_path):
 def test_networks_of_another_architecture_are_evaluated(called):
     words = ("--networks", 1, "--architecture", '{"family": "convnet", "width": 8, "depth": 1}')
     text = called("evaluate", NAME, *words)
-    assert text.startswith("network 0: ") and "on 450 test images" in text
+    assert text.startswith("network 0: ") and "% (1 network), on 450 test images" in text
+
+
+def test_networks_that_failed_are_told_of(called, monkeypatch):
+    found = Accuracies((80.0, math.nan, 90.0), 85.0, 50**0.5)
+    monkeypatch.setattr(seqmatch, "evaluate", lambda *args, **options: found)
+    lines = called("evaluate", NAME).splitlines()
+    assert lines[1] == "network 1: failed"
+    assert lines[-1] == "accuracy: 85.0 ± 7.1 % (3 networks, 1 failed and left out), on 450 test images"
 
 
 def test_test_images_that_do_not_fit_are_refused(called, tmp_path):

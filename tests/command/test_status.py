@@ -72,7 +72,7 @@ def rows(run):
 
 
 def test_accuracies_that_failed_or_cannot_be_read_end_nothing(folder):
-    for values, shown in (([None, None, 50.0], "convnet failed"), ([None, 90.0, 50.0], "convnet 90.0")):
+    for values, shown in (([None, None, 50.0], "convnet failed"), ([None, 90.0, 50.0], "convnet 90.0 (1 failed)")):
         save_accuracies(values)
         assert rows(None)[CELL]["accuracy"] == shown
     for damaged in (b"", b"a,b\n1,2\n", b"\xff\xfe"):

@@ -41,13 +41,14 @@ MEANS = {
     "selected_on": [0],
     "undistilled": [0],
     "stored_numbers": [768],
+    "image_numbers": [768],
 }
 TABLES = {
     "scores": pd.DataFrame({"network": [0, 0], "snapshot": [0, 1], "iteration": [0, 2], "step_size": [0.1, 0.2],
                             "validation": [50.0, 60.0], "test": [50.0, 60.0]}),
     "accuracies": table(K=[1, 1], matched_on="c", architecture="c", selection="last", network=[0, 1],
                         accuracy=[50.0, 51.5], seconds=1.0, selected_on=0, undistilled=0,
-                        stored_numbers=768),
+                        stored_numbers=768, image_numbers=768),
     "baselines": table(baseline="random", labels="class", network=[0, 1], accuracy=[40.0, 41.0], seconds=1.0),
     "convergence": table(subset=[1, 1], quantity=["matching_loss", "step_size"], iteration=[0.0, 0.0], window=1,
                          value=[0.5, 0.1]),

@@ -27,6 +27,9 @@ from seqmatch.report.figures.losses import losses_caption, losses_figure
 from seqmatch.report.figures.resources import resources_figure
 from seqmatch.report.figures.stages import stages_caption, stages_figure
 from seqmatch.report.figures.style import COLORS, DEFAULT, letter_of, panels, save, style_of
+from seqmatch.seeds import Seed
+from seqmatch.synthetic import hallucinators
+from seqmatch.synthetic.parameterisations import Parameterisation
 from seqmatch.synthetic.subset import Subset, save_subset
 
 
@@ -78,14 +81,18 @@ def coupling(methods=("mtt", "seqmatch-mtt"), seeds=4):
     )
 
 
+MIDDLES = [2, 7, 12]
+"""Of windows of five iterations."""
+
+
 def convergence(methods=("mtt", "seqmatch-mtt")):
     rows = [
-        (method, seed, subset, quantity, iteration, 5, 1.0 + seed + iteration)
+        (method, seed, subset, quantity, iteration, window, 1.0 + seed + iteration)
         for method in methods
         for seed in (0, 1)
         for subset in range(1, 1 + (method != "mtt") + 1)
-        for quantity in ("matching_loss", "step_size", "validation")
-        for iteration in (0, 5, 10)
+        for quantity, window in (("matching_loss", 5), ("step_size", 5), ("validation", 1))
+        for iteration in ((0, 5, 15) if quantity == "validation" else MIDDLES)
     ]
     return pd.DataFrame(rows, columns=["method", "seed", "subset", "quantity", "iteration", "window", "value"])
 
@@ -179,14 +186,15 @@ def test_the_convergence_figure_counts_iterations_on_and_starts_losses_at_one():
     figure = convergence_figure(table)
     titles = [panel.get_title() for panel in figure.axes]
     assert titles == ["(a) matching loss, start = 1", "(b) step size", "(c) validation accuracy, %"]
-    for panel in figure.axes:
+    unvalidated = convergence_figure(table[table["quantity"] != "validation"])
+    for panel, at in [*zip(figure.axes, [MIDDLES, MIDDLES, [0, 5, 15]], strict=True), (unvalidated.axes[0], MIDDLES)]:
         one, first, second, joins = panel.lines
-        assert one.get_xdata().tolist() == first.get_xdata().tolist() == [0, 5, 10]
-        assert second.get_xdata().tolist() == [10, 15, 20] and joins.get_xdata()[0] == 10
+        assert one.get_xdata().tolist() == first.get_xdata().tolist() == at
+        assert second.get_xdata().tolist() == [15 + number for number in at] and joins.get_xdata()[0] == 15
         assert first.get_color() == second.get_color() != one.get_color()  # SeqMatch's
     loss, step_size, _ = figure.axes
-    assert np.allclose(step_size.lines[0].get_ydata(), [1.5, 6.5, 11.5])
-    assert np.allclose(loss.lines[2].get_ydata(), np.array([1.5, 6.5, 11.5]) / 1.5)
+    assert np.allclose(step_size.lines[0].get_ydata(), [3.5, 8.5, 13.5])
+    assert np.allclose(loss.lines[2].get_ydata(), np.array([3.5, 8.5, 13.5]) / 3.5)
     assert labels(figure) == ["MTT", "SeqMatch-MTT (K = 2)"]
     assert "means over 5 iterations" in convergence_caption(table.assign(dataset="digits", ipc="2"))
 
@@ -509,6 +517,17 @@ def test_fonts_are_looked_for_by_letters_and_a_missing_one_is_named_with_its_pac
     warning = capsys.readouterr().err
     assert "ब 🦖 (DEVANAGARI, SYMBOL)" in warning and "apt install fonts-noto-core fonts-symbola" in warning
     assert images.label(3, "ब 🦖🦖 x", missing) == "3: � � x" and images.label(3, "x", missing) == "x"
+
+
+def test_a_figure_shows_every_image_that_a_stored_one_becomes_as_its_class(tmp_path):
+    decoder = hallucinators.draw((1, 8, 8), 3, Seed("s"))
+    stored = Parameterisation("hallucinators", 3)
+    subset = Subset(normal(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]), 0.1, stored, decoder=decoder)
+    save_subset(tmp_path / "s.safetensors", subset, subset, identity(1), {"class_names": ["a", "b"]})
+    run_script("figure_images", tmp_path / "s.safetensors", "--out", tmp_path / "f.csv")
+    table = load_table(tmp_path / "f.csv")
+    assert table["index"].tolist() == list(range(12)) and table["class"].tolist() == 6 * ["a"] + 6 * ["b"]
+    run_script("figure_images", tmp_path / "f.csv", "--out", tmp_path / "again.csv")
 
 
 def test_a_figure_of_images_lists_classes_of_any_name(tmp_path):

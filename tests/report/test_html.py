@@ -10,6 +10,11 @@ def test_a_table_is_escaped_and_missing_numbers_are_empty():
     assert "<td>88.12</td>" in text and "<td>1</td>" in text and "&lt;b&gt;" in text and text.count("<td></td>") == 2
 
 
+def test_small_numbers_keep_their_digits():
+    text = table(pd.DataFrame({"p": [0.0496, 0.0004, 0.0, -0.5]}))
+    assert all(f"<td>{shown}</td>" in text for shown in ("0.0496", "0.0004", "0.00", "-0.50"))
+
+
 def test_an_empty_table_is_one_too():
     assert "<table" in table(pd.DataFrame({"method": []}))
 

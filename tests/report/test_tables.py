@@ -15,7 +15,7 @@ from seqmatch.files.store import load_table, save_table
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
 from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
-from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
+from seqmatch.report.tables.comparison import comparison_sheets, comparison_table, not_told_from_best
 from seqmatch.report.tables.fair import fair_sheets, fair_table
 from seqmatch.report.tables.methods import methods_sheets, methods_table
 from seqmatch.report.tables.prefixes import prefixes_sheets, prefixes_table
@@ -31,7 +31,7 @@ PUBLISHED = read_published(ROOT / "resources/published_results.csv")
 def runs_of(method, k, values, seeds=(0, 1), **others):
     """One row per seed and network; each seed's accuracies are higher by one than the last one's."""
     about = {"dataset": "digits", "ipc": "2", "matched_on": "convnet", "architecture": "convnet", "selection": "last"}
-    about |= {"selected_on": 0, "undistilled": 0, "stored_numbers": 1280}
+    about |= {"selected_on": 0, "undistilled": 0, "stored_numbers": 1280, "image_numbers": 1280}
     return [
         about
         | {"method": method, "K": k, "seed": seed, "network": network, "accuracy": value + seed, "seconds": 1.0}
@@ -56,8 +56,9 @@ def accuracy(**everywhere):
 
 def table1_text(rows, networks=None, **sources):
     table = methods_table(rows, ORDER)
-    compared = beside_methods(table, PUBLISHED, sources, networks or {"convnet": "ConvNet-3"})
-    return to_markdown(methods_sheets(table, compared, "Table 1: accuracy"))
+    networks = networks or {"convnet": "ConvNet-3"}
+    compared = beside_methods(table, PUBLISHED, sources, networks)
+    return to_markdown(methods_sheets(table, compared, "Table 1: accuracy", networks))
 
 
 def table2_text(rows, networks=None, **sources):
@@ -143,6 +144,9 @@ def test_equals_to_the_digits_printed_are_both_bold():
     rows.loc[(rows["method"] == "random") & (rows["architecture"] == "convnet"), "accuracy"] += 30.01
     text = table1_text(rows)
     assert text.count("**81.5 ± 1.3**") == 2
+    table = methods_table(rows, ORDER)
+    table["accuracy_mean"] = table["method"].map({"random": 84.52, "seqmatch-mtt": 84.45, "whole": 99.0})
+    assert not_told_from_best(table, ["dataset", "ipc"]).sum() == 2  # both print as 84.5
 
 
 def test_what_seeds_do_not_tell_from_the_best_is_bold_too():
@@ -170,7 +174,7 @@ def test_table1_has_columns_for_what_a_set_stores_and_costs():
         {"dataset": "digits", "ipc": "2", "method": ["random", "seqmatch-mtt"], "gflop": [1.5, 2e4]}
     )
     table = methods_table(accuracy(), ORDER, operations)
-    main, *others = methods_sheets(table, beside_methods(table, PUBLISHED, {}, {}), "")
+    main, *others = methods_sheets(table, beside_methods(table, PUBLISHED, {}, {}), "", {})
     assert main.body.columns.tolist() == ["method", "digits ipc 2", "numbers stored", "TFLOP"]
     assert main.body["TFLOP"].tolist() == ["0.0", "20.0", ""]
     assert "What a set stores and costs" not in [sheet.title for sheet in others]
@@ -181,6 +185,9 @@ def test_published_numbers_stand_under_this_runs_and_are_never_bold():
     assert cells_of(text, "SeqMatch-MTT (K = 2)") == ["**81.5 ± 1.3**", "1280"]
     assert cells_of(text, "SeqMatch-MTT, published") == ["", ""] and f"so empty ({UNLISTED}): SeqMatch-MTT" in text
     assert cells_of(text, "MTT, published") == ["65.4 ± 0.7; 65.3 ± 0.7", ""]
+    assert cells_of(text, "DD, published")[0].endswith("54.0 (network of the DD repository)")
+    wide = table1_text(accuracy(ipc="10"), {"convnet": "ResNet18"}, digits="cifar10")
+    assert cells_of(wide, "MTT, published")[0] == "65.4 ± 0.7 (ConvNet-3); 65.3 ± 0.7 (ConvNet-3)"
     assert cells_of(text, "HaBa, published") == ["69.9 ± 0.4", ""]
     assert cells_of(text, "Random, published") == ["26.0 ± 1.2", ""] and text.count("**") == 2
 
@@ -245,6 +252,9 @@ def test_a_set_that_stores_other_numbers_is_noted_below_the_table():
     assert "stored with it: digits ipc 2 MTT (numbers: 4905)." in table1_text(rows)
     table = methods_table(rows, ORDER)
     assert table.set_index("method").loc["mtt", "stored_numbers"] == 4905
+    rows["stored_numbers"] = 4905  # of all alike
+    assert all(f"{name} (numbers: 4905)" in table1_text(rows) for name in ("MTT", "SeqMatch-MTT (K = 2)"))
+    assert "stores other numbers" not in table1_text(rows.drop(columns="image_numbers"))
 
 
 def test_own_protocols_stand_in_a_table_of_their_own():
@@ -260,6 +270,9 @@ def test_own_protocols_stand_in_a_table_of_their_own():
     row = next(line for line in own.splitlines() if "SeqMatch-MTT" in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["digits ipc 2", "SeqMatch-MTT (K = 2)", "92.0 ± 2.8", "81.5 ± 1.3", "2"]
+    rows.loc[ours & (rows["seed"] == 1), "own"] = float("nan")
+    assert methods_table(rows, ORDER)["own_failed"].tolist() == [0, 2, 0]
+    assert "90.0, 2 failed" in table1_text(rows)
 
 
 def test_columns_keep_the_order_of_the_cells():
@@ -551,6 +564,11 @@ def test_latex_is_escaped_and_numbers_its_tables_itself():
     assert text.count(r"\begin{table}") == text.count(r"\end{tabular}") == 2
 
 
+def test_latex_says_what_all_rows_share_without_marks():
+    body = pd.DataFrame({"method": ["a", "b"], "accuracy": bold(["88.1", "88.1"], [True, True])})
+    assert "In every row: accuracy 88.1." in to_latex([Sheet("T", body)], "t")
+
+
 def test_latex_aligns_numbers_at_their_points():
     body = pd.DataFrame({"n": ["9.5 ± 10.0", *bold(["88.1 ± 0.5"], [True]), "", "100.0"], "t": ["1", "x", "2", "22"]})
     text = to_latex([Sheet("T", body)], "t", 2)
@@ -569,7 +587,7 @@ def test_markdown_keeps_digits_and_heads_sections():
 def test_every_sheet_is_of_text_alone():
     table = methods_table(accuracy(ipc="10"), ORDER)
     sheets = [
-        *methods_sheets(table, beside_methods(table, PUBLISHED, {"digits": "cifar10"}, {"convnet": ""}), ""),
+        *methods_sheets(table, beside_methods(table, PUBLISHED, {"digits": "cifar10"}, {"convnet": ""}), "", {}),
         *settings_sheets(configured()),
         *comparison_sheets(comparison_table(accuracy(), [("digits", "2", "seqmatch-mtt", "random")])),
     ]

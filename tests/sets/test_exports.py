@@ -19,7 +19,7 @@ from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.sets.card import PAPER
+from seqmatch.sets.card import PAPER, card
 from seqmatch.sets.distilled import Distilled, Measured
 from seqmatch.sets.exports import WRITERS, rows_of
 from seqmatch.sets.formats import FORMATS
@@ -241,7 +241,7 @@ def test_a_card_tells_what_the_header_tells(distilled, tmp_path, format):
     about = yaml.safe_load(head)
     assert about["license"] == "unknown" and about["pretty_name"] == "mine-seqmatch-mtt-ipc2"
     assert ("configs" in about) == (format in ("imagefolder", "parquet"))
-    facts = ["CIFAR-10", "91.23 ± 0.50 | 2", "seqmatch-mtt", "| 7 |", "0.01, 0.02", "mean 0.5, 0.4, 0.3"]
+    facts = ["CIFAR-10", "91.23 ± 0.50 | 2", "seqmatch-mtt", "| 7, 7 |", "0.01, 0.02", "mean 0.5, 0.4, 0.3"]
     assert all(fact in text for fact in [*facts, "dark\\|ness"])
     assert ("lose something" in text) == (format == "imagefolder")
     assert max(map(len, text.splitlines())) <= 120
@@ -258,3 +258,22 @@ def test_the_citation_is_that_of_the_repository():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"][0]
     assert cited["title"] in PAPER and cited["collection-title"] in PAPER and str(cited["year"]) in PAPER
     assert all(author["family-names"] in PAPER for author in cited["authors"])
+
+
+def card_of(distilled):
+    return " ".join(card(distilled, "set", "files", {}).split())
+
+
+def test_a_card_says_how_networks_are_trained(distilled):
+    text = card_of(distilled)
+    assert "at the step size of the subset that is new" in text and "Momentum begins anew with each subset." in text
+    assert "| iterations, by subset | 7, 7 |" in text
+    settings = {"step_sizes": "first", "momentum_restarts": False, "decay_restarts": True}
+    other = card_of(distilled.with_evaluation(**settings))
+    assert "at the step size of the first subset" in other
+    assert "Momentum goes on from one subset to the next, and begins anew where the rate decays." in other
+    fixed = card_of(distilled.with_evaluation(learning_rate=0.02))
+    assert "minibatches of 4, at 0.02, times 0.1 at 0.5 of the epochs" in fixed
+    stages = [{"distilled": {"matching": {"iterations": count}}} for count in (450, 150)]
+    unequal = replace(distilled, about=ABOUT | {"subsets": stages})
+    assert "| iterations, by subset | 450, 150 |" in card_of(unequal)

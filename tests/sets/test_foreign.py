@@ -69,6 +69,16 @@ def test_what_others_publish_is_read(tmp_path, layout):
     assert tmp_path.name in repr(found) and "6 of 1×8×8 in 3 classes (0, 1, 2)" in repr(found)
 
 
+@pytest.mark.parametrize(
+    "rounded", [lambda shares: shares.bfloat16(), lambda shares: shares.half(), lambda shares: shares.round(decimals=2)]
+)
+def test_rounded_shares_of_classes_are_no_logits(rounded):
+    shares = LOGITS.softmax(1)
+    found = seqmatch.from_tensors(IMAGES, rounded(shares), 0.01, "normalized", PAIR).stages[0].labels
+    torch.testing.assert_close(found, shares, atol=0.02, rtol=0)
+    torch.testing.assert_close(found.sum(1), torch.ones(6))
+
+
 def test_files_may_be_named_one_by_one(tmp_path):
     saved(tmp_path, mine=IMAGES, theirs=LABELS, rate=0.05, both={"data": [[IMAGES, LABELS], [-IMAGES, LABELS]]})
     found = foreign.load(tmp_path / "mine.pt", tmp_path / "theirs.pt", tmp_path / "rate.pt", space="normalized")
@@ -124,6 +134,10 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
         ({"images": IMAGES}, r"images\.pt: there are no labels with it"),
         ({"images": IMAGES, "labels": LABELS[:3]}, r"labels\.pt: expected \(6,\) or \(6, classes\).*found \(3,\)"),
         ({"images": IMAGES, "labels": LABELS - 0.5}, r"labels\.pt: expected classes, whole numbers from 0"),
+        (
+            {"images": IMAGES, "labels": LOGITS.softmax(1) / 2},
+            r"labels\.pt: all lie in 0 to 1, .* are 0\.5 to 0\.5 together: expected 1",
+        ),
         ({"images": IMAGES[0], "labels": LABELS}, r"images\.pt: expected images \(n, 1 or 3, .*found \(1, 8, 8\)"),
         ({"images": IMAGES / 0, "labels": LABELS}, r"images\.pt: expected finite numbers"),
         (

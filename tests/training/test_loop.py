@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.tiny import labelled, normal
+from torch import nn
 
 from seqmatch import config
 from seqmatch.networks import build
@@ -124,6 +125,26 @@ def test_batches_are_mixed_also_where_the_last_class_is_missing():
     net = network()
     learn(net, 2, data, settings=config.Training(batch_size=4, cutmix=1))
     assert is_finite(net)
+
+
+class Gated(nn.Module):
+    """Its last layer is a convolution, and a linear one is not the last."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head, self.gate = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 3, 1), nn.Linear(4, 4)
+
+    def forward(self, images):
+        seen = self.body(images)
+        gate = self.gate(seen.mean((2, 3))).sigmoid()[:, :, None, None]
+        return self.head(seen * gate).mean((2, 3))
+
+
+def test_batches_are_mixed_for_any_network():
+    with torch.random.fork_rng(devices=[]):
+        net = Gated()
+    learn(net, 2, settings=config.Training(batch_size=4, cutmix=1))
+    assert is_finite(net) and net.training
 
 
 def test_the_composed_form_draws_as_many_operations_as_there_are():

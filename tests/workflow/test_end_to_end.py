@@ -48,6 +48,7 @@ def test_tables_are_complete_and_accuracies_above_chance(finished):
         "selected_on",
         "undistilled",
         "stored_numbers",
+        "image_numbers",
         "seconds",
     ]
     assert list(accuracy.columns) == columns

@@ -59,7 +59,8 @@ def convergence_figure(table: pd.DataFrame, style: Style) -> Figure:
 
 def _comparable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that are drawn: iterations count on through a method's subsets, losses are relative to their first."""
-    lengths = table.groupby(OF_SUBSET)["iteration"].max()
+    ends = table["iteration"].where(table["quantity"] == "validation", table["iteration"] + (table["window"] + 1) / 2)
+    lengths = ends.groupby([table[name] for name in OF_SUBSET]).max()
     before = (lengths.groupby("method").cumsum() - lengths).rename("before")
     rows = table.merge(before, on=OF_SUBSET)
     losses = rows["quantity"] == "matching_loss"

@@ -54,12 +54,13 @@ def spread(name: str, rows: pd.DataFrame) -> dict[str, float]:
 
 def basis(rows: pd.DataFrame) -> dict[str, int]:
     """What the snapshots of `rows`, of one method, were selected on: the images, fewest first; sets that are partly
-    undistilled; and the numbers that a set stores, at most."""
+    undistilled; and the numbers that a set stores, at most, and that images of its ipc have."""
     sets = rows.drop_duplicates("seed")
     return {
         "selected_on": int(sets["selected_on"].min()),
         "undistilled": int((sets["undistilled"] > 0).sum()),
         "stored_numbers": int(sets["stored_numbers"].max()),
+        "image_numbers": sets["image_numbers"].max() if "image_numbers" in sets else None,
     }
 
 
@@ -68,8 +69,8 @@ def notes(table: pd.DataFrame) -> list[str]:
     failed = int(table["accuracy_failed"].sum())
     few = table[table["selected_on"].between(1, FEW - 1)]
     initial = table[table["undistilled"] > 0]
-    usual = table.groupby(CELL)["stored_numbers"].transform(lambda numbers: numbers.mode().max())
-    other = table[table["stored_numbers"] != usual]
+    images = table.get("image_numbers", table["stored_numbers"])  # of which tables of earlier versions tell nothing
+    other = table[images.notna() & (table["stored_numbers"] != images)]
     texts = []
     if failed:
         texts.append(

@@ -164,7 +164,7 @@ def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[st
 
 def not_told_from_best(table: pd.DataFrame, group: Sequence[str]) -> pd.Series:
     """Whether a row prints as the best of its group, or is not told from it by its `p_best`."""
-    mean = table["accuracy_mean"].round(1).where(able(table))
+    mean = table["accuracy_mean"].map("{:.1f}".format).astype(float).where(able(table))
     best = mean == mean.groupby([table[name] for name in group]).transform("max")
     return (best | (table["p_best"] >= LEVEL)) & able(table)
 

@@ -44,12 +44,13 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
         main selection's snapshot), `accuracy_mean`, `accuracy_std` (sample standard deviation over all networks of all
         seeds), `std_within_seeds` (over the networks of a seed: the root of the seeds' mean variance),
         `std_between_seeds` (of the seeds' means), `networks`, `seeds`, `selected_on` (images that chose a snapshot),
-        `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), `gflop` (10⁹
-        operations of one seed with its experts; missing where they were not counted), `p_best` (of no difference from
-        the cell's best, in a paired test over seeds; missing for that itself, and for too few seeds), and mean and
-        std of `last` (the last snapshot) and `test_selected` (chosen on test data: optimistic). `…_failed` counts
-        networks without an accuracy, which are in no mean. Where any method has a protocol of its own too, its accuracy
-        by that: `own_mean`, and `own_std` of the seeds' means.
+        `undistilled` (seeds with a subset that is its initial images), `stored_numbers` (of a set), `image_numbers` (of
+        images of its ipc), `gflop` (10⁹ operations of one seed with its experts; missing where they were not counted),
+        `p_best` (of no difference from the cell's best, in a paired test over seeds; missing for that itself, and for
+        too few seeds), and mean and std of `last` (the last snapshot) and `test_selected` (chosen on test data:
+        optimistic). `…_failed` counts networks without an accuracy, which are in no mean.
+        Where any method has a protocol of its own too, its accuracy by that: `own_mean`, and `own_std` of the seeds'
+        means.
     """
     own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
     rows = []
@@ -74,7 +75,8 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
         }
         if "own" in own:
             means = chosen.groupby("seed")["own"].mean()
-            row |= {"own_mean": means.mean(), "own_std": means.std(ddof=1)}
+            failed = int(chosen["own"].isna().sum()) if means.notna().any() else 0  # others have no such protocol
+            row |= {"own_mean": means.mean(), "own_std": means.std(ddof=1), "own_failed": failed}
         rows.append(row)
     table = in_order(pd.DataFrame(rows), order)
     if operations is not None:
@@ -82,15 +84,18 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
     return table.assign(p_best=against_best(table, own, CELL))
 
 
-def methods_sheets(table: pd.DataFrame, compared: pd.DataFrame, title: str) -> list[Sheet]:
+def methods_sheets(
+    table: pd.DataFrame, compared: pd.DataFrame, title: str, architectures: dict[str, str]
+) -> list[Sheet]:
     """The table for people; then, if there are several cells, what each set took; the spread within and between seeds;
     and the same by what chose the snapshot.
 
     Args:
         table: as `methods_table` returns it.
         compared: published numbers beside these, as `seqmatch.report.published.beside_methods` returns them.
+        architectures: architecture of the run to the name that publications have for it.
     """
-    main = Sheet(title, _main(table, compared), _note(table, compared))
+    main = Sheet(title, _main(table, compared, architectures), _note(table, compared))
     sheets = [main, _own_protocols(table), _spreads(table), _selections(table)]
     if len(_columns(table)) > 1:
         sheets.insert(1, _costs(table))
@@ -103,9 +108,9 @@ def _columns(table: pd.DataFrame) -> list[str]:
     return list(cell_names(table[(table["ipc"] != WHOLE) | alone]).unique())
 
 
-def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
-    """One row per method, one column per cell; under each method its published numbers, if the cell has any. A single
-    cell has columns for what its sets store and cost."""
+def _main(table: pd.DataFrame, compared: pd.DataFrame, architectures: dict[str, str]) -> pd.DataFrame:
+    """One row per method, one column per cell; under each method its published numbers, if the cell has any, with their
+    network where it is not this run's. A single cell has columns for what its sets store and cost."""
     own = pd.DataFrame(
         {
             "method": table["method"],
@@ -123,12 +128,13 @@ def _main(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     own = pd.concat([own[own["column"].isin(columns)], *copies], ignore_index=True)
     listed = compared[compared["published_mean"].notna() | (compared["reference"] == UNLISTED)]
     listed = listed[cell_names(listed).isin(columns)]
+    ours = table["architecture"].map(architectures)
     theirs = pd.DataFrame(
         {
             "method": listed["method"],
             "row": listed["method"].map(display_name) + ", published",
             "column": cell_names(listed),
-            "text": means_stds(listed, "published"),
+            "text": _with_other_networks(listed, set(zip(cell_names(table), ours, strict=True))),
         }
     )
     body = grid(interleaved(own, theirs), columns, corner="method")
@@ -187,6 +193,15 @@ def _networks(table: pd.DataFrame) -> str:
     most = max(entries, key=lambda entry: entries[entry].count(", "))
     others = [f"{entry} of {names}" for entry, names in entries.items() if entry != most]
     return "; ".join([f"{most} per entry", *others])
+
+
+def _with_other_networks(listed: pd.DataFrame, ours: set[tuple[str, str]]) -> list[str]:
+    """Published numbers, with their network where its cell is not among `ours` with it."""
+    networks = zip(cell_names(listed), listed["published_architecture"], strict=True)
+    return [
+        text if not text or network in ours else f"{text} ({network[1]})"
+        for text, network in zip(means_stds(listed, "published"), networks, strict=True)
+    ]
 
 
 def _own_protocols(table: pd.DataFrame) -> Sheet:

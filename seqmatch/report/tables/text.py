@@ -109,6 +109,7 @@ def to_latex(sheets: Sequence[Sheet], label: str, first: int = 1) -> str:
     ]
     for index, sheet in enumerate((sheet for sheet in sheets if len(sheet.body)), first):
         body, same = _varying(sheet.body)
+        same = BOLD.sub(r"\1", same)
         tabular = _tabulated(body.apply(_aligned), _in_latex, "latex_raw")
         for rule in ("toprule", "midrule", "bottomrule"):
             tabular = tabular.replace(r"\hline", f"\\{rule}", 1)
