@@ -104,6 +104,8 @@ def methods():
         what = method.title + (f" ({method.source})" if method.source else "")
         needed = needs[OBJECTIVES[method.objective].needs if method.objective else "nothing"]
         needed = needed.replace("experts", "sharpness-aware experts") if method.flat else needed
+        if (method.usual | method.fixed).get("initial") in sections.CHOSEN_BY_EXPERTS and not method.objective:
+            needed = "an expert, by whose features they are chosen"
         rows.append(f"| {names} | {page} | {what} | {needed} | {usual} |")
     return "\n".join(rows) + "\n"
 

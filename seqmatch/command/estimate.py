@@ -32,7 +32,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     experiment.add_argument(arguments)
     experiment.add_directory(arguments)
     arguments.add_argument(
-        "--tflops", type=rate, default=TYPICAL, help="that your machine reaches in wide networks (default %(default)s)"
+        "--tflops", type=rate, default=TYPICAL, help="that its fastest convolutions reach (default %(default)s)"
     )
     arguments.add_argument(
         "--jobs", type=count, default=CORES, help="that run on it side by side (default %(default)s; 1 on a GPU)"
@@ -45,8 +45,8 @@ def main(args: argparse.Namespace) -> None:
     for name in dict.fromkeys(run.dataset for run in asked.runs.values()):
         dataset = asked.config.datasets[name]
         if size_of(dataset).train == 0:
-            missing = f"datasets.{name}.path = {dataset.path}: no images can be read there, so none are counted"
-            print(f"warning: {missing}; its jobs will cost more", file=sys.stderr)
+            missing = f"datasets.{name}.path = {dataset.path}: no images can be read there, so their number and size"
+            print(f"warning: {missing} are not known; what follows of it is not right", file=sys.stderr)
     table = costs_table(asked, args.tflops * 1e12 / args.jobs)
     by_rule = table.groupby(["dataset", "rule"], sort=False).agg(
         jobs=("job", "size"), operations=("operations", "sum"), seconds=("seconds", "sum"), disk=("disk", "sum")

@@ -22,7 +22,7 @@ NUMBER = 4
 
 CORE_RATE = 1.5e11
 """Operations per second of a core in the fastest convolutions or products of matrices. Between what was measured:
-0.85e11 with AVX2, 2.85e11 with AVX-512."""
+0.85e11 and 0.92e11 with AVX2, 1.16e11 and 2.85e11 with AVX-512."""
 
 WRITING = 400
 """Operations that wide networks do while a layer writes a number, and what follows it reads and writes: norm,

@@ -55,6 +55,11 @@ def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImage
     """
     place = Path(folder or f"data/{settings.source}")
     if settings.source in NEED_PATH:
+        if folder is None and not place.is_dir():
+            raise SeqmatchError(
+                f"{place}: there is no such folder. The set was made of images in a folder: say where such ones lie "
+                "(folder, --data), or name a source that is published (source, --dataset)"
+            )
         settings = settings.model_copy(update={"path": str(place)})
     if settings.source in DOWNLOADED:
         download.complete(sources.published_files(settings.source), place)

@@ -48,6 +48,12 @@ def test_its_accuracy_comes_again():
     assert found.mean == pytest.approx(listed()[name].accuracy.mean, abs=5)
 
 
+def test_a_set_of_a_folder_of_images_asks_for_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SeqmatchError, match=r"data/imagefolder: there is no such folder\. .*--data.*--dataset"):
+        images_to_test(seqmatch.load("cifar10-jpeg-dc-ipc1"))
+
+
 def test_a_set_that_is_not_in_the_index_is_told_with_its_neighbours():
     with pytest.raises(
         SeqmatchError,

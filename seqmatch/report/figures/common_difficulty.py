@@ -7,10 +7,9 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import t
 
 from seqmatch.report.figures import captions
+from seqmatch.report.figures.difficulty import NAMES
 from seqmatch.report.figures.style import Style, legend_above, names_of, panels, styled
-
-TITLES = {"hard": "hard images", "easy": "easy images"}
-CONFIDENCE = 0.95
+from seqmatch.report.tables.comparison import CONFIDENCE
 
 
 def intervals(rows: pd.DataFrame) -> pd.DataFrame:
@@ -37,7 +36,7 @@ def common_difficulty_figure(table: pd.DataFrame, style: Style) -> Figure:
     """
     names = names_of(table, "stage")
     looks = style.looks(names)
-    figure, axes = panels({kind: TITLES[kind] for kind in TITLES if kind in set(table["difficulty"])}, style, 2.0,
+    figure, axes = panels({kind: NAMES[kind] for kind in NAMES if kind in set(table["difficulty"])}, style, 2.0,
                           sharey=False)  # fmt: skip
     for kind, panel in axes.items():
         for index, method in enumerate(names):

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from seqmatch.report.tables.accuracy import CELL, cell_names, in_order, main_selection, method_names
+from seqmatch.report.tables.comparison import PAIR
 from seqmatch.report.tables.text import Sheet, mean_std
 
 TITLE = "Improvement over random images, and hard-label recovery"
-PAIR = ["seed", "network"]
 WHOLE = "whole"
 
 
