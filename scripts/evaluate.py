@@ -75,7 +75,7 @@ def evaluated_sets(args, dataset):
     snapshots, scores = load_snapshots(args.snapshots, dataset.dimensions), load_table(args.scores, Scores)
     for selection in args.also:
         index = choose_snapshot(snapshots, scores, selection)
-        first = index == 0 and len(snapshots.iterations) > 1
+        first = len(snapshots.iterations) > 1 and not snapshots.moved(index)
         yield selection, [*subsets[:-1], snapshots.subset(index)], sum(undistilled[:-1]) + first
 
 

@@ -30,7 +30,7 @@ def main(args):
         scores = score(args, job, snapshots)
         selection = args.selections[0]
         index = choose_snapshot(snapshots, scores, selection)
-        iteration = int(snapshots.iterations[index])
+        iteration = int(snapshots.iterations[index]) if snapshots.moved(index) else 0
         save_table(args.scores, scores, job.header)
         augmentation = args.evaluation.augmentation
         about = {

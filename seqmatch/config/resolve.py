@@ -48,6 +48,7 @@ from seqmatch.config.sections import (
     RangedMatching,
     Section,
     SelectedBy,
+    UnrolledMatching,
 )
 from seqmatch.config.storage import (
     Shape,
@@ -472,6 +473,10 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
             )
         if isinstance(stage, RangedMatching | HallucinationMatching) and stage.fault:
             raise SeqmatchError(f"{key}.stages[{k - 1}]: {stage.fault}")
+        if isinstance(stage, UnrolledMatching) and stage.parameterisation != "memories":  # which shapes decide about
+            counts = [other.held * size for other, size in zip(run.stages[:k], run.sizes[:k], strict=True)]
+            if unseen := stage.unseen(counts[-1], sum(counts)):
+                raise SeqmatchError(f"{key}.stages[{k - 1}].{unseen}")
         recipe = config.experts[stage.experts]
         if recipe.architecture != run.architecture:
             raise SeqmatchError(f"{key}.stages: the experts of all stages must be of one architecture")

@@ -542,6 +542,21 @@ class UnrolledMatching(ClassMatching):
     )
     lr_step_size: NotNegative = Field(1e-5, description="learning rate of the step size")
 
+    def unseen(self, new: int, seen: int) -> str:
+        """What is wrong where no student ever sees all images, so that some stay as they begin; empty if nothing is.
+
+        Args:
+            new: images of each class in the subset being distilled, as networks see them.
+            seen: of it and the subsets before it.
+        """
+        needed = -(-seen // min(self.synthetic_batch or new, seen))
+        if self.order == "random" or self.synthetic_steps >= needed:
+            return ""
+        return (
+            f"synthetic_steps = {self.synthetic_steps}: with `order: fixed`, {seen} images of each class take {needed} "
+            "steps to be seen, and others stay as they begin; use as many, a larger synthetic_batch, or `order: random`"
+        )
+
 
 class DistributionMatching(ClassMatching):
     """Each class's mean features in random networks are matched (Zhao & Bilen 2023)."""

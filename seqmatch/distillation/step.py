@@ -85,9 +85,12 @@ class Problem:
 
 
 def some_of_each(indices: Sequence[Tensor], count: int, generator: torch.Generator) -> Tensor:
-    """As many of each index at random, `count` or as the smallest has: (len(indices), m)."""
-    least = min(count, *map(len, indices))
-    return torch.stack([some(index, least, generator) for index in indices])
+    """As many of each index at random, (len(indices), m): `count`, or as the largest has.
+
+    A smaller one gives all that it has, again and again.
+    """
+    most = min(count, max(map(len, indices)))
+    return torch.stack([torch.cat([some(index, most, generator)] * -(-most // len(index)))[:most] for index in indices])
 
 
 def some(index: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.distillation.starts import teacher_start
 from seqmatch.distillation.step import Problem, Step, some_of_each
+from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import Student, classifier, flat
 from seqmatch.matching.dispatch import best_unroll
 from seqmatch.matching.match import Match
@@ -27,6 +28,8 @@ from seqmatch.transforms import dsa
 def make_step(problem: Problem) -> Step:
     """Unroll by the way that suits the size of the problem; networks of a later subset start from teachers."""
     matching, classes = problem.matching, problem.dataset.classes
+    if unseen := matching.unseen(problem.new // classes, len(problem.labels) // classes):
+        raise SeqmatchError(unseen)
     shown = min(matching.synthetic_batch or problem.new // classes, len(problem.labels) // classes)
     unroll = best_unroll(
         problem.structure(),

@@ -2,13 +2,12 @@
 
 from seqmatch.networks.build import (
     activations,
-    averages_batches,
     build,
     count_operations,
     initialize,
     structure,
     written,
 )
-from seqmatch.networks.features import features, head, layer_maps
+from seqmatch.networks.features import averages_batches, features, head, layer_maps
 from seqmatch.networks.joined import join, joinable
 from seqmatch.networks.layers import channels_last

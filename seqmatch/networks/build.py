@@ -5,7 +5,6 @@ from importlib import import_module
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from seqmatch import config
 from seqmatch.config.catalog import LARGEST_SIDE, SMALLEST_SIDE
@@ -103,13 +102,6 @@ def count_operations(
     first, *rest = [2.0 * size * _matrix(layer)[0].numel() for layer, size in layers] or [0.0]
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return first, sum(rest), parameters, sum(size for _, size in layers), len(layers)
-
-
-def averages_batches(network: nn.Module) -> bool:
-    """Whether an image's logits depend on the others of its minibatch, or on running statistics (batch norm)."""
-    return any(
-        isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False) for module in network.modules()
-    )
 
 
 def build(

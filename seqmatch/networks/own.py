@@ -21,9 +21,13 @@ from torch.overrides import TorchFunctionMode
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError, ran_out_of_memory
+from seqmatch.networks.features import averages_batches
 from seqmatch.seeds import Seed
 
 EMPTY = (torch.empty, torch.empty_like, torch.empty_strided, torch.Tensor.new_empty)
+
+ROUNDING = 1e-3
+"""Of logits, relative: what is larger than any rounding of float32."""
 
 _checked: set[str] = set()
 """Descriptions of networks that this process has tried."""
@@ -55,7 +59,10 @@ def _made(spec: config.Architecture, shape: tuple[int, int, int], classes: int, 
         raise _error(spec, "its layers have to know their sizes from the start (no Lazy modules)")
     if not all(parameter.is_floating_point() for parameter in network.parameters()):
         raise _error(spec, "its parameters have to be real numbers (floating point)")
-    return network.float().requires_grad_()
+    frozen = [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
+    if frozen:
+        raise _error(spec, f"its parameter {frozen[0]} is frozen; what shall not be trained has to be a buffer")
+    return network.float()
 
 
 @contextmanager
@@ -105,7 +112,8 @@ def _explained(spec: config.Architecture, what: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if ran_out_of_memory(error):
             raise
-        last = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        last = ([frame for frame in frames if frame.filename != __file__] or frames)[-1]
         where = f"{last.filename}, line {last.lineno}"
         raise _error(spec, f"{what} fails: {type(error).__name__}: {error} ({where})") from error
 
@@ -122,14 +130,25 @@ def _try(
             raise _error(spec, f"its {name} differs from call to call; draw from PyTorch's generator alone")
     images = torch.randn(2, *shape, generator=Seed("images to try a network with").generator())
     with _explained(spec, f"a batch of images {tuple(images.shape)}"), drawing(0):
+        before = torch.default_generator.get_state()
         first, second = again.train()(images), again.train()(images)
+        drew = not torch.equal(before, torch.default_generator.get_state())
     if not isinstance(first, Tensor) or first.shape != (2, classes):
         found = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
         raise _error(spec, f"for images {tuple(images.shape)} it gives {found}, not logits {(2, classes)}")
     if not first.isfinite().all():
         raise _error(spec, "its logits are not finite at the start")
-    if not torch.equal(first, second):
+    if drew or not torch.equal(first, second):
         raise _error(spec, "its logits differ from call to call; networks must not draw random numbers (dropout)")
+    if not averages_batches(again):
+        with _explained(spec, f"a single image {(1, *shape)}"), torch.no_grad():
+            alone = torch.cat([again(image) for image in images.split(1)])
+        if not torch.allclose(alone, first, rtol=ROUNDING, atol=ROUNDING * float(first.abs().max())):
+            raise _error(
+                spec,
+                "its logits for an image depend on the others of its minibatch, and no module of it says so; use "
+                "torch.nn's batch norm",
+            )
     with _explained(spec, "the gradient of its logits"):
         slopes = torch.autograd.grad(first.sum(), list(again.parameters()), allow_unused=True)
     for (name, _), slope in zip(again.named_parameters(), slopes, strict=True):

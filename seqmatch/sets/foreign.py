@@ -90,7 +90,7 @@ def from_tensors(
         normalization = _standardization(*normalization, channels)
     if normalization is None and space == "pixels":
         normalization = identity(channels)
-    seen = found.images if space == "normalized" else normalization.apply(found.images)
+    seen = found.images.clone() if space == "normalized" else normalization.apply(found.images)
     hard = found.labels.argmax(1) if soft else found.labels
     subset = Subset(seen, hard, float(step_size), soft_labels=found.labels if soft else None)
     return Distilled(

@@ -131,9 +131,18 @@ def _new_networks(
     def own(seed: Seed) -> nn.Module:
         return build(distilled.architecture, distilled.shape, len(distilled.class_names), seed, device)
 
+    before: list[nn.Module] = []
+
     def given(seed: Seed) -> nn.Module:
         with _drawing(seed, device):
-            return _one_of(new_network)
+            made = _one_of(new_network)
+        if set(made.parameters()) & {parameter for network in before for parameter in network.parameters()}:
+            raise SeqmatchError(
+                "new_network: it makes the same network again, which has learned already; make a new one each time, as "
+                "lambda: Network(…) does"
+            )
+        before[:] = [made]
+        return made
 
     if new_network is None and distilled.architecture.own:
         raise SeqmatchError(

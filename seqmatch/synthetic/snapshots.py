@@ -51,6 +51,10 @@ class Snapshots:
         soft_labels = self.soft_labels if self.learned_labels is None else self.learned_labels[index]
         return Subset(images, self.labels, step_size, stored, soft_labels, rates, decoder)
 
+    def moved(self, index: int) -> bool:
+        """Whether the copy at `index` shows other images than the initial one: updates may all have been skipped."""
+        return any(not torch.equal(tensor[index], tensor[0]) for tensor in (self.images, *self.decoder.values()))
+
     def tensors(self) -> dict[str, Tensor]:
         """All that are tensors, by name, and the size of the parameterisation."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -168,7 +168,11 @@ class _State:
             network.load_state_dict({name: self.live[f"network.{name}"][index] for name in network.state_dict()})
         device = next(networks[0].parameters()).device
         velocities = [self.live[name] for name in sorted(self.live) if name.startswith("velocity.")]
-        momentum = tuple(velocity.flatten(0, 1).to(device) for velocity in velocities)
+        shapes = [parameter.shape for parameter in networks[0].parameters()]
+        momentum = tuple(
+            velocity.reshape((-1, *shape[1:]) if shape else ()).to(device)
+            for velocity, shape in zip(velocities, shapes, strict=True)
+        )
         return Position(self.position.phase, self.position.epoch, momentum)
 
     def copied(self, networks: Sequence[nn.Module]) -> "_State":
@@ -176,7 +180,7 @@ class _State:
         states = [network.state_dict() for network in networks]
         live = {f"network.{name}": torch.stack([state[name] for state in states]) for name in states[0]}
         for index, velocity in enumerate(self.position.velocities):
-            live[f"velocity.{index:04}"] = velocity.unflatten(0, (len(networks), -1)).clone()
+            live[f"velocity.{index:04}"] = velocity.reshape(len(networks), -1, *velocity.shape[1:]).clone()
         return _State(self.finished, self.training, self.position, live)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -134,6 +134,10 @@ FAULTS = [
     ({"cells__1__methods": {"mtt": {"stages": [None]}}}, "stages[0] = None: expected keys with values below it, or {}"),
     ({"matching__iterations": 16**5000}, "matching.iterations = a number of thousands of digits"),
     ({"architectures__convnet": {"family": "a.b:C", "options": {"x": [16**5000]}}}, "a number of thousands of digits"),
+    (
+        {"cells__1__methods": {"seqmatch-dd": {"stages": [{"synthetic_steps": 1}, {"synthetic_steps": 1}]}}},
+        "seqmatch-dd.stages[1].synthetic_steps = 1: with `order: fixed`, 2 images of each class take 2 steps",
+    ),
     ({"cells__1__methods": {"kip": {"stages": [{"kernel": "rbf"}]}}}, "stages[0].kernel = 'rbf'", "'pooled'"),
     ({"cells__1__methods": {"kip": {"stages": [{"kernel_depth": 0}]}}}, "stages[0].kernel_depth = 0", "1"),
     ({"cells__1__methods": {"kip": {"stages": [{"ridge": 0}]}}}, "stages[0].ridge = 0", "greater than 0"),

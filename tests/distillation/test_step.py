@@ -20,7 +20,7 @@ from seqmatch.distillation import (
     trajectory,
     unrolled,
 )
-from seqmatch.distillation.step import Problem, some
+from seqmatch.distillation.step import Problem, some, some_of_each
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
@@ -85,6 +85,14 @@ def bits(step, labels, iterations=3):
 def declared_step(objective, problem):
     assert OBJECTIVES[objective].step == f"{MAKERS[objective].__module__}:make_step"
     return MAKERS[objective](problem)
+
+
+def test_a_small_class_gives_what_it_has_again_and_again():
+    few, many = torch.tensor([7, 8, 9]), torch.arange(100, 200)
+    drawn = some_of_each([few, many], 8, Seed("s").generator())
+    assert drawn.shape == (2, 8) and drawn[0].bincount().max() == 3 and set(drawn[0].tolist()) == {7, 8, 9}
+    assert len(set(drawn[1].tolist())) == 8
+    assert some_of_each([few, few], 8, Seed("s").generator()).shape == (2, 3)
 
 
 @pytest.mark.parametrize("earlier", [0, 1])

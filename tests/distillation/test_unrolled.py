@@ -100,6 +100,13 @@ def test_each_step_takes_as_many_images_of_each_class(order):
     assert (order == "fixed") == torch.equal(groups[0], groups[2])
 
 
+def test_images_that_no_step_would_see_are_refused():
+    three = SETTINGS.model_copy(update={"order": "fixed", "synthetic_batch": 1, "synthetic_steps": 3})
+    assert not three.unseen(1, 3) and "4 images of each class take 4 steps" in three.unseen(1, 4)
+    assert not three.model_copy(update={"synthetic_batch": None}).unseen(2, 6)  # two at a time
+    assert not three.model_copy(update={"order": "random"}).unseen(1, 9)
+
+
 @pytest.mark.parametrize("step_sizes", ["one", "each"])
 @pytest.mark.parametrize("order", GROUPS)
 def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, order, step_sizes):

@@ -21,13 +21,13 @@ from seqmatch.distillation.coresets import embed
 from seqmatch.distillation.loop import distill
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.checkpoint import NoCheckpoint
+from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.networks import activations, averages_batches, build, count_operations, layer_maps
 from seqmatch.networks.build import initialize
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.subset import Subset
-from seqmatch.training.ensemble import Member
+from seqmatch.training.ensemble import Member, always_eager, train_ensemble
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.gradients import best_gradients
 from seqmatch.training.learner import Learner
@@ -128,6 +128,39 @@ class Detached(Headless):
         return super().forward(images).detach()
 
 
+class Frozen(Headless):
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        self.gate = nn.Parameter(torch.ones(classes), requires_grad=False)
+
+
+class Deep(Headless):
+    """Draws a number which changes nothing in most calls."""
+
+    def forward(self, images):
+        return super().forward(images) * (torch.rand(()) < 1 - 1e-6)
+
+
+class Averaged(Headless):
+    """A batch norm that no module of PyTorch does."""
+
+    def forward(self, images):
+        return super().forward(images - images.mean(0))
+
+
+class Projected(Headless):
+    """Its features are drawn, and not trained; a gate without dimensions is."""
+
+    def __init__(self, shape, classes):
+        super().__init__(shape, classes)
+        size = self.templates.shape[0]
+        self.register_buffer("projection", torch.randn(size, size) / size**0.5)
+        self.gate = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, images):
+        return self.gate * (images.flatten(1) @ self.projection @ self.templates)
+
+
 class Normed(nn.Sequential):
     def __init__(self, shape, classes):
         super().__init__(nn.Conv2d(shape[0], 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, classes))
@@ -189,7 +222,10 @@ def test_equal_seeds_give_equal_networks(nets, name):
         ("nets:Whole", {}, "parameters have to be real numbers"),
         ("nets:Unused", {}, "its parameter spare has no part in its logits"),
         ("nets:Detached", {}, "the gradient of its logits fails: RuntimeError"),
-        ("nets:Wrong", {}, r"a batch of images \(2, 1, 8, 8\) fails: RuntimeError: .*line 7\d\)"),
+        ("nets:Wrong", {}, r"a batch of images \(2, 1, 8, 8\) fails: RuntimeError: .*nets\.py, line 7\d\)"),
+        ("nets:Frozen", {}, "its parameter gate is frozen; what shall not be trained has to be a buffer"),
+        ("nets:Deep", {}, "must not draw random numbers"),
+        ("nets:Averaged", {}, "its logits for an image depend on the others of its minibatch"),
     ],
 )
 def test_a_class_that_cannot_be_used_is_an_error_that_says_why(nets, family, options, message):
@@ -219,6 +255,13 @@ def test_batch_norm_is_seen(nets):
     assert compute.gradients_for(asked, job)(5).joined(5) == 1  # Table 2 may have it; a user's own is trained alone
     with pytest.raises(SeqmatchError, match="family nets:Normed: what is matched"):
         compute.check_matched(asked, job)
+
+
+def test_what_is_matched_has_no_buffers_that_are_drawn(nets):
+    job = SimpleNamespace(dataset=SimpleNamespace(shape=SHAPE, classes=CLASSES), device=CPU)
+    compute.check_matched(SimpleNamespace(architecture=own("Conv")), job)
+    with pytest.raises(SeqmatchError, match="family nets:Projected: its buffer projection differs from network to"):
+        compute.check_matched(SimpleNamespace(architecture=own("Projected")), job)
 
 
 def test_features_need_a_head(nets):
@@ -262,6 +305,29 @@ def test_experts_distillation_and_evaluation_take_a_network_of_ones_own(nets, tm
     learner = Learner(new_network, settings, gradients_for=lambda images: gradients(images))
     curricula = {"last": make_curriculum([snapshots.subset(-1)], settings)}
     assert evaluate(curricula, (images, labels), learner, Seed("e"))["accuracy"].between(0, 100).all()
+
+
+def test_parameters_without_dimensions_are_trained_and_resumed(nets, tmp_path):
+    settings = config.Training(batch_size=6, momentum=0.9)
+    phases = [Phase(Stage(*labelled(), 0.05), 3, settings, Seed("p"))]
+
+    def trained(checkpoint, record):
+        members = [Member(partial(build, own("Projected"), SHAPE, CLASSES, Seed("n")), phases)]
+        return train_ensemble(members, record, (), always_eager, checkpoint, "test")
+
+    def gate(network, position):
+        return network.gate.detach().clone()
+
+    def killed(network, position):
+        if position.epoch == 3:
+            raise KeyboardInterrupt
+        return gate(network, position)
+
+    (whole,) = trained(NoCheckpoint(), gate)
+    with pytest.raises(KeyboardInterrupt):
+        trained(Checkpoint(tmp_path, "work", 0), killed)
+    (again,) = trained(Checkpoint(tmp_path, "work", 0), gate)
+    assert torch.equal(torch.stack(whole.records), torch.stack(again.records)) and whole.records[0] != whole.records[-1]
 
 
 def test_layers_are_matched_where_modules_end_them(nets):

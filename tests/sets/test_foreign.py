@@ -79,6 +79,13 @@ def test_rounded_shares_of_classes_are_no_logits(rounded):
     torch.testing.assert_close(found.sum(1), torch.ones(6))
 
 
+def test_a_set_keeps_its_images_when_the_tensors_that_it_was_made_of_go_on():
+    images = IMAGES.clone()
+    found = seqmatch.from_tensors(images, LABELS, 0.01, "normalized", PAIR)
+    images += 1
+    assert torch.equal(found.stages[0].images, IMAGES)
+
+
 def test_files_may_be_named_one_by_one(tmp_path):
     saved(tmp_path, mine=IMAGES, theirs=LABELS, rate=0.05, both={"data": [[IMAGES, LABELS], [-IMAGES, LABELS]]})
     found = foreign.load(tmp_path / "mine.pt", tmp_path / "theirs.pt", tmp_path / "rate.pt", space="normalized")

@@ -147,6 +147,13 @@ def test_what_makes_no_networks_is_refused_with_the_reason(new_network, message)
         seqmatch.evaluate(distilled(), RAW, LABELS, new_network)
 
 
+def test_a_network_that_has_learned_is_no_new_one():
+    network = linear()
+    for make in (lambda: network, lambda: nn.Sequential(network)):
+        with pytest.raises(SeqmatchError, match="new_network: it makes the same network again"):
+            seqmatch.evaluate(distilled(), RAW, LABELS, make)
+
+
 def test_a_network_that_leaves_a_parameter_out_is_refused():
     network = linear()
     network[1].idle = nn.Parameter(torch.zeros(1))

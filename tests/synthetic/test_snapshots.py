@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.tiny import FOUR, labelled, normal
@@ -30,6 +32,14 @@ def test_a_copy_is_a_subset_of_the_same_parameterisation_and_labels():
     assert copy.parameterisation == FOUR and len(copy.decoded()[0]) == 12
     assert torch.equal(copy.images, snapshots.images[1]) and copy.step_size == 0.2
     assert torch.equal(copy.labels, snapshots.labels) and torch.equal(copy.decoded()[1], shares)
+
+
+def test_copies_that_show_the_initial_images_have_not_moved():
+    snapshots = made_snapshots(decoder={"memories": torch.zeros(2, 3)})
+    assert snapshots.moved(1) and not snapshots.moved(0)
+    skipped = replace(snapshots, images=snapshots.images[:1].repeat(2, 1, 1, 1, 1))  # all updates
+    assert not skipped.moved(1)
+    assert replace(skipped, decoder={"memories": torch.arange(2.0)[:, None]}).moved(1)
 
 
 @pytest.mark.parametrize("parameterisation", [Parameterisation(), FOUR], ids=lambda each: each.name)
