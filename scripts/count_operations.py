@@ -1,7 +1,10 @@
 """Count the operations of one seed of each method of an experiment, from its experts to its evaluation.
 
-Nothing is run: they are counted from the configuration. Writes one row per method in a cell.
+Nothing is run: they are counted from the configuration. Writes one row per method in a cell; none where the images of a
+folder, whose number and size decide, are no longer there.
 """
+
+import sys
 
 import pandas as pd
 from shared import command
@@ -10,6 +13,7 @@ from seqmatch import config, networks
 from seqmatch.files.store import provenance, save_table
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
+from seqmatch.planning.sizes import size_of
 
 GIGA = 1e9
 
@@ -17,6 +21,10 @@ GIGA = 1e9
 def main(args):
     plan = Plan(config.load(args.configuration))
     scale = Scale(plan.experiment, networks.count_operations)
+    gone = {name for name, dataset in plan.experiment.config.datasets.items() if size_of(dataset).train == 0}
+    runs = [run for run in plan.experiment.runs.values() if run.dataset not in gone]
+    for name in sorted(gone & {run.dataset for run in plan.experiment.runs.values()}):
+        print(f"warning: the images of {name} are not there, so that its operations are not counted", file=sys.stderr)
     rows = [
         {
             "dataset": run.dataset,
@@ -25,9 +33,10 @@ def main(args):
             "gflop": plan.operations(scale, run) / GIGA,
             "own_gflop": plan.own_operations(scale, run) / GIGA,
         }
-        for run in plan.experiment.runs.values()
+        for run in runs
     ]
-    save_table(args.out, pd.DataFrame(rows), provenance(command.parameters(args)))
+    columns = ["dataset", "ipc", "method", "gflop", "own_gflop"]
+    save_table(args.out, pd.DataFrame(rows, columns=columns), provenance(command.parameters(args)))
 
 
 if __name__ == "__main__":

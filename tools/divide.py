@@ -108,11 +108,7 @@ def stages(entry, sizes):
 def judge(whole, cell, entry, sizes, args):
     """Distil a division by a short run."""
     name, ipc = "-".join(map(str, ("divided", *sizes))), sum(sizes)
-    short = [stage | {"iterations": args.short_iterations} for stage in stages(entry, sizes)]
-    evaluation = entry["evaluation"] | {"epochs": args.short_epochs}
-    method = {"backbone": entry["backbone"], "stages": short, "evaluation": evaluation}
-    own = {"ipc": ipc, "methods": {name: method}, "architectures": []}
-    settings = whole | {"seeds": list(range(args.seed_count)), "cells": [cell | own], "fair_comparison": False}
+    settings = short_experiment(whole, cell, entry, sizes, name, args)
     asked = config.load(settings)
     last = {"dataset": args.dataset, "method": name, "ipc": ipc, "subset": len(sizes)}
     scores = [RULES["select_snapshot"].outputs[1].format(**last, seed=seed) for seed in range(args.seed_count)]
@@ -121,6 +117,21 @@ def judge(whole, cell, entry, sizes, args):
     scale, plan = Scale(asked, networks.count_operations), Plan(asked)
     costs = [RULES[rule].cost(scale, job.wildcards) for rule in JUDGED_BY for job in plan.by_rule[rule]]
     return Trial(sizes, sum(best) / len(best), sum(cost.operations for cost in costs))
+
+
+def short_experiment(whole, cell, entry, sizes, name, args):
+    """The experiment of a trial alone, as it is where the workflow runs in a folder of its own."""
+    short = [stage | {"iterations": args.short_iterations} for stage in stages(entry, sizes)]
+    evaluation = entry["evaluation"] | {"epochs": args.short_epochs}
+    needed = {"backbone": 1, "rounds": 2, "teachers": 3}  # so many subsets
+    method = {key: entry[key] for key, count in needed.items() if key in entry and len(sizes) >= count}
+    own = {"ipc": sum(sizes), "methods": {name: method | {"stages": short, "evaluation": evaluation}}}
+    datasets = {
+        name: section | ({"path": str(Path(section["path"]).resolve())} if section.get("path") else {})
+        for name, section in whole["datasets"].items()
+    }
+    alone = {"cells": [cell | own | {"architectures": []}], "fair_comparison": False, "analysed": []}
+    return whole | {"datasets": datasets, "seeds": list(range(args.seed_count))} | alone
 
 
 def score_of_best(scores):

@@ -43,7 +43,8 @@ def main(args: argparse.Namespace) -> None:
     settings = pd.DataFrame(differences(*map(settings_of, asked.values())), columns=["setting", "A", "B"])
     both = first.merge(second, on=[*CELL, "method"])
     print("\n".join(f"{side}: {folder}" for side, folder in folders.items()))
-    print(f"\nSettings that differ\n\n{markdown(settings) if len(settings) else 'none'}")
+    print("\nSettings that differ, those of difficulty, coupling and fair_comparison aside\n")
+    print(markdown(settings) if len(settings) else "none")
     print(f"\nAccuracies of what both have\n\n{markdown(compared(both)) if len(both) else 'none'}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -51,8 +52,11 @@ def _typed(command: str) -> str:
 
 
 def _options(run: Asked) -> str:
-    """What names the same experiment once more."""
+    """What names the same experiment once more, from where the run was called: Snakemake is in its --directory now."""
+    elsewhere = any(word.startswith(("-d", "--directory")) for word in sys.argv)
+    place = f" --directory {shlex.quote(os.getcwd())}" if elsewhere else ""
     files = run.configfiles
     if files in ((), (config.default_file(experiment.CHECKOUT).resolve(),)):
-        return ""
-    return f" --configfile {shlex.join(os.path.relpath(file) for file in files)}"
+        return place
+    shown = map(os.path.abspath if elsewhere else os.path.relpath, files)
+    return f"{place} --configfile {shlex.join(shown)}"

@@ -430,10 +430,6 @@ class TrajectoryMatching(SoftLabels, Matching):
         "how later steps depend on earlier ones (docs/methods/tesla.md)",
     )
 
-    def start_epochs(self, iteration: int) -> range:
-        """From which an iteration draws where a part of a trajectory starts."""
-        return range(self.max_start_epoch)
-
 
 class LearnedLabels(SoftLabels):
     """Soft labels that are learned with the images, as logits."""
@@ -463,14 +459,6 @@ class RangedMatching(LearnedLabels, TrajectoryMatching):
         "every one does",
     )
 
-    def start_epochs(self, iteration: int) -> range:
-        """Those of all trajectory methods, from a start of their own and to an end that grows."""
-        end = self.max_start_epoch
-        if self.initial_max_start_epoch is not None:
-            grown = (end - self.initial_max_start_epoch) * iteration // self.expansion_iterations
-            end = min(self.initial_max_start_epoch + grown, end)
-        return range(self.min_start_epoch, end)
-
     @property
     def fault(self) -> str:
         """What is wrong with the range, if anything is: it has an epoch from the first iteration on, and never
@@ -478,7 +466,7 @@ class RangedMatching(LearnedLabels, TrajectoryMatching):
         first, last, end = self.min_start_epoch, self.initial_max_start_epoch, self.max_start_epoch
         if last is not None and last > end:
             return f"initial_max_start_epoch = {last}: expected at most max_start_epoch, {end}"
-        if not self.start_epochs(0):
+        if first >= (end if last is None else last):
             later = f"max_start_epoch, {end}" if last is None else f"initial_max_start_epoch, {last}"
             return f"min_start_epoch = {first}: expected less than {later}"
         return ""

@@ -126,8 +126,16 @@ def picks(
     """What an iteration matches: `matching.experts_per_step` picks, all from one generator."""
     generator = seed.generator()
     for _ in range(matching.experts_per_step):
-        starts = matching.start_epochs(iteration)
+        starts = start_epochs(matching, iteration)
         yield _pick(generator, experts, starts, matching, labels, batch_size, augmentation, draw)
+
+
+def start_epochs(matching: config.TrajectoryMatching, iteration: int) -> range:
+    """Epochs that a part of a trajectory may begin with: of DATM, those of a range with an end that grows."""
+    end, first = matching.max_start_epoch, getattr(matching, "initial_max_start_epoch", None)
+    if first is not None:
+        end = min(first + (end - first) * iteration // matching.expansion_iterations, end)
+    return range(getattr(matching, "min_start_epoch", 0), end)
 
 
 def _pick(

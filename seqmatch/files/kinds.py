@@ -704,6 +704,7 @@ class ShownImage(Row):
 
 class Operations(Row):
     about: ClassVar[str] = "a table of counted operations"
+    empty = True
     key = ("dataset", "ipc", "method")
     dataset: Name
     ipc: Ipc

@@ -58,7 +58,7 @@ NOT_RESULTS = (
     "seqmatch.runtime.progress",
     "shared.command",
 )
-"""Modules that cannot change a result, with all below them: they are left out.
+"""Modules that cannot change a result, with all below them but `COUNTED`: they are left out.
 
 - config: settings reach a command as arguments, with their defaults, and so Snakemake as parameters; a module that
   makes a section of its own gives every field.
@@ -74,6 +74,9 @@ NOT_RESULTS = (
 - interruption, progress: when a process ends, and what it shows before.
 - command: how arguments are read. What it writes of them into the header of a file describes the numbers there.
 """
+
+COUNTED = ("seqmatch.config.storage",)
+"""Modules below those that jobs compute with: how many images a subset has, and what is stored of them."""
 
 SPEAKING = {"print", "warn", "error", "exit", "set_postfix", "tell", "_fail", "SeqmatchError", "ArgumentTypeError"}
 """Functions, methods and errors that speak to people; `print` unless it writes into a file."""
@@ -212,7 +215,7 @@ def _names(imports: Imports, package: str) -> Iterator[str]:
 
 
 def _is_left_out(name: str) -> bool:
-    return f"{name}.".startswith(tuple(f"{module}." for module in NOT_RESULTS))
+    return name not in COUNTED and f"{name}.".startswith(tuple(f"{module}." for module in NOT_RESULTS))
 
 
 def _file(root: Path, name: str) -> Path | None:

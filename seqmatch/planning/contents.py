@@ -57,13 +57,13 @@ def _is_counterpart(run: Run, other: Run) -> bool:
 
 
 def prefixes(experiment: Experiment) -> list[tuple[str, str, str, int, int, str]]:
-    """First subsets of sequential methods where their backbone, under its own name, makes a set of that size directly:
-    data set, ipc, method, number of subsets, their images per class, baseline."""
+    """First subsets of analysed sequential methods where their backbone, under its own name, makes a set of that size
+    directly: data set, ipc, method, number of subsets, their images per class, baseline."""
     direct = {(run.dataset, run.ipc, run.method) for run in experiment.runs.values() if run.subsets == 1}
     return [
         (run.dataset, str(run.ipc), run.method, count, size, run.backbone)
         for run in experiment.runs.values()
-        if run.sequential
+        if run.sequential and run.analysed
         for count, size in enumerate(accumulate(run.sizes[:-1]), start=1)
         if (run.dataset, size, run.backbone) in direct
     ]

@@ -14,7 +14,7 @@ from seqmatch import config
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import splits_of
 from seqmatch.config.methods import MATCHING, TRAINING, Images
-from seqmatch.config.storage import seen_images, stored_numbers
+from seqmatch.config.storage import needs_real, seen_images, started_per_class, stored_numbers
 from seqmatch.planning.sizes import pixels_of, size_of
 
 NUMBER = 4
@@ -99,7 +99,7 @@ class Work:
     def _passes(self, first: int, rest: int, images: float, batch: float) -> Cost:
         """So many of the first layer, and of the others."""
         operations = first * self.first + rest * self.rest
-        calls = images / batch if images else 0.0
+        calls = images / batch if images and batch else 0.0
         return Cost(images * operations, 0.0, images * rest * self.written, calls * rest * self.layers)
 
 
@@ -136,6 +136,16 @@ class Scale:
             return [self.data(run.dataset).train]
         unions = self.unions(run)
         return unions if run.evaluation.curriculum == "union" else [b - a for a, b in pairwise((0, *unions))]
+
+    def started(self, run: Run) -> int:
+        """Real training images of each class that the subsets of a run start from, all together; of sums of memories,
+        which the size of images decides, those that are known."""
+        data = self.data(run.dataset)
+        return sum(
+            started_per_class(stage, ipc, data.classes, data.shape)
+            for stage, ipc in zip(run.stages, run.sizes, strict=True)
+            if needs_real(stage) and (data.train or stage.parameterisation != "memories")
+        )
 
     def through(self, run: Run, work: Work) -> Cost:
         """Of a network on its way through all stages."""

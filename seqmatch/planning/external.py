@@ -20,6 +20,8 @@ def check(experiment: Experiment) -> None:
         SeqmatchError: names the file, and where the configuration names it.
     """
     for place, path in _named(experiment):
+        if {"{", "}"} & set(path):
+            raise SeqmatchError(f"{place} = {path}: Snakemake takes braces in a path for wildcards; rename it")
         if not Path(path).is_file():
             raise SeqmatchError(f"{place} = {path}: there is no such file (seen from {Path.cwd()})")
         if not _written_by_torch(Path(path)):

@@ -274,6 +274,12 @@ def _analysed(kind: str) -> Callable[[Run], bool]:
 
 _recorded, _divisible, _sequential = map(_analysed, ("distilled", "divisible", "sequential"))
 
+
+def _stepwise(run: Run) -> bool:
+    """Whether its losses are recorded after each of several subsets."""
+    return _recorded(run) and _sequential(run)
+
+
 RULES = {
     "fetch_data": Rule(("data/{source}/files.json",), _sources, costs.nothing, 240, trains=False),
     "prepare_dataset": Rule(("results/{dataset}/data.safetensors",), _datasets(), costs.preparation, 60, trains=False),
@@ -313,7 +319,7 @@ RULES = {
     ),
     "compare_difficulty": Rule(
         ("results/common_difficulty.csv",),
-        _over_seeds(_once(_any(_sequential))),
+        _over_seeds(_once(_any(_stepwise))),
         costs.nothing,
         60,
         trains=False,
@@ -337,7 +343,7 @@ RULES = {
     "figure_difficulty": _drawing(f"{FIGURES}/difficulty-ipc{{ipc}}.png", _cells(_recorded)),
     "figure_common_difficulty": _drawing(
         f"{FIGURES}/common_difficulty-ipc{{ipc}}.png",
-        _over_seeds(_cells(_sequential)),
+        _over_seeds(_cells(_stepwise)),
     ),
     "figure_losses": _drawing(f"{FIGURES}/losses-ipc{{ipc}}.png", _cells(_recorded)),
     "figure_convergence": _drawing(f"{FIGURES}/convergence-ipc{{ipc}}.png", _cells(_distilled)),

@@ -38,6 +38,14 @@ def test_a_good_end_says_what_to_open_and_what_is_next(plan):
     assert ended.well(None) == f"Results are in {folder}"
 
 
+def test_a_run_in_another_folder_is_called_again_from_where_it_was(plan, monkeypatch):
+    run = recorded(plan, "table1", file="my own.yaml")
+    for words in (["-d", "there"], ["--directory=there"]):
+        monkeypatch.setattr("sys.argv", ["snakemake", *words])
+        here = Path.cwd()
+        assert f" --directory {here} --configfile '{here}/my own.yaml'" in ended.well(run)
+
+
 def test_programs_are_called_as_the_run_was(plan, monkeypatch):
     run = recorded(plan, "select_snapshot", "table1")
     assert "uv run" not in ended.well(run)

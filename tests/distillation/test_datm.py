@@ -13,7 +13,7 @@ from seqmatch.distillation.learned_labels import LabelState
 from seqmatch.distillation.loop import State, distill, is_skipped
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
-from seqmatch.distillation.trajectory import picks, trajectory_step
+from seqmatch.distillation.trajectory import picks, start_epochs, trajectory_step
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.matching.derivatives import classifier
@@ -91,12 +91,12 @@ def test_the_range_grows_from_its_first_end_to_its_last():
     settings = DATM.model_copy(
         update={"min_start_epoch": 2, "initial_max_start_epoch": 4, "max_start_epoch": 9, "expansion_iterations": 10}
     )
-    ends = [settings.start_epochs(iteration).stop for iteration in range(12)]
-    assert ends == [4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9] and settings.start_epochs(0).start == 2
+    ends = [start_epochs(settings, iteration).stop for iteration in range(12)]
+    assert ends == [4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9] and start_epochs(settings, 0).start == 2
     for iteration, expected in ((0, {2, 3}), (4, {2, 3, 4, 5}), (1000, {2, 3, 4, 5, 6, 7, 8})):
         drawn = (picks(Seed(i), 1, settings, torch.arange(3), 3, [], iteration) for i in range(60))
         assert {pick.start_epoch for found in drawn for pick in found} == expected
-    assert MTT.start_epochs(7) == range(3)
+    assert start_epochs(MTT, 7) == range(3)
 
 
 @pytest.mark.parametrize(

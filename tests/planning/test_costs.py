@@ -115,6 +115,23 @@ def test_equal_compute_is_equal_in_operations(backbone, curriculum):
         assert one == pytest.approx(several, rel=apart), rule
 
 
+@pytest.mark.parametrize(
+    ("method", "stages", "expected"),
+    [
+        ("seqmatch-mtt", [{}, {}], 4),
+        ("idc", [{}], 16),  # four for each stored one
+        ("rtp", [{"memories": 4, "initial": "random"}], 62),  # sums of four memories have four numbers in place of 64
+        ("rtp", [{"memories": 2}], 0),
+        ("mtt", [{"initial": "noise"}], 4),  # as many as there are places for noise
+    ],
+)
+def test_images_that_a_run_starts_from_are_counted(method, stages, expected):
+    cell = {"dataset": "digits", "ipc": 4, "methods": {method: {"stages": stages}}}
+    (run,) = config.load(TINY | {"cells": [cell], "analysed": None}).runs.values()
+    started = Scale(config.load(TINY | {"cells": [cell]}), networks.count_operations).started(run)
+    assert started == (pytest.approx(expected, rel=0.1) if expected else 0)
+
+
 def test_operations_of_one_seed_are_those_of_its_experts_and_its_own_jobs():
     experiment = config.load(TINY | {"seeds": [0, 1]})
     table = costs_table(experiment)

@@ -3,6 +3,7 @@
 import math
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -59,6 +60,21 @@ def test_a_division_on_which_networks_fail_is_not_chosen(monkeypatch, capsys):
     assert [row[0].strip() for row in rows if row[3].strip() == "yes"] == ["2", "2 2", "2 2 2"]
     with pytest.raises(SeqmatchError, match=r"on every division that was tried last \(4 and 2 2\): their training div"):
         divided(monkeypatch, capsys, lambda sizes: (50.0 if sizes == (2,) else math.nan, 1e12))
+
+
+def test_a_trial_is_an_experiment_of_its_own_that_keeps_how_subsets_are_distilled():
+    whole = config.read(ROOT / "config/choices.yaml")
+    whole["datasets"]["other"] = {"source": "imagefolder", "path": "imgs"}
+    args = Namespace(**ARGUMENTS, short_iterations=8, short_epochs=5, seed_count=2)
+    cell, entry = divide.cell_of(whole, args)
+    entry |= {"rounds": 2, "teachers": "first"}
+    settings = divide.short_experiment(whole, cell, entry, (2, 2, 2), "divided-2-2-2", args)
+    (run,) = config.load(settings).runs.values()
+    assert (run.sizes, run.rounds, run.teachers, run.analysed) == ([2, 2, 2], 2, "first", False)
+    assert [stage.iterations for stage in run.stages] == [8, 8, 8] and run.evaluation.epochs == 5
+    assert settings["datasets"]["other"]["path"] == str(Path("imgs").resolve())
+    (alone,) = config.load(divide.short_experiment(whole, cell, entry, (2,), "divided-2", args)).runs.values()
+    assert (alone.sizes, alone.rounds) == ([2], 0)
 
 
 def test_the_snapshot_that_judges_is_the_one_that_the_workflow_selects():

@@ -96,6 +96,28 @@ def test_first_subsets_are_compared_with_what_the_backbone_makes_at_their_size()
     assert found == [("digits", "6", "seqmatch-dm", 2, 4, "dm")]
 
 
+@pytest.mark.parametrize("path", [*ROOT.glob("config/*.yaml"), ROOT / "config.yaml"], ids=lambda path: path.stem)
+def test_what_is_compared_of_stages_is_measured(path):
+    experiment = config.load(yaml.safe_load(path.read_text()))
+    measured = {
+        tuple(job.wildcards[name] for name in ("dataset", "ipc", "method"))
+        for job in Plan(experiment).by_rule["measure_stages"]
+    }
+    assert {compared[:3] for compared in contents.prefixes(experiment)} <= measured
+
+
+def test_difficulty_is_compared_where_subsets_are_distilled_one_after_the_other():
+    cells = [
+        {"dataset": "digits", "ipc": 4, "methods": {"mtt": None, "two": {"backbone": "mtt", "stages": [{}, {}]}}},
+        {"dataset": "digits", "ipc": 6, "methods": {"random": {"stages": [{}, {}]}, "mtt": None}},
+    ]
+    for given, drawn in ((cells, ["4"]), (cells[1:], [])):
+        plan = Plan(config.load(TINY | {"seeds": [0, 1, 2], "cells": given}))
+        assert [str(job.wildcards["ipc"]) for job in plan.by_rule["figure_common_difficulty"]] == drawn
+        assert len(plan.by_rule["compare_difficulty"]) == len(drawn)
+        assert {str(job.wildcards["ipc"]) for job in plan.by_rule["figure_stages"]} >= {"6"}
+
+
 @pytest.mark.parametrize(
     ("seeds", "compared", "drawn"), [([0, 1, 2], 2, True), ([0, 1], 2, False), ([0, 1, 2], 1, False)]
 )

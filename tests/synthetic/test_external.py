@@ -125,6 +125,8 @@ def test_what_the_configuration_leaves_out_is_told():
 
 def test_a_missing_or_wrong_file_is_refused_when_planned(files):
     external.check(experiment())
+    with pytest.raises(SeqmatchError, match=r"stages\[0\]\.images = a\{b\}\.pt: Snakemake takes braces"):
+        external.check(experiment(STAGE | {"images": "a{b}.pt"}))
     files[1].write_text("labels")
     with pytest.raises(SeqmatchError, match=r"external: stages\[0\]\.labels = labels\.pt: not a file that torch\.save"):
         external.check(experiment())

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from helpers.snakemake import TINY, copy_project, run, snakemake
 from helpers.tiny import ROOT
@@ -27,13 +29,13 @@ import yaml
 module seqmatch:
     snakefile: "{snakefile}"
     config: yaml.safe_load(open("{project}/config.yaml"))
-    prefix: "distilled"
+    prefix: "our sets"
 
 use rule * from seqmatch as seqmatch_*
 
 rule everything:
     default_target: True
-    input: "distilled/results/table4.csv", "distilled/results/digits/data.safetensors"
+    input: "our sets/results/table4.csv", "our sets/results/digits/data.safetensors"
 """
 
 
@@ -63,9 +65,22 @@ def test_as_a_module_with_a_prefix(tmp_path):
     module = MODULE.format(project=project, snakefile=f"{project}/workflow/Snakefile")
     (parent / "Snakefile").write_text(module)
     run(parent)
-    assert (parent / "distilled/results/table4.csv").is_file() and not (parent / "results").exists()
-    planned = snakemake(parent, "-n", "distilled/results/overview.html", "distilled/results/table2.csv")
+    assert (parent / "our sets/results/table4.csv").is_file() and not (parent / "results").exists()
+    planned = snakemake(parent, "-n", "our sets/results/overview.html", "our sets/results/table2.csv")
     assert planned.returncode == 0, planned.stdout + planned.stderr
+
+
+def test_a_path_of_a_foreign_set_is_one_word_of_the_command(tmp_path):
+    path = "their sets/x $(touch ran).pt"
+    stage = {"images": path, "step_size": 0.05, "space": "normalized", "reference": "none"}
+    cell = {"dataset": "digits", "ipc": 1, "methods": {"external": {"stages": [stage]}}}
+    folder = copy_project(tmp_path, TINY | {"cells": [cell]})
+    (folder / path).parent.mkdir()
+    torch.save(torch.zeros(10, 1, 8, 8), folder / path)
+    planned = snakemake(folder, "-n", "-p", "results/digits/external/ipc1/seed0/subset1.safetensors")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    (call,) = [line for line in planned.stdout.splitlines() if " --foreign " in line]
+    assert path in shlex.split(call)
 
 
 def test_as_a_module_out_of_git(tmp_path):
@@ -99,8 +114,8 @@ def test_snakedeploy_finds_configuration_and_profiles_where_it_looks():
 
 
 def test_files_of_a_job_are_found_below_a_prefix():
-    found = beside(Path("distilled/results/benchmarks/d/x.tsv"), "results/d/x.csv")
-    assert found == Path("distilled/results/d/x.csv")
+    found = beside(Path("our sets/results/benchmarks/d/x.tsv"), "results/d/x.csv")
+    assert found == Path("our sets/results/d/x.csv")
     assert beside(Path("results/benchmarks/d/x.tsv"), "results/d/x.csv") == Path("results/d/x.csv")
 
 

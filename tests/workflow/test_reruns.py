@@ -83,11 +83,21 @@ def test_another_shard_trains_its_own_experts_alone(edited):
     assert plan_with(edited, "networks_per_shard: 2", "networks_per_shard: 2\n    shards: 2")["train_experts"] == 1
 
 
+def test_what_is_nothing_to_earlier_subsets_distils_nothing_again(edited):
+    more = plan_with(edited, "networks: 2\n  epochs: 60", "networks: 3\n  epochs: 60")
+    fewer = plan_with(edited, "selection:\n", "selection:\n  also: [last]\n")
+    for jobs in (more, fewer):
+        assert "evaluate" in jobs and not {"train_teachers", "distill_subset", "record_losses"} & set(jobs)
+    derived = plan_with(edited, "learning_rate: 0.05\nmatching", "learning_rate: 0.05\n    epochs: 6\nmatching")
+    assert not {"train_experts", "train_teachers", "distill_subset"} & set(derived)
+
+
 def plan_with(folder, old, new):
     """What another configuration would run."""
     path = folder / "config.yaml"
     before = path.read_text()
     try:
+        assert old in before
         path.write_text(before.replace(old, new))
         return plan(folder)
     finally:

@@ -15,12 +15,12 @@ rule record_losses:
         **training("record_losses"),
     params:
         **networks("record_losses", matched),
-        evaluation=evaluation,
+        evaluation=learned_by_one,
         more=["--difficulty", CONFIG.difficulty.model_dump_json()],
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"
+        "python {params.script:q} --data {input.data:q} --subsets {input.subsets:q} --architecture {params.architecture:q}"
         " --evaluation {params.evaluation:q} {params.more:q} --dataset {wildcards.dataset}"
-        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table}"
+        " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --out {output.table:q}"
         + COMPUTE
 
 
@@ -35,7 +35,7 @@ use rule record_losses as measure_coupling with:
         **training("measure_coupling"),
     params:
         **networks("measure_coupling", matched),
-        evaluation=evaluation,
+        evaluation=learned_by_one,
         more=["--coupling", CONFIG.coupling.model_dump_json()],
 
 
@@ -74,7 +74,7 @@ rule cluster_difficulty:
     params:
         **command("cluster_difficulty"),
     shell:
-        "python {params.script:q} {input.losses} --out {output.table} --bins {output.bins} --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.losses:q} --out {output.table:q} --bins {output.bins:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule compare_difficulty:
@@ -94,7 +94,7 @@ rule compare_difficulty:
     params:
         **command("compare_difficulty"),
     shell:
-        "python {params.script:q} {input.losses} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.losses:q} --out {output.table:q} > {log:q} 2>&1"
 
 
 use rule collect_accuracy as collect_coupling with:
@@ -141,7 +141,7 @@ rule collect_convergence:
     params:
         **command("collect_convergence"),
     shell:
-        "python {params.script:q} {input.snapshots} --score-tables {input.scores} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.snapshots:q} --score-tables {input.scores:q} --out {output.table:q} > {log:q} 2>&1"
 
 
 # What jobs wrote is measured, but is no input: deleted experts are not retrained.
@@ -162,5 +162,5 @@ rule measure_resources:
         **command("measure_resources"),
         jobs=files_by_rule,
     shell:
-        "python {params.script:q} --dataset {wildcards.dataset} --benchmarks {input.benchmarks} {params.jobs}"
-        " --out {output.table} > {log} 2>&1"
+        "python {params.script:q} --dataset {wildcards.dataset} --benchmarks {input.benchmarks:q} {params.jobs}"
+        " --out {output.table:q} > {log:q} 2>&1"

@@ -75,7 +75,7 @@ if not GPU and (slow := host.slow_arithmetic(EXPERIMENT)):
     logger.warning(slow)
 DATA = RULES["prepare_dataset"].outputs[0]
 COMPUTING, DRAWING = "../envs/computing.yml", "../envs/drawing.yml"
-COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log} 2>&1"
+COMPUTE = " --gpu {resources.gpu} --threads {threads} --compile {resources.compile} > {log:q} 2>&1"
 
 for name, architecture in CONFIG.architectures.items():
     if not architecture.own:

@@ -13,7 +13,7 @@ rule fetch_data:
         script=place("fetch_data"),
         mirrors=mirrors,
     shell:
-        "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output} > {log} 2>&1"
+        "python {params.script:q} --source {wildcards.source} {params.mirrors:q} --out {output:q} > {log:q} 2>&1"
 
 
 # Published files, and a user's own images, lie where Snakemake itself runs: other machines may not see them.
@@ -40,4 +40,4 @@ rule prepare_dataset:
         images_per_class=images_per_class,
     shell:
         "python {params.script:q} --dataset {wildcards.dataset} --preparation {params.preparation:q}"
-        " --files {input.files} --images-per-class {params.images_per_class} --out {output} > {log} 2>&1"
+        " --files {input.files:q} --images-per-class {params.images_per_class} --out {output:q} > {log:q} 2>&1"

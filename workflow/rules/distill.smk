@@ -30,11 +30,11 @@ rule distill_subset:
         until=[],
         subset_out=[],
     shell:
-        "python {params.script:q} --data {input.data} --prefix {input.prefix} --choosers {input.choosers}"
-        " --experts {input.experts} --foreign {input.foreign} --state {input.state} {params.objective}"
+        "python {params.script:q} --data {input.data:q} --prefix {input.prefix:q} --choosers {input.choosers:q}"
+        " --experts {input.experts:q} --foreign {input.foreign:q} --state {input.state:q} {params.objective}"
         " --matching {params.matching:q} --architecture {params.architecture:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --subset {wildcards.subset}"
-        " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out} --out {output.state}"
+        " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out:q} --out {output.state:q}"
         " --kept-memory {resources.kept_memory}" + COMPUTE
 
 
@@ -83,13 +83,13 @@ rule select_snapshot:
         **training("select_snapshot"),
     params:
         **networks("select_snapshot", matched),
-        selections=of_run("selections"),
-        evaluation=evaluation,
+        selections=selections,
+        evaluation=learned_by_scorers,
         called=of_run("architecture"),
         networks=CONFIG.selection.networks,
         name=draws,
     shell:
-        "python {params.script:q} --data {input.data} --prefix {input.prefix} --snapshots {input.snapshots}"
+        "python {params.script:q} --data {input.data:q} --prefix {input.prefix:q} --snapshots {input.snapshots:q}"
         " --selections {params.selections} --architecture {params.architecture:q} --evaluation {params.evaluation:q}"
         " --architecture-name {params.called} --networks {params.networks} --name {params.name:q}"
-        " --scores {output.table} --out {output.subset}" + COMPUTE
+        " --scores {output.table:q} --out {output.subset:q}" + COMPUTE

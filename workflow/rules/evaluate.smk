@@ -23,11 +23,11 @@ rule evaluate:
         selection=main_selection,
         also=other_selections,
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --architecture {params.architecture:q}"
+        "python {params.script:q} --data {input.data:q} --subsets {input.subsets:q} --architecture {params.architecture:q}"
         " --evaluation {params.evaluation:q} --dataset {wildcards.dataset} --method {wildcards.method}"
         " --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {wildcards.architecture}"
         " --matched-on {params.matched_on} --selection {params.selection} --also {params.also}"
-        " --snapshots {input.snapshots} --scores {input.scores} {params.own} --out {output.table}"
+        " --snapshots {input.snapshots:q} --scores {input.scores:q} {params.own} --out {output.table:q}"
         + COMPUTE
 
 
@@ -54,10 +54,10 @@ rule evaluate_baselines:
         called=of_run("architecture"),
         sizes=sizes,
     shell:
-        "python {params.script:q} --data {input.data} --subsets {input.subsets} --choosers {input.choosers} {params.sizes}"
+        "python {params.script:q} --data {input.data:q} --subsets {input.subsets:q} --choosers {input.choosers:q} {params.sizes}"
         " --architecture {params.architecture:q} --evaluation {params.evaluation:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --architecture-name {params.called}"
-        " --out {output.table}" + COMPUTE
+        " --out {output.table:q}" + COMPUTE
 
 
 rule collect_accuracy:
@@ -76,4 +76,4 @@ rule collect_accuracy:
     params:
         **command("collect_tables"),
     shell:
-        "python {params.script:q} {input.tables} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} {input.tables:q} --out {output.table:q} > {log:q} 2>&1"

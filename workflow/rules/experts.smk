@@ -22,9 +22,9 @@ rule train_experts:
         name=recipe_draws,
         images_per_class=images_per_class,
     shell:
-        "python {params.script:q} --data {input.data} --prefix {input.prefix} --recipe {params.recipe:q}"
+        "python {params.script:q} --data {input.data:q} --prefix {input.prefix:q} --recipe {params.recipe:q}"
         " --architecture {params.architecture:q} {params.through:q} --epochs {params.epochs} --shard {wildcards.shard}"
-        " --name {params.name:q} --images-per-class {params.images_per_class} --out {output}"
+        " --name {params.name:q} --images-per-class {params.images_per_class} --out {output:q}"
         + COMPUTE
 
 

@@ -23,8 +23,8 @@ rule figure_difficulty:
         **drawing("figure_difficulty"),
         rows=["--dataset", "{dataset}", "--ipc", "{ipc}"],
     shell:
-        "python {params.script:q} {input.shown} {params.rows:q} {params.look}"
-        " --out {output.figure} {output.txt} {output.tex} {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.shown:q} {params.rows:q} {params.look}"
+        " --out {output.figure:q} {output.txt:q} {output.tex:q} {output.csv:q} > {log:q} 2>&1"
 
 
 use rule figure_difficulty as figure_common_difficulty with:

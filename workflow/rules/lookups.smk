@@ -56,6 +56,28 @@ def named(section, wildcard):
 evaluation = as_json(of_run("evaluation"))
 
 
+@as_json
+def learned_by_one(wildcards):
+    """How a network learns from a run's subsets: how many are evaluated in the end is nothing to it."""
+    anyhow = type(run_of(wildcards).evaluation).model_fields["networks"].default
+    return run_of(wildcards).evaluation.model_copy(update={"networks": anyhow})
+
+
+def is_last(wildcards):
+    return int(wildcards.subset) == run_of(wildcards).subsets
+
+
+def learned_by_scorers(wildcards):
+    """How networks learn that score a subset's snapshots; of the last, whose file tells its users, all of it."""
+    return (evaluation if is_last(wildcards) else learned_by_one)(wildcards)
+
+
+def selections(wildcards):
+    """What snapshots are scored for; other selections than the first are evaluated of the last subset alone."""
+    found = run_of(wildcards).selections
+    return found if is_last(wildcards) else found[:1]
+
+
 def matched(wildcards):
     """The architecture that the run matches."""
     return CONFIG.architectures[run_of(wildcards).architecture]
@@ -216,9 +238,9 @@ def recipe_files(wildcards, stage):
 
 
 def foreign(wildcards):
-    """The files of a set that another program made."""
+    """The files of a set that another program made, which are the user's: no prefix of a module goes before them."""
     run, stage = run_of(wildcards), stage_of(wildcards)
-    return external.files(stage) if run.external else []
+    return [local(path) for path in external.files(stage)] if run.external else []
 
 
 def other_selections(wildcards):
@@ -309,8 +331,7 @@ def mirrors(wildcards, output):
 def images_per_class(wildcards, output):
     """Training images of each class that the largest synthetic set starts from; as `mirrors`, it reruns nothing."""
     runs = [run for run in EXPERIMENT.runs.values() if run.dataset == wildcards.dataset]
-    started = [run for run in runs if run.stages and not run.external]
-    return max([run.ipc * run.stages[0].formation ** 2 for run in started] + [1])
+    return max([SCALE.started(run) for run in runs if not run.external] + [1])
 
 
 def known_of_source(wildcards):
@@ -357,8 +378,8 @@ def architecture_of_recipe(wildcards):
 
 
 def recipe(name):
-    """A recipe, as one shard needs it: another number of shards repeats none."""
-    return defined("experts", name).model_copy(update={"shards": 1})
+    """A recipe, as one shard needs it: another number of shards repeats none, nor do epochs that are trained anyway."""
+    return defined("experts", name).model_copy(update={"shards": 1, "epochs": None})
 
 
 def recipe_of_shard(wildcards):
@@ -374,7 +395,7 @@ def teacher_epochs(wildcards):
 
 
 def through_earlier_stages(wildcards):
-    return ["--evaluation", evaluation(wildcards)]
+    return ["--evaluation", learned_by_one(wildcards)]
 
 
 def objective(wildcards):

@@ -34,7 +34,7 @@ rule count_operations:
         configuration=contents.configuration(EXPERIMENT, OF_ANALYSES),
         resolved=contents.resolved(EXPERIMENT),
     shell:
-        "python {params.script:q} --configuration {params.configuration:q} --out {output.table} > {log} 2>&1"
+        "python {params.script:q} --configuration {params.configuration:q} --out {output.table:q} > {log:q} 2>&1"
 
 
 rule table1:
@@ -62,9 +62,9 @@ rule table1:
         published_data=PUBLISHED_DATA,
         architectures=PUBLISHED_ARCHITECTURES,
     shell:
-        "python {params.script:q} {input.accuracies} --number {params.number} --methods {params.methods} --operations {input.operations}"
+        "python {params.script:q} {input.accuracies:q} --number {params.number} --methods {params.methods} --operations {input.operations:q}"
         " --published {input.published:q} --published-data {params.published_data:q}"
-        " --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
+        " --published-architectures {params.architectures:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 use rule table1 as table3 with:
@@ -107,8 +107,8 @@ rule table2:
         published_data=PUBLISHED_DATA,
         architectures=PUBLISHED_ARCHITECTURES,
     shell:
-        "python {params.script:q} {input.accuracies} --methods {params.methods} --published {input.published:q}"
-        " --published-data {params.published_data:q} --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.accuracies:q} --methods {params.methods} --published {input.published:q}"
+        " --published-data {params.published_data:q} --published-architectures {params.architectures:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule table4:
@@ -127,7 +127,7 @@ rule table4:
         configuration=contents.configuration(EXPERIMENT),
         resolved=contents.resolved(EXPERIMENT),
     shell:
-        "python {params.script:q} --configuration {params.configuration:q} --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} --configuration {params.configuration:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule published:
@@ -149,9 +149,9 @@ rule published:
         published_data=PUBLISHED_DATA,
         architectures=PUBLISHED_ARCHITECTURES,
     shell:
-        "python {params.script:q} --method-tables {input.methods} --architecture-tables {input.architectures}"
+        "python {params.script:q} --method-tables {input.methods:q} --architecture-tables {input.architectures:q}"
         " --published {input.published:q} --published-data {params.published_data:q}"
-        " --published-architectures {params.architectures:q} --csv {output.csv} > {log} 2>&1"
+        " --published-architectures {params.architectures:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule comparison:
@@ -177,8 +177,8 @@ rule comparison:
         **command("comparison"),
         contrasts=json.dumps(CONTRASTS),
     shell:
-        "python {params.script:q} {input.accuracies} --contrasts {params.contrasts:q} --operations {input.operations}"
-        " --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.accuracies:q} --contrasts {params.contrasts:q} --operations {input.operations:q}"
+        " --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule prefixes:
@@ -206,8 +206,8 @@ rule prefixes:
         **command("prefixes"),
         prefixes=json.dumps(PREFIXES),
     shell:
-        "python {params.script:q} {input.stages} --accuracies {input.accuracies} --prefixes {params.prefixes:q}"
-        " --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.stages:q} --accuracies {input.accuracies:q} --prefixes {params.prefixes:q}"
+        " --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule fair:
@@ -232,8 +232,8 @@ rule fair:
         **command("fair"),
         methods=METHODS,
     shell:
-        "python {params.script:q} {input.accuracies} --baselines {input.baselines} --methods {params.methods}"
-        " --csv {output.csv} > {log} 2>&1"
+        "python {params.script:q} {input.accuracies:q} --baselines {input.baselines:q} --methods {params.methods}"
+        " --csv {output.csv:q} > {log:q} 2>&1"
 
 
 # The report's first page, and the whole configuration.
@@ -276,9 +276,9 @@ rule overview:
         published_data=PUBLISHED_DATA,
         architectures=PUBLISHED_ARCHITECTURES,
     shell:
-        "python {params.script:q} --tables {input.tables} --comparison {input.comparison}"
-        " --accuracies {input.accuracies} --published {input.published:q}"
+        "python {params.script:q} --tables {input.tables:q} --comparison {input.comparison:q}"
+        " --accuracies {input.accuracies:q} --published {input.published:q}"
         " --published-data {params.published_data:q} --published-architectures {params.architectures:q}"
-        " --resources {input.resources} --figures {input.figures}"
-        " --configuration {params.configuration:q} --out {output.overview}"
-        " --configuration-page {output.configuration} > {log} 2>&1"
+        " --resources {input.resources:q} --figures {input.figures:q}"
+        " --configuration {params.configuration:q} --out {output.overview:q}"
+        " --configuration-page {output.configuration:q} > {log:q} 2>&1"
