@@ -21,9 +21,9 @@ GIGA = 1e9
 def main(args):
     plan = Plan(config.load(args.configuration))
     scale = Scale(plan.experiment, networks.count_operations)
-    gone = {name for name, dataset in plan.experiment.config.datasets.items() if size_of(dataset).train == 0}
-    runs = [run for run in plan.experiment.runs.values() if run.dataset not in gone]
-    for name in sorted(gone & {run.dataset for run in plan.experiment.runs.values()}):
+    runs, datasets = plan.experiment.runs.values(), plan.experiment.config.datasets
+    gone = {run.dataset for run in runs if size_of(datasets[run.dataset]).train == 0}
+    for name in sorted(gone):
         print(f"warning: the images of {name} are not there, so that its operations are not counted", file=sys.stderr)
     rows = [
         {
@@ -34,6 +34,7 @@ def main(args):
             "own_gflop": plan.own_operations(scale, run) / GIGA,
         }
         for run in runs
+        if run.dataset not in gone
     ]
     columns = ["dataset", "ipc", "method", "gflop", "own_gflop"]
     save_table(args.out, pd.DataFrame(rows, columns=columns), provenance(command.parameters(args)))

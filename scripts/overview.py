@@ -38,8 +38,8 @@ def main(args):
     experiment = config.load(args.configuration)
     published = read_published(args.published)
     tables = [load_table(path, MethodRow) for path in args.tables]
-    beside = [beside_methods(table, published, args.published_data, args.published_architectures) for table in tables]
     networks = args.published_architectures
+    beside = [beside_methods(table, published, args.published_data, networks) for table in tables]
     accuracies = [methods_sheets(*pair, ACCURACY, networks)[0] for pair in zip(tables, beside, strict=True)]
     compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
     times = times_table(load_tables(args.resources, Resources))

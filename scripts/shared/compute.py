@@ -184,6 +184,8 @@ def check_matched(args: argparse.Namespace, job: Job) -> None:
             f"architecture of family {args.architecture.family}: what is matched, and its experts, must have no layer "
             "that averages over a minibatch or keeps running statistics (batch norm); use layer, group or instance norm"
         )
+    if not args.architecture.own:
+        return
     other = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("check", "another"))
     for (name, buffer), (_, drawn) in zip(network.named_buffers(), other.named_buffers(), strict=True):
         if not torch.equal(buffer, drawn):

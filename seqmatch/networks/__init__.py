@@ -8,6 +8,6 @@ from seqmatch.networks.build import (
     structure,
     written,
 )
-from seqmatch.networks.features import averages_batches, features, head, layer_maps
+from seqmatch.networks.features import features, head, layer_maps
 from seqmatch.networks.joined import join, joinable
-from seqmatch.networks.layers import channels_last
+from seqmatch.networks.layers import averages_batches, channels_last

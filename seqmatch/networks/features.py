@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from seqmatch.errors import SeqmatchError
 
@@ -83,10 +82,3 @@ def layer_maps(
             f"of torch.nn ({names}); give it some, or take a method that does not match layers"
         )
     return found, last
-
-
-def averages_batches(network: nn.Module) -> bool:
-    """Whether an image's logits depend on the others of its minibatch, or on running statistics (batch norm)."""
-    return any(
-        isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False) for module in network.modules()
-    )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from seqmatch.runtime.compilation import fuses
 
@@ -54,3 +55,10 @@ def first_padding(channels: int, size: int, kernel: int) -> int:
 def channels_last(tensor: Tensor) -> Tensor:
     """The same numbers in the layout that compiled convolutions are fastest in."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+def averages_batches(network: nn.Module) -> bool:
+    """Whether an image's logits depend on the others of its minibatch, or on running statistics (batch norm)."""
+    return any(
+        isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False) for module in network.modules()
+    )

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError, ran_out_of_memory
-from seqmatch.networks.features import averages_batches
+from seqmatch.networks.layers import averages_batches
 from seqmatch.seeds import Seed
 
 EMPTY = (torch.empty, torch.empty_like, torch.empty_strided, torch.Tensor.new_empty)

@@ -189,6 +189,12 @@ def test_unrolled_students_see_as_many_images_of_a_class_as_the_subset_has_unles
     assert bits(declared_step("unrolled", problem), problem.labels) == bits(expected, problem.labels)
 
 
+def test_unrolled_students_that_would_never_see_some_images_are_refused(experts):
+    section = SECTIONS["unrolled"].model_copy(update={"synthetic_batch": 1, "order": "fixed", "synthetic_steps": 1})
+    with pytest.raises(SeqmatchError, match=r"synthetic_steps = 1: .*2 images of each class take 2 steps to be seen"):
+        declared_step("unrolled", make_problem(section, None))
+
+
 @pytest.mark.parametrize("earlier", [0, 1])
 @pytest.mark.parametrize("weights", [None, [0.0, 3.0, 0.5]])
 def test_alignment_weighs_all_layers_and_starts_from_teachers_for_a_later_subset(experts, earlier, weights):
