@@ -22,6 +22,7 @@ from torch.func import functional_call, grad, grad_and_value, jvp
 from seqmatch.matching.halves import halves
 from seqmatch.networks import channels_last
 from seqmatch.runtime.compilation import compile_function, in_short
+from seqmatch.runtime.recording import recorded
 
 Parameters = Sequence[Tensor]
 """One tensor per parameter of a network."""
@@ -182,13 +183,14 @@ def _inner(gradient: Parameters, direction: Parameters) -> Tensor:
     return torch.stack([(g * d).sum() for g, d in zip(gradient, direction, strict=True)]).sum()
 
 
-def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
+def compiled(loss: Loss, chunk: int, fall_back: bool, record: bool = False) -> Kernel:
     """The same in compiled functions; the first call of each compiles, tens of seconds.
 
     Compiled code is for one shape, so chunks smaller than `chunk` are filled up with images of weight zero.
 
     Args:
         fall_back: go on with the eager kernel where compiling fails, instead of raising.
+        record: give a GPU all calls of a chunk as one.
 
     Raises:
         SeqmatchError: on the first call, if compiling fails and `fall_back` is False.
@@ -221,7 +223,7 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
 
     def by_parts(theta: Parameters, batch: Sequence[Tensor]) -> Callable | None:
         if not parts:
-            parts.append(_by_halves(loss, chunk, fall_back, theta, batch))
+            parts.append(_by_halves(loss, chunk, fall_back, record, theta, batch))
         return parts[0]
 
     def full_slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
@@ -245,7 +247,7 @@ def compiled(loss: Loss, chunk: int, fall_back: bool) -> Kernel:
 
 
 def _by_halves(
-    loss: Loss, chunk: int, fall_back: bool, theta: Parameters, batch: Sequence[Tensor]
+    loss: Loss, chunk: int, fall_back: bool, record: bool, theta: Parameters, batch: Sequence[Tensor]
 ) -> Callable[..., tuple[Parameters, Kept]] | None:
     """What a `Kernel` keeps, by the compiled `halves` of a loss; None where it cannot be cut."""
     try:
@@ -255,10 +257,13 @@ def _by_halves(
               file=sys.stderr, flush=True)  # fmt: skip
         return None
     first, second = (compile_function(half, half if fall_back else None) for half in pair)
+    if record:
+        first, second = recorded(first), recorded(second)
 
     def kept(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Parameters, Kept]:
         inputs = *theta, *_filled(images, labels, weights, chunk)
-        gradient, between = first(*inputs)
+        computed = first(*inputs)
+        gradient, between = computed[: len(theta)], computed[len(theta) :]
 
         def rest(direction: Parameters) -> tuple[Parameters, Tensor, Tensor | None]:
             found = second(*inputs, *between, *direction)

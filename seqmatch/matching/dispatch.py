@@ -49,7 +49,8 @@ def best_unroll(
         chunk = chunk_size(batch, activations, device)
         kept = 0 if unrolled and not compiling else steps_kept(steps, numbers, compiling, device, kept_memory)
         while chunk:
-            kernel = compiled(student.loss, chunk, fall_back=mode == "auto") if compiling else eager(student.loss)
+            record = chunk * sum(activations) <= budget.recorded_numbers
+            kernel = compiled(student.loss, chunk, mode == "auto", record) if compiling else eager(student.loss)
             way = partial(adjoint, Derivatives(student.shapes, kernel, chunk), every)
             if kept:
                 yield partial(way, kept=kept)

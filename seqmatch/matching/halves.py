@@ -28,8 +28,9 @@ def halves(loss: Callable, theta: Sequence[Tensor], *batch: Tensor) -> tuple[fx.
     """The halves of a `Loss` for tensors of these shapes.
 
     Returns:
-        From the parameters one by one, images, labels and weights to ∇_θ ℓ and what is kept; from the same, what was
-        kept, and a direction one by one to ∂s/∂θ, ∂s/∂images and, where labels are shares of classes, ∂s/∂labels.
+        From the parameters one by one, images, labels and weights to ∇_θ ℓ and what is kept, as one list; from the
+        same, what was kept, and a direction one by one to ∂s/∂θ, ∂s/∂images and, where labels are shares of classes,
+        ∂s/∂labels.
     """
     from torch.fx.experimental.proxy_tensor import make_fx  # here, because it imports the compiler, seconds per process
 
@@ -91,7 +92,7 @@ def _split(traced: fx.GraphModule, count: int) -> tuple[fx.GraphModule, fx.Graph
     needed = _reached(results[count:], {*between})
     kept = [node for node in between if node in needed]
     return (
-        _part(traced, fixed, [results[:count], kept]),
+        _part(traced, fixed, [*results[:count], *kept]),
         _part(traced, [*fixed, *kept, *direction], results[count:]),
     )
 
@@ -112,19 +113,14 @@ def _reached(ends: Sequence[fx.Node], borders: set[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def _part(traced: fx.GraphModule, inputs: Sequence[fx.Node], results: Sequence) -> fx.GraphModule:
+def _part(traced: fx.GraphModule, inputs: Sequence[fx.Node], results: Sequence[fx.Node]) -> fx.GraphModule:
     """What computes some results from some nodes."""
     graph, copies = fx.Graph(), {}
     for node in inputs:
         copies[node] = graph.placeholder(node.name)
-    ends = fx.map_arg(list(results), lambda node: node)
-    needed = _reached(_flat(ends), {*inputs})
+    needed = _reached(results, {*inputs})
     for node in traced.graph.nodes:
         if node in needed and node not in copies:
             copies[node] = graph.node_copy(node, copies.__getitem__)
-    graph.output(fx.map_arg(ends, copies.__getitem__))
+    graph.output([copies[node] for node in results])
     return fx.GraphModule(traced, graph)
-
-
-def _flat(ends: Sequence) -> list[fx.Node]:
-    return [node for end in ends for node in (end if isinstance(end, Sequence) else [end])]

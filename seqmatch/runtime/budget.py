@@ -69,6 +69,9 @@ class Budget:
     joined_numbers: int = 0
     """Numbers that the convolutions of networks that are trained as one may write for a minibatch, all together. CPU:
     measured. GPU: not measured, so that none are joined."""
+    recorded_numbers: int = 0
+    """Numbers that the convolutions of a chunk may write where the calls of a student step are recorded and replayed as
+    one: of larger ones the arithmetic takes longer than the calls. CPU: nothing is recorded."""
     chunk_bytes: int | None = None
     """Bytes that the widest convolution may write for one chunk. None: measured on the machine. GPU: guessed."""
     spare_bytes: int | None = None
@@ -94,6 +97,7 @@ BUDGETS = {
         saved_per_trained_number=2.5e-11,
         saved_over_one_graph=1.0,
         compiling_seconds=10.0,
+        recorded_numbers=2**23,
         chunk_bytes=2**29,
         spare_bytes=2**33,
     ),

@@ -439,7 +439,7 @@ def test_compiled_derivatives_in_single_precision():
 def ways(monkeypatch):
     """The ways that `best_unroll` would try, in order."""
     monkeypatch.setattr(dispatch, "first_that_fits", list)
-    monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back: ("compiled", fall_back))
+    monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back, record: ("compiled", fall_back))
     return lambda mode, steps, matches, batch=20, activations=(256, 64), kept_memory=None: best_unroll(
         structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, CPU, kept_memory
     )
