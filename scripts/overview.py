@@ -90,8 +90,8 @@ def cautions(tables, comparisons):
             texts.append(f"{pair}: a single seed, so that the methods are not compared, only two synthetic sets.")
         elif row.low < 0 < row.high:
             texts.append(
-                f"{pair}: {number(row.seeds, 'seed')} do not tell them apart; anything from {row.low:+.1f} to "
-                f"{row.high:+.1f} points agrees with what was measured."
+                f"{pair}: {number(row.seeds, 'seed')} do not tell them apart; anything from {row.low:+z.1f} to "
+                f"{row.high:+z.1f} points agrees with what was measured."
             )
     return list(dict.fromkeys(texts))
 

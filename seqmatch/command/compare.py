@@ -119,7 +119,7 @@ def compared(both: pd.DataFrame) -> pd.DataFrame:
             "method": both["method"].map(display_name),
             "A": means_stds(both, "A"),
             "B": means_stds(both, "B"),
-            "B - A": ["" if pd.isna(points) else f"{points:+.1f}" for points in more],
+            "B - A": ["" if pd.isna(points) else f"{points:+z.1f}" for points in more],
             "seeds of A, B": both["A_seeds"].astype(str) + ", " + both["B_seeds"].astype(str),
         }
     )

@@ -69,7 +69,7 @@ def agreement_body(table: pd.DataFrame) -> pd.DataFrame:
             "ours (networks, seeds)": ours,
             "between seeds": [mean_std(std, float("nan")) for std in table["std_between_seeds"]],
             "chosen on test data": [mean_std(mean, float("nan")) for mean in table["test_selected_mean"]],
-            "difference": ["" if pd.isna(points) else f"{points:+.1f}" for points in table["difference"]],
+            "difference": ["" if pd.isna(points) else f"{points:+z.1f}" for points in table["difference"]],
             "within": table["within"],
             "PFLOP": [f"{pflop:.2f}" for pflop in table["pflop"]],
             "not as published": [_different(row) for row in table[DIFFERENT].to_dict("records")],

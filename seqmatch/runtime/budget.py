@@ -71,7 +71,7 @@ class Budget:
     measured. GPU: not measured, so that none are joined."""
     recorded_numbers: int = 0
     """Numbers that the convolutions of a chunk may write where the calls of a student step are recorded and replayed as
-    one: of larger ones the arithmetic takes longer than the calls. CPU: nothing is recorded."""
+    one: of larger ones the arithmetic takes longer than the calls. CPU: none. GPU: measured up to 3.4 million."""
     chunk_bytes: int | None = None
     """Bytes that the widest convolution may write for one chunk. None: measured on the machine. GPU: guessed."""
     spare_bytes: int | None = None

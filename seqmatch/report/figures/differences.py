@@ -97,7 +97,7 @@ def _tell(panel: Axes, place: int, drawn: pd.Series) -> None:
     edge = panel.get_xlim()[0 if left else 1]
     panel.plot([edge], [place], markersize=5, color=NEUTRAL, clip_on=False, **look)
     panel.annotate(
-        f"{drawn['difference']:+.1f}".replace("-", "−"),
+        f"{drawn['difference']:+z.1f}".replace("-", "−"),
         (edge, place),
         xytext=(6 if left else -6, 0),
         textcoords="offset points",

@@ -204,7 +204,7 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
 def tests(table: pd.DataFrame) -> dict[str, list[str] | pd.Series]:
     """Columns for people of differences that were tested."""
     return {
-        "difference": ["failed" if pd.isna(value) else f"{value:+.1f}" for value in table["difference"]],
+        "difference": ["failed" if pd.isna(value) else f"{value:+z.1f}" for value in table["difference"]],
         "95 % interval": [_interval(row) for row in table.itertuples()],
         **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},
         "of": table["unit"],
@@ -221,7 +221,7 @@ def failures(table: pd.DataFrame) -> str:
 
 
 def _interval(row) -> str:
-    return "" if pd.isna(row.low) else f"{row.low:+.1f} to {row.high:+.1f}"
+    return "" if pd.isna(row.low) else f"{row.low:+z.1f} to {row.high:+z.1f}"
 
 
 def _probability(value: float) -> str:

@@ -114,4 +114,4 @@ def fair_sheets(table: pd.DataFrame) -> list[Sheet]:
 
 def _signed(mean: float, std: float) -> str:
     """Points to one decimal."""
-    return "" if pd.isna(mean) else f"{mean:+.1f}" + ("" if pd.isna(std) else f" ± {std:.1f}")
+    return "" if pd.isna(mean) else f"{mean:+z.1f}" + ("" if pd.isna(std) else f" ± {std:.1f}")
