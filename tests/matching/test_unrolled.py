@@ -439,9 +439,9 @@ def test_compiled_derivatives_in_single_precision():
 def ways(monkeypatch):
     """The ways that `best_unroll` would try, in order."""
     monkeypatch.setattr(dispatch, "first_that_fits", list)
-    monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back, record: ("compiled", fall_back))
-    return lambda mode, steps, matches, batch=20, activations=(256, 64), kept_memory=None: best_unroll(
-        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, CPU, kept_memory
+    monkeypatch.setattr(dispatch, "compiled", lambda loss, chunk, fall_back, record: ("compiled", fall_back, record))
+    return lambda mode, steps, matches, batch=20, activations=(256, 64), kept_memory=None, device=CPU: best_unroll(
+        structure(TINY, (1, 8, 8), 3), mode, activations, batch, steps, matches, device, kept_memory
     )
 
 
@@ -450,7 +450,13 @@ def test_short_work_stays_eager_and_long_work_is_compiled(ways):
         first = ways(mode, 10, matches)[0]
         assert first.func is (adjoint if compiles else one_graph)
         if compiles:
-            assert first.args[0].kernel == ("compiled", mode == "auto")
+            assert first.args[0].kernel == ("compiled", mode == "auto", False)
+
+
+def test_only_small_steps_on_a_gpu_are_recorded(ways):
+    for device, batch, recorded in [("cuda", 48, True), ("cuda", 49, False), ("cpu", 10, False)]:
+        first = ways("always", 10, 1, batch, activations=[2**17, 2**15, 2**13], device=torch.device(device))[0]
+        assert first.args[0].kernel[2] == recorded
 
 
 def test_one_graph_only_where_its_memory_is_small(ways):
