@@ -1,10 +1,12 @@
 """Add a distilled set to the index that comes with the package (seqmatch/sets/made).
 
-Its file is written without the real images that it began as. Checksum, accuracy and how it was made go into the index.
+Its file is written without the real images that it began as, and without the matrix of a whitening, which is fitted
+anew from training images. Checksum, accuracy and how it was made go into the index.
 """
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -25,6 +27,8 @@ LARGEST, LARGEST_TOGETHER = 200_000, 2_000_000
 
 def main(args):
     distilled = seqmatch.load(args.set)
+    if distilled.fingerprint is not None:
+        distilled = replace(distilled, normalization=None)
     about = entry(distilled, f"{args.name}.safetensors", args.set, args.images_of)
     entries = listed() if INDEX.is_file() else {}
     with temporary_folder(INDEX.parent, args.name) as folder:

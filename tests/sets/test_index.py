@@ -1,13 +1,16 @@
 """The sets that come with the package."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import add_set
 import pytest
+import torch
 from helpers.tiny import ROOT
 
 import seqmatch
+from seqmatch.data.normalization import fit_whitening
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.tensors import load_tensors
 from seqmatch.sets import index, listed, path_of
@@ -104,6 +107,24 @@ def test_what_is_too_large_or_of_unknown_making_is_not_added(made, monkeypatch):
     with pytest.raises(SeqmatchError, match="does not tell how it was made"):
         added(made, "again", path_of_package("digits-mtt-ipc2"))
     assert list(made.iterdir()) == []
+
+
+def test_of_a_whitened_set_the_matrix_stays_behind(made, monkeypatch):
+    images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whitening = fit_whitening(images, 0.1)
+    whitened = replace(seqmatch.load(path_of_package("digits-mtt-ipc2")), normalization=whitening, fingerprint=None)
+    seqmatch.save(whitened, made / "whole.safetensors")
+    monkeypatch.setattr(add_set, "entry", lambda distilled, file, place, source: entry_of("digits-mtt-ipc2", file))
+    added(made, "whitened", made / "whole.safetensors")
+    found = seqmatch.load("whitened")
+    assert found.normalization is None and "zca_matrix" not in load_tensors(path_of("whitened"))[0]
+    torch.testing.assert_close(found.refit(images).normalize(images), whitening.apply(images))
+
+
+def entry_of(name, file):
+    """What the package's index tells of a set, for another file."""
+    entries = json.loads((ROOT / "seqmatch/sets/made/index.json").read_text("utf-8"))
+    return {key: value for key, value in entries[name].items() if key != "sha256"} | {"file": file}
 
 
 def path_of_package(name):
