@@ -67,6 +67,8 @@ def test_messages_that_the_documents_quote_are_those_of_the_code():
 def test_the_rows_of_the_readme_are_those_of_the_corner():
     readme = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- corner:")[1].split("\n\n")[0]
     page = (ROOT / "docs/results/corner.md").read_text(encoding="utf-8").splitlines()
-    published = [[cell.strip() for cell in line.split("|")] for line in page if re.match(r"\| cifar10(-zca)? ipc 1 ", line)]
+    published = [
+        [cell.strip() for cell in line.split("|")] for line in page if re.match(r"\| cifar10(-zca)? ipc 1 ", line)
+    ]
     rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in readme.splitlines()[3:]]
     assert rows and all(row in [cells[2:5] for cells in published] for row in rows)

@@ -29,7 +29,8 @@ SELECTIONS = get_args(SelectedBy)
 def evaluate(curricula: Mapping[str, Sequence[Stage]], test: Labelled, learner: Learner, seed: Seed) -> pd.DataFrame:
     """Train `learner.settings.networks` fresh networks through each curriculum and test each after its last epoch.
 
-    Networks of equal number share their random draws across curricula, so that these compare in pairs.
+    Networks of equal number share their random draws across curricula, so that these compare in pairs. Equal curricula,
+    as when the last snapshot is also the best, share their networks: they would be the same to the bit.
 
     Args:
         curricula: by the selection of the snapshot in them.
@@ -39,13 +40,18 @@ def evaluate(curricula: Mapping[str, Sequence[Stage]], test: Labelled, learner: 
         One row per curriculum and network: `selection`, `network`, `accuracy` in percent, `seconds`. A network that
         failed has no accuracy (NaN).
     """
-    pairs = [(selection, index) for selection in curricula for index in range(learner.settings.networks)]
-    members = [learner.member(curricula[selection], seed / index, selection) for selection, index in pairs]
-    trained = learner.train(members, _accuracies([test]), "evaluate")
+    networks = range(learner.settings.networks)
+    first = {
+        name: next(other for other in curricula if _equal(curricula[other], curricula[name])) for name in curricula
+    }
+    pairs = [(name, index) for name in dict.fromkeys(first.values()) for index in networks]
+    members = [learner.member(curricula[name], seed / index, name) for name, index in pairs]
+    trained = dict(zip(pairs, learner.train(members, _accuracies([test]), "evaluate"), strict=True))
+    rows = [(name, index, trained[first[name], index]) for name in curricula for index in networks]
     return pd.DataFrame(
         [
-            {"selection": selection, "network": index, "accuracy": float(member.records[0]), "seconds": member.seconds}
-            for (selection, index), member in zip(pairs, trained, strict=True)
+            {"selection": name, "network": index, "accuracy": float(member.records[0]), "seconds": member.seconds}
+            for name, index, member in rows
         ]
     )
 
@@ -181,6 +187,13 @@ def _network_with(parameters: Tensor, start: Callable[[], nn.Module]) -> nn.Modu
     device = next(network.parameters()).device
     vector_to_parameters(parameters.clone().to(device), network.parameters())
     return network
+
+
+def _equal(one: Sequence[Stage], other: Sequence[Stage]) -> bool:
+    return len(one) == len(other) and all(
+        a.step_size == b.step_size and torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _accuracies(tests: Sequence[Labelled]) -> Record:

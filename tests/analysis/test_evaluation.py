@@ -114,6 +114,19 @@ def test_selections_are_compared_on_equal_draws():
     assert both["accuracy"].tolist()[:2] == both["accuracy"].tolist()[4:]
 
 
+def test_equal_curricula_share_their_networks(together):
+    learner, sizes = together
+    stage = Stage(*labelled(), 0.05)
+    curricula = {"validation": [stage], "last": [Stage(stage.images.clone(), stage.labels, 0.05)], "test": [stage] * 2}
+    curricula["faster"] = [Stage(stage.images, stage.labels, 0.06)]
+    curricula["other labels"] = [Stage(stage.images, stage.labels.flip(0), 0.05)]
+    found = evaluate(curricula, labelled(name="t"), learner, Seed("e"))
+    assert sizes == [2] * 4  # all but `last`
+    for name, curriculum in curricula.items():
+        alone = evaluate({name: curriculum}, labelled(name="t"), learner, Seed("e"))
+        assert found.loc[found["selection"] == name, "accuracy"].tolist() == alone["accuracy"].tolist()
+
+
 def test_evaluation_learns_what_the_curriculum_teaches():
     curriculum = make_curriculum([Subset(*labelled(), step_size=0.05)], SETTINGS)
     learner = Learner(NEW_NETWORK, config.Evaluation(epochs=40))
