@@ -22,7 +22,6 @@ from torch.func import functional_call, grad, grad_and_value, jvp
 from seqmatch.matching.halves import halves
 from seqmatch.networks import channels_last
 from seqmatch.runtime.compilation import compile_function, in_short
-from seqmatch.runtime.recording import recorded
 
 Parameters = Sequence[Tensor]
 """One tensor per parameter of a network."""
@@ -183,14 +182,16 @@ def _inner(gradient: Parameters, direction: Parameters) -> Tensor:
     return torch.stack([(g * d).sum() for g, d in zip(gradient, direction, strict=True)]).sum()
 
 
-def compiled(loss: Loss, chunk: int, fall_back: bool, record: bool = False) -> Kernel:
+def compiled(
+    loss: Loss, chunk: int, fall_back: bool, handed: Callable[[Callable], Callable] = lambda half: half
+) -> Kernel:
     """The same in compiled functions; the first call of each compiles, tens of seconds.
 
     Compiled code is for one shape, so chunks smaller than `chunk` are filled up with images of weight zero.
 
     Args:
         fall_back: go on with the eager kernel where compiling fails, instead of raising.
-        record: give a GPU all calls of a chunk as one.
+        handed: makes of each compiled half what is called in its place, such as `recorded`.
 
     Raises:
         SeqmatchError: on the first call, if compiling fails and `fall_back` is False.
@@ -223,7 +224,7 @@ def compiled(loss: Loss, chunk: int, fall_back: bool, record: bool = False) -> K
 
     def by_parts(theta: Parameters, batch: Sequence[Tensor]) -> Callable | None:
         if not parts:
-            parts.append(_by_halves(loss, chunk, fall_back, record, theta, batch))
+            parts.append(_by_halves(loss, chunk, fall_back, handed, theta, batch))
         return parts[0]
 
     def full_slope(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor, direction: Parameters) -> Slope:
@@ -247,7 +248,7 @@ def compiled(loss: Loss, chunk: int, fall_back: bool, record: bool = False) -> K
 
 
 def _by_halves(
-    loss: Loss, chunk: int, fall_back: bool, record: bool, theta: Parameters, batch: Sequence[Tensor]
+    loss: Loss, chunk: int, fall_back: bool, handed: Callable, theta: Parameters, batch: Sequence[Tensor]
 ) -> Callable[..., tuple[Parameters, Kept]] | None:
     """What a `Kernel` keeps, by the compiled `halves` of a loss; None where it cannot be cut."""
     try:
@@ -256,9 +257,7 @@ def _by_halves(
         print(f"warning: student steps keep nothing, since this network cannot be traced: {in_short(error)}",
               file=sys.stderr, flush=True)  # fmt: skip
         return None
-    first, second = (compile_function(half, half if fall_back else None) for half in pair)
-    if record:
-        first, second = recorded(first), recorded(second)
+    first, second = (handed(compile_function(half, half if fall_back else None)) for half in pair)
 
     def kept(theta: Parameters, images: Tensor, labels: Tensor, weights: Tensor) -> tuple[Parameters, Kept]:
         inputs = *theta, *_filled(images, labels, weights, chunk)

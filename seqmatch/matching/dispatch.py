@@ -15,6 +15,7 @@ from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Unroll, adjoint, first_order, one_graph
 from seqmatch.runtime.budget import NUMBER_BYTES, budget_of, chunk_size, spare_memory
 from seqmatch.runtime.compilation import pays
+from seqmatch.runtime.recording import recorded
 
 
 def best_unroll(
@@ -49,8 +50,8 @@ def best_unroll(
         chunk = chunk_size(batch, activations, device)
         kept = 0 if unrolled and not compiling else steps_kept(steps, numbers, compiling, device, kept_memory)
         while chunk:
-            record = chunk * sum(activations) <= budget.recorded_numbers
-            kernel = compiled(student.loss, chunk, mode == "auto", record) if compiling else eager(student.loss)
+            handed = [recorded] if chunk * sum(activations) <= budget.recorded_numbers else []
+            kernel = compiled(student.loss, chunk, mode == "auto", *handed) if compiling else eager(student.loss)
             way = partial(adjoint, Derivatives(student.shapes, kernel, chunk), every)
             if kept:
                 yield partial(way, kept=kept)

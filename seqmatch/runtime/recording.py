@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seqmatch.errors import ran_out_of_memory
+from seqmatch.runtime.compilation import in_short
 
 Function = Callable[..., Sequence[Tensor]]
 """Of tensors; the shapes of its results follow from theirs, and it draws nothing."""
@@ -17,7 +18,11 @@ Capture = Callable[[Function, Sequence[Tensor]], tuple[Sequence[Tensor], Callabl
 
 
 def capture(function: Function, inputs: Sequence[Tensor]) -> tuple[Sequence[Tensor], Callable[[], object]]:
-    """As one CUDA graph."""
+    """A function of tensors on a GPU as one CUDA graph.
+
+    Raises:
+        RuntimeError: it cannot be recorded, or the GPU has no memory left.
+    """
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):  # what libraries set up on their first calls cannot be recorded
@@ -33,6 +38,9 @@ def recorded(function: Function, capture: Capture = capture) -> Function:
     """The same function, recorded for each set of shapes when it is called with them a second time.
 
     Where recording fails, it goes on as it was, with a warning. What it returns is the caller's own.
+
+    Raises:
+        RuntimeError: on the second call, where memory is not enough for what is recorded.
     """
     recordings: dict[tuple, Function | None] = {}
 
@@ -56,9 +64,7 @@ def _recording(function: Function, tensors: Sequence[Tensor], capture: Capture) 
     except RuntimeError as error:
         if ran_out_of_memory(error):
             raise
-        print(
-            f"warning: the GPU is given every call by itself: {str(error).splitlines()[0]}", file=sys.stderr, flush=True
-        )
+        print(f"warning: the GPU is given every call by itself: {in_short(error)}", file=sys.stderr, flush=True)
         return function
 
     def call(*tensors: Tensor) -> Sequence[Tensor]:

@@ -109,22 +109,15 @@ def test_what_is_too_large_or_of_unknown_making_is_not_added(made, monkeypatch):
     assert list(made.iterdir()) == []
 
 
-def test_of_a_whitened_set_the_matrix_stays_behind(made, monkeypatch):
+def test_of_a_whitened_set_the_matrix_stays_behind(made):
     images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     whitening = fit_whitening(images, 0.1)
     whitened = replace(seqmatch.load(path_of_package("digits-mtt-ipc2")), normalization=whitening, fingerprint=None)
     seqmatch.save(whitened, made / "whole.safetensors")
-    monkeypatch.setattr(add_set, "entry", lambda distilled, file, place, source: entry_of("digits-mtt-ipc2", file))
     added(made, "whitened", made / "whole.safetensors")
     found = seqmatch.load("whitened")
     assert found.normalization is None and "zca_matrix" not in load_tensors(path_of("whitened"))[0]
     torch.testing.assert_close(found.refit(images).normalize(images), whitening.apply(images))
-
-
-def entry_of(name, file):
-    """What the package's index tells of a set, for another file."""
-    entries = json.loads((ROOT / "seqmatch/sets/made/index.json").read_text("utf-8"))
-    return {key: value for key, value in entries[name].items() if key != "sha256"} | {"file": file}
 
 
 def path_of_package(name):
