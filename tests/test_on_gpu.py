@@ -279,7 +279,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
                 4,
                 *about,
             ),
-            "distribution": lambda: distribution_step(real, fresh, labels, *about),
+            "distribution": lambda: distribution_step(real, fresh, labels, *about, 9),
             "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
             "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),

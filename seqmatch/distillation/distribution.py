@@ -9,6 +9,7 @@ from seqmatch import config
 from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.distribution import match_distribution
 from seqmatch.matching.match import Match
+from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled, NewNetwork
@@ -17,8 +18,15 @@ from seqmatch.transforms import dsa
 
 def make_step(problem: Problem) -> Step:
     """Match in fresh networks."""
+    matching = problem.matching
     return distribution_step(
-        problem.real(), problem.fresh, problem.labels, problem.matching, problem.augmentation, problem.seed
+        problem.real(),
+        problem.fresh,
+        problem.labels,
+        matching,
+        problem.augmentation,
+        problem.seed,
+        chunk_size(matching.real_batch * problem.dataset.classes, problem.activations, problem.device),
     )
 
 
@@ -29,6 +37,7 @@ def distribution_step(
     matching: config.DistributionMatching,
     augmentation: Sequence[str],
     seed: Seed,
+    chunk: int,
 ) -> Step:
     """Match mean features of each class in networks that were never trained (DM, Zhao & Bilen 2023).
 
@@ -38,6 +47,7 @@ def distribution_step(
     Args:
         real: training images and labels, on the device of the synthetic ones.
         labels: of all synthetic images.
+        chunk: real images at a time.
     """
     images, real_labels = real
     real_index = by_class(real_labels).values()
@@ -53,6 +63,7 @@ def distribution_step(
             synthetic,
             labels,
             lambda synthetic: dsa.apply(drawn, synthetic),
+            chunk,
         )
 
     return step

@@ -4,7 +4,7 @@ With e the features that a network's last linear layer sees, the loss is
 
     Σ_c ‖mean_{x real, of c} e(A x) − mean_{s synthetic, of c} e(A s)‖²,
 
-A the augmentation that both share. All classes are one batch.
+A the augmentation that both share. All classes are one batch; real images, of which no graph is needed, pass in chunks.
 """
 
 from collections.abc import Callable
@@ -24,18 +24,21 @@ def match_distribution(
     images: Tensor,
     labels: Tensor,
     view: Callable[[Tensor], Tensor],
+    chunk: int,
 ) -> Match:
     """The match of synthetic images; nothing depends on a step size.
 
     Args:
-        network: with random parameters; its last linear layer is not used.
+        network: with random parameters; sees each image alone; its last linear layer is not used.
         real: augmented real images (N, C, H, W) with labels (N,).
         images: synthetic images (n, C, H, W) with labels (n,), of the same classes.
         view: augments the synthetic ones, as the real ones were.
+        chunk: real images at a time.
     """
     classes = int(real_labels.max()) + 1
     with torch.no_grad():
-        wanted = _class_means(features(network, real), real_labels, classes)
+        seen = torch.cat([features(network, part) for part in real.split(chunk)])
+    wanted = _class_means(seen, real_labels, classes)
     images = images.detach().requires_grad_()
     found = _class_means(features(network, view(images)), labels, classes)
     loss = (wanted - found).square().sum()

@@ -295,7 +295,7 @@ def test_the_kept_images_are_their_moving_average(shard, tmp_path):
 
 
 STEPS = {
-    "distribution": distribution_step,
+    "distribution": partial(distribution_step, chunk=32),
     "gradient": gradient_step,
     "condensation": condensation_step,
     "alignment": partial(alignment_step, weights=(0.1, 1, 2), chunk=32),
@@ -338,7 +338,7 @@ def test_only_the_last_subset_moves_by_distribution_matching(tmp_path):
     real, prefix, settings = labelled(per_class=20, name="real"), [initial("earlier")], SMALL["distribution"]
     before = prefix[0].images.clone()
     labels = torch.cat([prefix[0].labels, initial().labels])
-    step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, [], Seed("d"))
+    step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, [], Seed("d"), 32)
     snapshots = distill(initial(), prefix, step, settings, Checkpoint(tmp_path, "work"), CPU)
     assert torch.equal(prefix[0].images, before) and snapshots.images.shape[1] == 3
     assert not torch.equal(snapshots.images[0], snapshots.images[-1])

@@ -82,7 +82,8 @@ def test_with_the_features_alone_it_is_the_match_of_distributions(problem):
         return dsa.apply(drawn, x)
 
     match = match_alignment(network, real, images, members, view, (0, 0, 1), 0.0, 4)
-    other = match_distribution(network, real.flatten(0, 1), torch.arange(3).repeat_interleave(5), images, labels, view)
+    real_labels = torch.arange(3).repeat_interleave(5)
+    other = match_distribution(network, real.flatten(0, 1), real_labels, images, labels, view, 15)
     assert match.loss == pytest.approx(other.loss, rel=1e-12)
     assert (match.image_gradient - other.image_gradient).abs().max() < 1e-12 * other.image_gradient.abs().max()
 

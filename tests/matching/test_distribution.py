@@ -34,9 +34,10 @@ def by_class(network, real, real_labels, images, labels):
     return loss
 
 
-def test_loss_and_gradient_against_class_by_class(problem):
+@pytest.mark.parametrize("chunk", [1, 4, 15])
+def test_loss_and_gradient_against_class_by_class(problem, chunk):
     network, real, real_labels, images, labels = problem
-    match = match_distribution(network, real, real_labels, images, labels, lambda x: x)
+    match = match_distribution(network, real, real_labels, images, labels, lambda x: x, chunk)
     leaf = images.clone().requires_grad_()
     loss = by_class(network, real, real_labels, leaf, labels)
     (gradient,) = torch.autograd.grad(loss, leaf)
@@ -49,7 +50,7 @@ def test_gradient_against_finite_differences(problem):
     drawn = dsa.draw(["scale"], 1, Seed("a").generator())
 
     def match(x):
-        return match_distribution(network, real, real_labels, x, labels, lambda x: dsa.apply(drawn, x))
+        return match_distribution(network, real, real_labels, x, labels, lambda x: dsa.apply(drawn, x), 15)
 
     direction = normal(*images.shape, name="d").double()
     step = 1e-6
@@ -59,7 +60,7 @@ def test_gradient_against_finite_differences(problem):
 
 def test_equal_images_match_perfectly(problem):
     network, _, _, images, labels = problem
-    assert match_distribution(network, images, labels, images, labels, lambda x: x).loss < 1e-24
+    assert match_distribution(network, images, labels, images, labels, lambda x: x, 15).loss < 1e-24
 
 
 def test_a_draw_for_one_image_is_shared_by_all():
@@ -79,7 +80,7 @@ def test_an_iteration_depends_on_its_number_alone():
         calls.append(seed)
         return build(TINY, (1, 8, 8), 3, seed)
 
-    step = distribution_step(real, new_network, torch.arange(3), MATCHING, ["color", "crop"], Seed("d"))
+    step = distribution_step(real, new_network, torch.arange(3), MATCHING, ["color", "crop"], Seed("d"), 12)
     first, again, other = (step(images, 0.1, iteration) for iteration in (5, 5, 6))
     assert torch.equal(first.image_gradient, again.image_gradient)
     assert not torch.equal(first.image_gradient, other.image_gradient)
