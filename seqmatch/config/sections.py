@@ -362,8 +362,8 @@ class SoftLabels(Section):
     soft_labels: bool = Field(
         False,
         strict=True,
-        description="label initial images with the mean prediction of the experts, instead of their class; the same "
-        "for all stages",
+        description="label initial images with the mean prediction of the experts, instead of their class, or where "
+        "labels are learned with that of those that are right; the same for all stages",
     )
 
 
