@@ -139,7 +139,7 @@ def make_initial(args, job, choosers):
     started = [started_per_class(matching, ipc, *size) for ipc in ipcs]
     check_classes(job.dataset, sum(started) if needs_real(matching) else 0)
     real, seed = job.dataset.split("train"), Seed("initial images", args.dataset, args.seed)
-    order = order_of(args, job, choosers, sum(started), seed)
+    order = order_of(args, job, choosers, real, sum(started), seed)
     try:
         initial = initial_subset(real, Part(started, args.subset), matching, order, seed)
     except ValueError as error:
@@ -153,13 +153,13 @@ def make_initial(args, job, choosers):
     return replace(initial, soft_labels=mean_prediction(ensemble, images))
 
 
-def order_of(args, job, choosers, count, seed):
+def order_of(args, job, choosers, real, count, seed):
     """The order in which the first `count` real images of each class are taken."""
     initial = args.matching.initial
     if initial not in CHOSEN_BY_EXPERTS:
         return random_order(seed)
     one = finished_expert(args, job, choosers, args.seed % len(choosers))
-    images, labels = job.dataset.split("train", job.device)
+    images, labels = (tensor.to(job.device) for tensor in real)
     if initial == "classified":
         return classified_order(classified(one, images, labels), seed)
     return coreset_order(CHOICES[initial], embed(one, images), count)

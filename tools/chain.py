@@ -54,15 +54,15 @@ def chains(plan, start=START_SECONDS):
         before = (chain(job.outputs[0]) for job in inputs(name))
         return took(name) + max(before, default=0.0)
 
-    def behind(jobs):
-        """The names of these jobs and of all that they wait for."""
-        names = {job.outputs[0] for job in jobs}
-        return names.union(*(behind(inputs(name)) for name in names))
+    @cache
+    def behind(name):
+        """A job's name, and those of all that it waits for."""
+        return {name}.union(*(behind(job.outputs[0]) for job in inputs(name)))
 
     rows = []
     for run, jobs in own.items():
         if all(Path(job.outputs[0]).exists() for job in jobs):
-            names = behind(jobs)
+            names = set().union(*(behind(job.outputs[0]) for job in jobs))
             longest = max(chain(job.outputs[0]) for job in jobs)
             rows.append((*run, len(names), sum(map(took, names)), longest))
     if not rows:

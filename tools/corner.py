@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
 from shared import command
+from shared.pages import around
 
 from seqmatch import config, networks
 from seqmatch.command.experiment import merged
@@ -36,6 +37,7 @@ MARK = "<!-- written by tools/corner.py -->"
 
 
 def main(args):
+    before, after = around(args.page, MARK)
     plan = Plan(config.load(merged(args.configfile)))
     found = [path for path in plan.outputs("evaluate") if (args.folder / path).exists()]
     if not found:
@@ -52,7 +54,6 @@ def main(args):
         table, inputs = joined(table, inputs, args.csv, cells)
     save_table(args.csv, table.round(4), header | {"inputs": inputs})
     save(agreement_figure(table), [args.figure])
-    before, _, after = args.page.read_text(encoding="utf-8").split(MARK)
     save_text(args.page, MARK.join([before, f"\n{in_words(agreement_body(table))}\n", after]))
     compared = table[table["within"] != ""]
     print(f"{(compared['within'] == 'yes').sum()} of {len(compared)} cells lie within the bound")

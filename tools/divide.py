@@ -7,6 +7,7 @@ The runs are kept in --folder, where the same call goes on with them.
 """
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -127,11 +128,19 @@ def short_experiment(whole, cell, entry, sizes, name, args):
     method = {key: entry[key] for key, count in needed.items() if key in entry and len(sizes) >= count}
     own = {"ipc": sum(sizes), "methods": {name: method | {"stages": short, "evaluation": evaluation}}}
     datasets = {
-        name: section | ({"path": str(Path(section["path"]).resolve())} if section.get("path") else {})
+        name: section | ({"path": absolute(section["path"])} if section.get("path") else {})
         for name, section in whole["datasets"].items()
     }
+    data = whole.get("data", {})
+    mirrors = {source: list(map(absolute, places)) for source, places in data.get("mirrors", {}).items()}
     alone = {"cells": [cell | own | {"architectures": []}], "fair_comparison": False, "analysed": []}
-    return whole | {"datasets": datasets, "seeds": list(range(args.seed_count))} | alone
+    places = {"datasets": datasets, "data": data | {"mirrors": mirrors}}
+    return whole | places | {"seeds": list(range(args.seed_count))} | alone
+
+
+def absolute(place):
+    """A folder, from wherever it is named; addresses stay."""
+    return place if "://" in place else str(Path(place).resolve())
 
 
 def score_of_best(scores):
@@ -148,7 +157,8 @@ def run(settings, targets, name, args):
     call = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory", args.folder]
     call += ["--cores", str(args.cores), "--rerun-incomplete", *targets, "--configfile", file.resolve()]
     print(f"{name}: {' '.join(targets)}", file=sys.stderr)
-    done = subprocess.run(call, capture_output=True, text=True)
+    own = os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])  # networks of the user's
+    done = subprocess.run(call, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": own})
     if done.returncode:
         raise SeqmatchError(f"{name}: the workflow failed: {done.stderr[-2000:]}")
 

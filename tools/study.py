@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
 from shared import command
+from shared.pages import around
+from shared.table_formats import rounded
 
 from seqmatch import config, networks
 from seqmatch.command.experiment import merged
@@ -32,6 +34,7 @@ MARK = "<!-- written by tools/study.py -->"
 
 
 def main(args):
+    before, after = around(args.page, MARK)
     plan = Plan(config.load(merged(args.configfile)))
     found = [path for cell in cells(plan) if all((args.folder / path).exists() for path in cell) for path in cell]
     if not found:
@@ -43,13 +46,9 @@ def main(args):
     inputs = {path: digest(args.folder / path) for path in found}
     if args.csv.exists():
         table, inputs = joined(plan, table, inputs, args.csv)
-    save_table(
-        args.csv,
-        table.round(4),
-        provenance({"configuration": [path.name for path in args.configfile]}) | {"inputs": inputs},
-    )
+    header = provenance({"configuration": [path.name for path in args.configfile]})
+    save_table(args.csv, rounded(table), header | {"inputs": inputs})
     save(gains_figure(table), [args.figure])
-    before, _, after = args.page.read_text(encoding="utf-8").split(MARK)
     save_text(args.page, MARK.join([before, f"\n{markdown(body(table))}\n", after]))
     print(f"{len(table[CELL].drop_duplicates())} of {len(plan.experiment.config.cells)} cells are done")
 

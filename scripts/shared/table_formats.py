@@ -50,14 +50,18 @@ def write(
     Args:
         apart: whether, in LaTeX, sheets after the first have a file of their own.
     """
-    digits = {name: 10 if name in PROBABILITIES else 4 for name in table.select_dtypes("number")}
-    save_table(path, table.round(digits), header)
+    save_table(path, rounded(table), header)
     save_text(path.with_suffix(".md"), to_markdown(sheets))
     shown = [sheet for sheet in sheets if len(sheet.body)]
     save_text(path.with_suffix(".tex"), to_latex(shown[:1] if apart else shown, path.stem))
     if apart:
         save_text(path.with_name(f"{path.stem}-further.tex"), to_latex(shown[1:], path.stem, 2))
     save_text(path.with_suffix(".html"), table_page(table, sheets))
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """As it is written."""
+    return table.round({name: 10 if name in PROBABILITIES else 4 for name in table.select_dtypes("number")})
 
 
 def names(text: str) -> dict[str, str]:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from seqmatch import config
 from seqmatch.distillation.unrolled import GROUPS
+from seqmatch.networks import written
+from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import union_curriculum
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.classes import by_class
+from seqmatch.training.gradients import in_chunks, loss_gradient
 from seqmatch.training.inference import accuracy
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import Labelled, sgd_step
@@ -41,17 +43,19 @@ def replay(
 
     A step takes as many images of each class as in distillation, in its order, at its learned step size.
     """
-    network.train()
     for k, (stage, subset, matching) in enumerate(zip(union_curriculum(subsets), subsets, sections, strict=True)):
         device = next(network.parameters()).device
         images, labels = stage.images.to(device), stage.labels.to(device)
         classes = [*by_class(labels).values()]
         shown = min(matching.synthetic_batch or len(subset.decoded()[1]) // len(classes), len(labels) // len(classes))
+        activations = written(network.eval(), images[:1])
+        gradient = in_chunks(chunk_size(shown * len(classes), activations, device), loss_gradient)
+        network.train()
         steps, generator = matching.synthetic_steps, (seed / k).generator()
         groups = GROUPS[matching.order](torch.stack(classes), shown, steps, generator)
         rates = [subset.step_size] * steps if subset.rates is None else subset.rates.tolist()
         parameters = list(network.parameters())
         velocities = [torch.zeros_like(parameter) for parameter in parameters]
         for rate, group in zip(rates, groups, strict=True):
-            gradients = torch.autograd.grad(F.cross_entropy(network(images[group]), labels[group]), parameters)
+            gradients = gradient(network, images[group], labels[group])
             sgd_step(parameters, list(gradients), velocities, rate, matching.student_momentum)

@@ -181,7 +181,7 @@ def _gradient_cost(matching: GradientMatching, images: Images) -> Passes:
 
 
 def _distribution_cost(matching: DistributionMatching, images: Images) -> Passes:
-    return Passes(forward=images.classes * matching.real_batch + 3 * images.union, batch=matching.real_batch)
+    return Passes(forward=images.classes * matching.real_batch + 4 * images.union, batch=matching.real_batch)
 
 
 def _alignment_cost(matching: AlignmentMatching, images: Images) -> Passes:

@@ -333,6 +333,11 @@ def _with_equal_compute(
     if run.backbone != alone.backbone:
         raise SeqmatchError(f"{place} = {name}: it has the backbone {run.backbone}, not {alone.backbone}")
     sizes, (size,) = (_deals_with(config.datasets[cell.dataset], one) for one in (run, alone))
+    if not all(images.new for images in (*sizes, size)):
+        raise SeqmatchError(
+            f"{place} = {name}: images of a folder are assumed to be of {ASSUMED.classes} classes, for which such "
+            "memories leave no sums; set iterations and evaluation.epochs instead"
+        )
     seen = [images.union if run.evaluation.curriculum == "union" else images.new for images in sizes]
     epochs = max(round(run.evaluation.epochs * sum(seen) / size.union), 1)
     iterations = 0  # a general 0, to try an experiment, is none that this stage sets

@@ -47,7 +47,7 @@ def distribution_step(
     Args:
         real: training images and labels, on the device of the synthetic ones.
         labels: of all synthetic images.
-        chunk: real images at a time.
+        chunk: images at a time.
     """
     images, real_labels = real
     real_index = by_class(real_labels).values()
@@ -58,11 +58,11 @@ def distribution_step(
         drawn = dsa.draw(augmentation, 1, generator)
         return match_distribution(
             new_network(seed / iteration / "network"),
-            dsa.apply(drawn, images[real_batch]),
+            images[real_batch],
             real_labels[real_batch],
             synthetic,
             labels,
-            lambda synthetic: dsa.apply(drawn, synthetic),
+            lambda seen: dsa.apply(drawn, seen),
             chunk,
         )
 

@@ -2,9 +2,10 @@
 
 With e the features that a network's last linear layer sees, the loss is
 
-    Σ_c ‖mean_{x real, of c} e(A x) − mean_{s synthetic, of c} e(A s)‖²,
+    L = Σ_c ‖μ_c − ν_c‖²,  μ_c = mean_{x real, of c} e(A x),  ν_c = mean_{s synthetic, of c} e(A s),
 
-A the augmentation that both share. All classes are one batch; real images, of which no graph is needed, pass in chunks.
+A the augmentation that both share. Images pass in chunks, whatever their class: the means are computed first, without a
+graph; then the derivatives of the loss for ν go back through one chunk of synthetic images after the other.
 """
 
 from collections.abc import Callable
@@ -30,23 +31,33 @@ def match_distribution(
 
     Args:
         network: with random parameters; sees each image alone; its last linear layer is not used.
-        real: augmented real images (N, C, H, W) with labels (N,).
+        real: real images (N, C, H, W) with labels (N,).
         images: synthetic images (n, C, H, W) with labels (n,), of the same classes.
-        view: augments the synthetic ones, as the real ones were.
-        chunk: real images at a time.
+        view: augments some of them, real or synthetic, each as all others.
+        chunk: images at a time.
     """
     classes = int(real_labels.max()) + 1
-    with torch.no_grad():
-        seen = torch.cat([features(network, part) for part in real.split(chunk)])
-    wanted = _class_means(seen, real_labels, classes)
-    images = images.detach().requires_grad_()
-    found = _class_means(features(network, view(images)), labels, classes)
-    loss = (wanted - found).square().sum()
-    (gradient,) = torch.autograd.grad(loss, images)
-    return Match(float(loss.detach()), gradient, 0.0)
+    shares = _shares(labels, classes, images)
+    wanted = _class_means(network, real, _shares(real_labels, classes, real), view, chunk)
+    beyond = _class_means(network, images, shares, view, chunk) - wanted
+    gradients = []
+    for part, of_classes in zip(images.split(chunk), shares.split(chunk), strict=True):
+        leaf = part.detach().requires_grad_()
+        along = (features(network, view(leaf)) * (of_classes @ (2 * beyond))).sum()
+        gradients.append(torch.autograd.grad(along, leaf)[0])
+    return Match(float(beyond.square().sum()), torch.cat(gradients), 0.0)
 
 
-def _class_means(features: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """(classes, d)."""
-    members = F.one_hot(labels, classes).to(features)
-    return members.T @ features / members.sum(0).clamp_min(1)[:, None]
+def _shares(labels: Tensor, classes: int, images: Tensor) -> Tensor:
+    """What each image counts in the mean of each class, (n, classes), in the type of the images."""
+    members = F.one_hot(labels, classes).to(images)
+    return members / members.sum(0).clamp_min(1)
+
+
+@torch.no_grad()
+def _class_means(
+    network: nn.Module, images: Tensor, shares: Tensor, view: Callable[[Tensor], Tensor], chunk: int
+) -> Tensor:
+    """The mean features of each class, (classes, d)."""
+    parts = zip(images.split(chunk), shares.split(chunk), strict=True)
+    return sum(of_classes.T @ features(network, view(part)) for part, of_classes in parts)

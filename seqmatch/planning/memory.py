@@ -11,7 +11,7 @@ from typing import Any
 from seqmatch import config
 from seqmatch.config import Run
 from seqmatch.config.catalog import SOURCES, WHITENING_BYTES
-from seqmatch.config.sections import MOST_KEPT
+from seqmatch.config.sections import MOST_KEPT, ClassMatching
 from seqmatch.planning import costs
 from seqmatch.planning.costs import NUMBER, Scale
 from seqmatch.planning.sizes import pixels_of
@@ -31,6 +31,11 @@ VECTORS = 10
 """How often a network's parameters are there while it trains: their gradients, velocities and copies."""
 MEANS = 6
 """How often the mean maps of each class are there in alignment: real, synthetic, their slopes, and along the way."""
+DECODED = 5
+"""How often all images that are matched are there: decoded, as one tensor, their gradients, and along the way. Counted
+in the code, as the next."""
+GRAPH = 5
+"""Numbers in the graph of a class's gradient per number that convolutions write."""
 KEPT = 6
 """Numbers that a student's step keeps for its derivatives per number that convolutions write; compiled ones, 1.3."""
 WHOLE = 15
@@ -96,13 +101,22 @@ def _training(scale: Scale, wildcards: Wildcards) -> float:
 
 
 def _evaluation(scale: Scale, wildcards: Wildcards) -> float:
-    """The test split, and what is trained on: decoded images, or the training split for `whole`."""
+    """The test split, and what is trained on, decoded images or for `whole` the training split; and what a protocol of
+    the method's own takes."""
     data, run = scale.data(wildcards["dataset"]), scale.experiment.run_of(wildcards)
     decoded = NUMBER * sum(scale.seen(run)) * data.pixels
     trained = COPIES * decoded if run.stages else _training(scale, wildcards)
     network = wildcards.get("architecture", run.architecture)
     tested = SPLIT * data.tested * data.pixels + NUMBER * _matrix(scale, wildcards)
-    return tested + trained + _vectors(scale, run.dataset, network) + _whole_batches(scale, run, network)
+    vectors = _vectors(scale, run.dataset, network)
+    return tested + trained + vectors + _whole_batches(scale, run, network) + _own_protocol(scale, run, network)
+
+
+def _own_protocol(scale: Scale, run: Run, network: str) -> float:
+    """What it takes at once, on the network that was matched; GPUs have their own memory."""
+    if not run.own_protocol or network != run.architecture or scale.experiment.config.device == "cuda":
+        return 0.0
+    return run.objective.memory(run.stages[-1], costs.images_of(scale, run, run.subsets))
 
 
 def _recording(cost: Callable[[Scale, Wildcards], costs.Cost]) -> Callable[[Scale, Wildcards], float]:
@@ -139,7 +153,8 @@ def _distillation(scale: Scale, wildcards: Wildcards) -> float:
     steps = getattr(run.stages[k - 1], "synthetic_steps", 0)  # of which 2√T are kept at most
     vectors = _vectors(scale, run.dataset, run.architecture, VECTORS + 2 * math.sqrt(steps))
     kept += _spared(scale, run, k) if steps else 0
-    return _training(scale, wildcards) + kept + seen + vectors + _aligned(scale, run, wildcards["subset"])
+    kept += DECODED * NUMBER * scale.unions(run)[k - 1] * data.pixels
+    return _training(scale, wildcards) + kept + seen + vectors + _updated(scale, run, k)
 
 
 def _spared(scale: Scale, run: Run, k: int) -> float:
@@ -154,14 +169,19 @@ def _spared(scale: Scale, run: Run, k: int) -> float:
     return min(KEPT * NUMBER * stage.synthetic_steps * numbers, MOST_KEPT * 1e9)
 
 
-def _aligned(scale: Scale, run: Run, k: int) -> float:
-    """Mean maps of each class, and the real images of an update with their features; GPUs have their own memory."""
+def _updated(scale: Scale, run: Run, k: int) -> float:
+    """The real images of an update, twice where they are augmented, and what it keeps of them: the graph of a class, or
+    mean maps of each and all features. GPUs have their own memory."""
     stage, data = run.stages[k - 1], scale.data(run.dataset)
-    if not isinstance(stage, config.AlignmentMatching) or scale.experiment.config.device == "cuda":
+    if not isinstance(stage, ClassMatching) or scale.experiment.config.device == "cuda":
         return 0.0
     spec = scale.experiment.config.architectures[run.architecture]
-    means = MEANS * _written(spec, data.shape)
-    return NUMBER * data.classes * (means + 2 * stage.real_batch * (data.pixels + features(spec, data.shape)))
+    written, kept = _written(spec, data.shape), 0.0
+    if isinstance(stage, config.GradientMatching | config.CondensationMatching):
+        kept = GRAPH * stage.real_batch * written
+    if isinstance(stage, config.AlignmentMatching):
+        kept = data.classes * (MEANS * written + 2 * stage.real_batch * features(spec, data.shape))
+    return NUMBER * (2 * data.classes * stage.real_batch * data.pixels + kept)
 
 
 def _selection(scale: Scale, wildcards: Wildcards) -> float:

@@ -22,20 +22,20 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
     NaN where a logit is not a finite number: the network has failed, and classifies nothing.
     """
-    logits = _logits(network, images)
-    return float((logits.argmax(1) == labels).double().mean()) if logits.isfinite().all() else math.nan
+    found = logits(network, images)
+    return float((found.argmax(1) == labels).double().mean()) if found.isfinite().all() else math.nan
 
 
 @torch.inference_mode()
 def classified(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Which of N normalised images `network` classifies as `labels`: bool (N,), on the CPU."""
-    return (_logits(network, images).argmax(1) == labels).cpu()
+    return (logits(network, images).argmax(1) == labels).cpu()
 
 
 @torch.inference_mode()
 def instance_losses(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of each of N normalised images: (N,), on the CPU."""
-    return F.cross_entropy(_logits(network, images), labels, reduction="none").cpu()
+    return F.cross_entropy(logits(network, images), labels, reduction="none").cpu()
 
 
 def chunks(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
@@ -43,5 +43,7 @@ def chunks(network: nn.Module, images: Tensor) -> Sequence[Tensor]:
     return images.split(chunk_size(len(images), written(network, images[:1]), images.device))
 
 
-def _logits(network: nn.Module, images: Tensor) -> Tensor:
+@torch.inference_mode()
+def logits(network: nn.Module, images: Tensor) -> Tensor:
+    """What `network`, in evaluation mode, says of N normalised images, taken in chunks: (N, classes)."""
     return torch.cat([network(chunk) for chunk in chunks(network.eval(), images)])

@@ -428,6 +428,19 @@ def test_equal_compute_is_counted_in_images_that_iterations_and_epochs_deal_with
     assert (run.stages[0].iterations, run.stages[0].max_start_epoch, run.evaluation.epochs) == (iterations, 4, epochs)
 
 
+def test_equal_compute_of_memories_that_the_assumed_classes_of_a_folder_leave_no_room_for_is_refused():
+    raw = copy.deepcopy(DEFAULT)
+    raw["datasets"] = {"mine": {"source": "imagefolder", "path": "mine", "image_size": 32}}
+    stage = {"parameterisation": "memories", "memories": 64, "initial": "noise"}
+    methods = {
+        "seqmatch-rtp": {"stages": [stage, stage]},
+        "longer": {"backbone": "rtp", "equal_compute": "seqmatch-rtp", "stages": [stage]},
+    }
+    raw["cells"] = [{"dataset": "mine", "ipc": 2, "methods": methods}]
+    with pytest.raises(SeqmatchError, match=r"equal_compute = seqmatch-rtp: .* assumed to be of 10 classes"):
+        config.load(raw)
+
+
 def test_a_general_0_to_try_an_experiment_leaves_rounds_teachers_and_equal_compute_as_they_are():
     raw = config.read(ROOT / "config/choices.yaml")
     raw["matching"]["iterations"] = 0

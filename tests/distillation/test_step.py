@@ -136,7 +136,9 @@ def test_distributions_are_matched_in_fresh_networks(experts, augmented):
     section = SECTIONS["distribution"].model_copy(update={"augment_matching": augmented})
     problem = make_problem(section, None, earlier=1)
     operations = ("crop", "color") if augmented else ()
-    expected = distribution.distribution_step(problem.real(), FRESH, problem.labels, section, operations, SEED, 5)
+    chunk = chunk_size(section.real_batch * CLASSES, activations(TINY, SHAPE, CLASSES), CPU)
+    about = section, operations, SEED, chunk
+    expected = distribution.distribution_step(problem.real(), FRESH, problem.labels, *about)
     assert bits(declared_step("distribution", problem), problem.labels) == bits(expected, problem.labels)
 
 

@@ -81,7 +81,8 @@ def test_with_the_features_alone_it_is_the_match_of_distributions(problem):
     def view(x):
         return dsa.apply(drawn, x)
 
-    match = match_alignment(network, real, images, members, view, (0, 0, 1), 0.0, 4)
+    seen = view(real.flatten(0, 1)).unflatten(0, real.shape[:2])
+    match = match_alignment(network, seen, images, members, view, (0, 0, 1), 0.0, 4)
     real_labels = torch.arange(3).repeat_interleave(5)
     other = match_distribution(network, real.flatten(0, 1), real_labels, images, labels, view, 15)
     assert match.loss == pytest.approx(other.loss, rel=1e-12)

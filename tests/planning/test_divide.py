@@ -65,6 +65,7 @@ def test_a_division_on_which_networks_fail_is_not_chosen(monkeypatch, capsys):
 def test_a_trial_is_an_experiment_of_its_own_that_keeps_how_subsets_are_distilled():
     whole = config.read(ROOT / "config/choices.yaml")
     whole["datasets"]["other"] = {"source": "imagefolder", "path": "imgs"}
+    whole["data"] = {"mirrors": {"fashion-mnist": ["downloads", "https://mirror.example/data"]}}
     args = Namespace(**ARGUMENTS, short_iterations=8, short_epochs=5, seed_count=2)
     cell, entry = divide.cell_of(whole, args)
     entry |= {"rounds": 2, "teachers": "first"}
@@ -73,6 +74,8 @@ def test_a_trial_is_an_experiment_of_its_own_that_keeps_how_subsets_are_distille
     assert (run.sizes, run.rounds, run.teachers, run.analysed) == ([2, 2, 2], 2, "first", False)
     assert [stage.iterations for stage in run.stages] == [8, 8, 8] and run.evaluation.epochs == 5
     assert settings["datasets"]["other"]["path"] == str(Path("imgs").resolve())
+    mirrors = settings["data"]["mirrors"]["fashion-mnist"]
+    assert mirrors == [str(Path("downloads").resolve()), "https://mirror.example/data"]
     (alone,) = config.load(divide.short_experiment(whole, cell, entry, (2,), "divided-2", args)).runs.values()
     assert (alone.sizes, alone.rounds) == ([2], 0)
 

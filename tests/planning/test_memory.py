@@ -129,16 +129,21 @@ def test_a_folder_without_end_is_not_walked_whole(monkeypatch, tmp_path):
     assert len(walked) <= 3 * (MOST_FILES // 1000 + 2)
 
 
-def test_alignment_asks_for_the_mean_maps_of_each_class():
-    def asked(method, device="cpu", **changes):
+def test_what_an_update_keeps_of_its_real_images_is_asked_for():
+    def asked(method, device="cpu", rule="distill_subset", **changes):
         cells = [{"dataset": "cifar10", "ipc": 10, "methods": {method: None}}]
-        return needed({**cifar(), "device": device, "cells": cells, "matching": changes}, "distill_subset")
+        return needed({**cifar(), "device": device, "cells": cells, "matching": changes}, rule)
 
-    means = 4 * 10 * 128 * (1024 + 256 + 64)
-    batch = 4 * 10 * 2 * 256 * (3072 + 2048)
-    assert 6 * means < asked("cafe") - asked("dm") - batch < 8 * means
-    assert asked("cafe", real_batch=512) - asked("cafe") == batch
-    assert asked("cafe", device="cuda") == asked("dm", device="cuda")
+    maps = 4 * 128 * (1024 + 256 + 64)
+    batch, features = 4 * 10 * 2 * 256 * 3072, 4 * 10 * 2 * 256 * 2048
+    assert asked("dm", real_batch=512) - asked("dm") == batch
+    assert asked("cafe", real_batch=512) - asked("cafe") == batch + features
+    assert 6 * 10 * maps < asked("cafe") - asked("dm") - features < 8 * 10 * maps
+    assert 5 * 256 * maps < asked("dsa") - asked("dm") < 7 * 256 * maps
+    assert asked("cafe", device="cuda") == asked("dm", device="cuda") == asked("dsa", device="cuda")
+    of_regression = asked("kip", rule="evaluate", kernel="pooled") - asked("kip", rule="evaluate")
+    assert of_regression > 0.9 * (asked("kip", kernel="pooled") - asked("kip")) > 10**9
+    assert asked("kip", "cuda", "evaluate", kernel="pooled") == asked("kip", "cuda", "evaluate")
 
 
 def test_memory_that_is_set_for_what_steps_keep_is_asked_for():

@@ -81,6 +81,15 @@ def test_cells_of_two_machines_are_adjusted_together_as_if_of_one(tmp_path):
     assert again["fashion-mnist", "five-early", "ipc"] > 3 and again["cifar10", "two-late", "ipc"] > 1
 
 
+def test_a_page_without_a_place_for_the_table_changes_nothing(tmp_path):
+    args = asked(tmp_path)
+    finish(tmp_path, "cifar10", 5, {})
+    args.page.write_text(f"a page with one {study.MARK}")
+    with pytest.raises(SeqmatchError, match=r"study.md: expected two lines <!-- .* found 1"):
+        study.main(args)
+    assert not args.csv.exists() and not args.figure.exists()
+
+
 def test_a_cell_without_all_its_seeds_waits(tmp_path):
     args = asked(tmp_path)
     finish(tmp_path, "cifar10", 5, {}, seeds=[0, 1])
