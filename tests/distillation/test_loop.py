@@ -294,6 +294,27 @@ def test_the_kept_images_are_their_moving_average(shard, tmp_path):
     assert not torch.equal(averaged[-1], plain[-1])
 
 
+def test_a_part_ends_so_many_epochs_later_at_the_same_expert(tmp_path):
+    experts, asked = [normal(7, 9, name=str(index)) for index in range(3)], []
+    save_shard(tmp_path / "shard", experts, {})
+
+    def unroll(start, terminal, images, labels, batches, descent):
+        asked.append((start, terminal))
+        return Match(0.0, torch.zeros_like(images), 0.0)
+
+    matching = SETTINGS.model_copy(update={"expert_epochs": 3, "max_start_epoch": 4, "experts_per_step": 30})
+    with Trajectories([tmp_path / "shard"]) as trajectories:
+        step = trajectory_step(trajectories, unroll, initial().labels, 3, matching, [], Seed("d"))
+        step(initial().images, 0.1, 0)
+    seen = set()
+    for start, terminal in asked:
+        ((expert, epoch),) = [(i, e) for i in range(3) for e in range(7) if torch.equal(start, experts[i][e])]
+        seen.add((expert, epoch))
+        assert terminal(experts[expert][epoch + 3], [start.shape])[0] == 0
+        assert terminal(start, [start.shape])[0] == 1
+    assert {epoch for _, epoch in seen} == {0, 1, 2, 3} and {expert for expert, _ in seen} == {0, 1, 2}
+
+
 STEPS = {
     "distribution": partial(distribution_step, chunk=32),
     "gradient": gradient_step,

@@ -24,6 +24,7 @@ from seqmatch.distillation.step import Problem, some, some_of_each
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
+from seqmatch.matching.match import Match
 from seqmatch.networks import activations, build, structure
 from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
@@ -165,6 +166,29 @@ def test_gradients_are_matched_in_networks_that_learn_from_the_images(experts, a
     operations = ("crop", "color") if augmented else ()
     expected = gradient.gradient_step(problem.real(), FRESH, problem.labels, section, operations, SEED)
     assert bits(declared_step("gradient", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize(
+    ("objective", "step", "match"),
+    [
+        ("gradient", gradient.gradient_step, "match_gradient"),
+        ("condensation", condensation.condensation_step, "match_gradient"),
+        ("alignment", partial(alignment.alignment_step, weights=(0, 0, 1), chunk=3), "match_alignment"),
+    ],
+)
+def test_real_and_synthetic_images_share_one_draw(monkeypatch, objective, step, match):
+    """With one image of each class the real images of an update are known: here they are the synthetic ones."""
+    images, labels, seen = normal(3, *SHAPE), torch.arange(3), []
+
+    def record(network, real, synthetic, members, view, *others):
+        seen.append((real.flatten(0, 1), view(synthetic[members.flatten()])))
+        return Match(0.0, torch.zeros_like(synthetic), 0.0)
+
+    monkeypatch.setattr(f"seqmatch.distillation.{objective}.{match}", record)
+    section = SECTIONS[objective].model_copy(update={"synthetic_batch": 1} if objective == "condensation" else {})
+    step((images, labels), FRESH, labels, section, ["color"], SEED)(images, 0.05, 0)
+    ((real, synthetic),) = seen
+    assert torch.equal(real, synthetic) and not torch.equal(real, images)
 
 
 @pytest.mark.parametrize("earlier", [0, 1])

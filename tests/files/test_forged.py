@@ -284,10 +284,13 @@ def test_forged_tables_are_refused(folder, name):
         for column in needed:
             save_table(path, table.drop(columns=column), {})
             yield path, f"no {column}"
-        for column in row.model_fields:
+        seen = set()
+        for column, field in row.model_fields.items():
             if (name, column) == ("convergence", "value"):
                 continue  # any finite number
-            for value in odd_cells(row, column)[::2]:
+            kind = f"{field.annotation} {field.metadata}"
+            for value in odd_cells(row, column)[: 1 if kind in seen else None]:
+                seen.add(kind)
                 if column in ("low", "high") and value == "-1000000":
                     continue
                 changed = table.copy()

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +10,7 @@ from helpers.tiny import ROOT
 from seqmatch import config, networks
 from seqmatch.command import estimate
 from seqmatch.command.estimate import costs_table
+from seqmatch.errors import SeqmatchError
 from seqmatch.planning.costs import CALL_SECONDS, START_SECONDS, WRITING, Scale
 from seqmatch.planning.jobs import OF_A_RUN, Plan
 from seqmatch.seeds import Seed
@@ -74,11 +73,20 @@ def test_operations_of_kernels_by_hand():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_experiment_can_be_estimated(path):
-    command = [sys.executable, "tools/estimate.py", "--configfile", str(path), "--tflops", "10"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert "| all" in done.stdout and "at 10 TFLOP/s, 2 jobs side by side, to" in done.stdout, done.stderr
-    assert done.returncode == 0 or "GB are free in" in done.stderr
+def test_every_experiment_can_be_estimated(path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(estimate.shutil, "disk_usage", lambda place: SimpleNamespace(free=10**15))
+    estimate.main(SimpleNamespace(configfile=[path], directory=Path(), tflops=10.0, jobs=2))
+    said = capsys.readouterr().out
+    assert "| all" in said and "at 10 TFLOP/s, 2 jobs side by side, to" in said
+
+
+def test_a_disk_that_is_too_small_is_an_error(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(estimate.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
+    with pytest.raises(SeqmatchError, match=r"GB will be written, but only 0\.0 GB are free in"):
+        estimate.main(SimpleNamespace(configfile=[ROOT / "config.yaml"], directory=Path(), tflops=1.0, jobs=1))
+    assert "| all" in capsys.readouterr().out
 
 
 def test_images_that_cannot_be_counted_are_told_of(tmp_path, capsys):

@@ -53,6 +53,11 @@ def test_the_slurm_profile_names_every_rule_that_trains():
     assert set(profile["set-resources"]) == {name for name, rule in RULES.items() if rule.trains}
 
 
+def test_one_job_at_a_time_has_the_gpu_unless_more_are_said_to_be_there():
+    profile = yaml.safe_load((ROOT / "workflow/profiles/default/profile.yaml").read_text())
+    assert profile["resources"] == {"gpu": 1}
+
+
 def test_log_and_benchmark_are_named_like_the_first_file():
     job = Job("select_snapshot", {"dataset": "d", "method": "m", "ipc": "2", "seed": 0, "subset": 1})
     assert job.outputs == ["results/d/m/ipc2/seed0/subset1.safetensors", "results/d/m/ipc2/seed0/scores1.csv"]

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import train_experts
 from helpers.tiny import ROOT, TINY, labelled
 from shared import command, compute, runs
 
@@ -21,7 +20,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_table, save_table
 from seqmatch.runtime import device as devices
 from seqmatch.seeds import Seed
-from seqmatch.training.loop import Stage, plain_descent
+from seqmatch.training.loop import Stage
 
 
 @pytest.fixture
@@ -139,6 +138,21 @@ def test_small_networks_of_the_package_are_trained_as_one(args):
             assert compute.gradients_for(asked, job)(10).joined(12) == expected
 
 
-def test_experts_are_trained_as_one_but_for_those_that_mind_sharpness():
-    assert train_experts.descent(config.Experts(architecture="convnet")) is plain_descent
-    assert train_experts.descent(config.Experts(architecture="convnet", rho=0.1)) is not plain_descent
+def test_states_of_before_an_edit_stay_and_are_not_used(args, monkeypatch, capsys):
+    with pytest.raises(OSError, match="full"), compute.job(args, []) as job:
+        train(args, job)
+        raise OSError("full")
+    before = set(saved(args))
+    monkeypatch.setattr(compute, "digest", lambda path, modules, texts: "edited")
+    work(args)
+    assert before and before == set(saved(args))
+    said = capsys.readouterr().err
+    assert all(f"note: {path}: of other parameters, inputs or code; not used" in said for path in before)
+
+
+def test_an_edit_to_a_module_that_is_loaded_by_name_makes_other_states(args):
+    plain, with_gradient, with_kernel = (
+        compute.open_checkpoint(args, {}, modules).path
+        for modules in ([], ["seqmatch.distillation.gradient"], ["seqmatch.distillation.kernel"])
+    )
+    assert len({plain, with_gradient, with_kernel}) == 3

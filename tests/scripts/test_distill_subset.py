@@ -4,14 +4,15 @@ from argparse import Namespace
 
 import pytest
 import torch
-from distill_subset import check, make_initial
+from distill_subset import check, clamp, make_initial
 from helpers.calls import call
 from helpers.files import ARCHITECTURE, write_all
 from helpers.tiny import labelled
 
 from seqmatch import config
+from seqmatch.config.methods import OBJECTIVES
 from seqmatch.data.dataset import Dataset
-from seqmatch.data.normalization import fit_standardization
+from seqmatch.data.normalization import fit_standardization, fit_whitening
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import SNAPSHOTS
 from seqmatch.files.tensors import load_tensors
@@ -97,3 +98,19 @@ def test_rounds_of_one_subset_end_with_the_tensors_of_a_run_in_one_go(distil, tm
 def test_a_state_that_is_none_of_this_distillation_is_refused(distil, tmp_path, other):
     status, said = distil("rounds", state=tmp_path / other)
     assert status == 1 and f"{tmp_path / other}: another kind of file was expected" in said and "Traceback" not in said
+
+
+def test_images_of_condensation_are_kept_where_standardised_real_ones_lie():
+    images, labels = labelled()
+    pixels = (images * 30 + 120).clamp(0, 255).to(torch.uint8)
+    splits = {"train": torch.arange(12), "validation": torch.arange(0), "test": torch.arange(0)}
+    standardised, whitened = (
+        Dataset(pixels, labels, splits, ("a", "b", "c"), normalization, ("crop",))
+        for normalization in (fit_standardization(pixels), fit_whitening(pixels, 0.1))
+    )
+    condensation, section = OBJECTIVES["condensation"], config.CondensationMatching()
+    assert clamp(condensation, section, standardised) == standardised.normalization.clamp
+    assert clamp(OBJECTIVES["gradient"], config.GradientMatching(), standardised) is None
+    assert clamp(condensation, section, whitened) is None
+    memories = section.model_copy(update={"parameterisation": "memories"})
+    assert clamp(condensation, memories, standardised) is None

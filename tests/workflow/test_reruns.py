@@ -154,6 +154,23 @@ def test_an_edit_repeats_what_runs_it(edited, file, repeated, spared):
     assert repeated <= jobs and not spared & jobs
 
 
+@pytest.mark.parametrize(
+    ("file", "rule", "count", "spared"),
+    [
+        ("distillation/trajectory", "distill_subset", 3, {"prepare_dataset", "train_experts"}),  # not that of random
+        ("networks/alexnet", "evaluate", 3, {"train_experts", "distill_subset", "measure_stages"}),  # Table 2's alone
+    ],
+)
+def test_an_edit_to_what_is_loaded_by_name_repeats_what_uses_it_alone(edited, file, rule, count, spared):
+    append(edited / f"seqmatch/{file}.py")
+    jobs = plan(edited)
+    assert jobs[rule] == count and not spared & set(jobs)
+
+
+def test_where_and_how_jobs_compute_repeats_nothing(edited):
+    assert plan_with(edited, "seeds:\n", "device: cpu\ncompile: never\nkept_memory: 1\nseeds:\n") == {}
+
+
 def test_an_edit_to_a_figure_repeats_that_figure_alone(edited):
     append(edited / "seqmatch/report/figures/coupling.py")
     assert set(plan(edited)) == {"figure_coupling", "overview", "all"}

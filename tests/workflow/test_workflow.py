@@ -102,6 +102,16 @@ def test_a_path_with_spaces_is_no_obstacle(tmp_path):
     assert log.startswith("command: python scripts/prepare_dataset.py --dataset digits --preparation '{")
 
 
+def test_a_missing_folder_of_images_warns_a_plan_and_stops_a_run(tmp_path):
+    data = {"datasets": {"digits": {"source": "imagefolder", "path": "nowhere", "image_size": 8}}}
+    folder = copy_project(tmp_path, TINY | data)
+    for options, fails in (("-n",), False), (("--cores", "1"), True):
+        result = snakemake(folder, *options, "results/digits/data.safetensors")
+        assert (result.returncode != 0) == fails
+        assert "datasets.digits.path = nowhere: there is no such folder (seen from" in result.stdout + result.stderr
+    assert not (folder / "logs/digits/data.log").exists()
+
+
 def test_a_fault_in_the_configuration_stops_before_any_job(tmp_path):
     configuration = TINY | {"matching": {"iteration": 5}}
     result = snakemake(copy_project(tmp_path, configuration), "-n", "all")
