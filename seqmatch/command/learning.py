@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import seqmatch
 from seqmatch import config
 from seqmatch.command.arguments import add_section, between, count, file, number
-from seqmatch.command.sets import TENSORS, add_dataset, add_set, add_tensors, foreign, opened
+from seqmatch.command.sets import TENSORS, add_dataset, add_set, add_tensors, foreign, opened, refuse_of_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +71,8 @@ def evaluate(args: argparse.Namespace) -> None:
     from seqmatch.sets.real import test_images
 
     is_foreign = args.labels is not None or args.set.suffix in TENSORS
+    if not is_foreign:
+        refuse_of_tensors(args)
     distilled, device = prepared(args, foreign(args) if is_foreign else opened(args))
     images, labels = test_images(distilled, args.dataset, args.data)
     found = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)

@@ -118,6 +118,21 @@ def add_tensors(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_of_tensors(args: argparse.Namespace) -> None:
+    """Refuse options that a set, which says these things itself, would ignore.
+
+    Raises:
+        SeqmatchError: one is given.
+    """
+    usual = {"step_size": None, "experiment": 0, "space": "normalized", "normalization": "standardize"}
+    for name, value in usual.items():
+        if getattr(args, name) != value:
+            raise SeqmatchError(
+                f"--{name.replace('_', '-')}: it is for tensors of another program ({', '.join(TENSORS)}); a set says "
+                "itself how it is learned from, and --evaluation what is to be otherwise, such as learning_rate"
+            )
+
+
 def add_dataset(arguments: argparse.ArgumentParser, help: str) -> None:
     """A source of real images, and where it lies."""
     known = ["imagefolder", *SOURCES]

@@ -332,7 +332,9 @@ class External(Stored):
     images: Place | None = Field(None, description="file of its images, or of images and labels; needed")
     labels: Place | None = Field(None, description="file of its labels, unless they are with the images")
     step_size: Positive | Place | None = Field(
-        None, description="learning rate of networks at the start of the stage, or the file that holds it; needed"
+        None,
+        union_mode="left_to_right",  # YAML reads 1e-2 as text
+        description="learning rate of networks at the start of the stage, or the file that holds it; needed",
     )
     space: Literal["pixels", "normalized"] | None = Field(
         None, description="whether its images are pixels in 0 to 1, or normalised as networks shall see them; needed"

@@ -90,7 +90,14 @@ class Whitening:
         return torch.linalg.inv(self.matrix.double())
 
     def apply(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) to float32 of the same shape."""
+        """uint8 (N, C, H, W) to float32 of the same shape.
+
+        Raises:
+            SeqmatchError: they have not as many numbers as those that it was fitted on.
+        """
+        if images.shape[1:].numel() != len(self.mean):
+            size = "×".join(map(str, images.shape[1:]))
+            raise SeqmatchError(f"images of {size}: the whitening is of images of {len(self.mean)} numbers")
         mean, matrix = self.mean.to(images.device), self.matrix.to(images.device)
         whitened = torch.empty(images.shape, device=images.device)
         for chunk, out in zip(images.split(CHUNK), whitened.split(CHUNK), strict=True):

@@ -23,8 +23,9 @@ def make_step(problem: Problem) -> Step:
     each = len(problem.labels) // problem.dataset.classes
     together = problem.classes_at_once(min(problem.matching.synthetic_batch or each, each))
     new_network = problem.fresh if problem.first else teacher_start(problem.trajectories, problem.fresh)
+    matching, learned = problem.matching, problem.dataset.augmentation
     return condensation_step(
-        problem.real(), new_network, problem.labels, problem.matching, problem.augmentation, problem.seed, together
+        problem.real(), new_network, problem.labels, matching, problem.augmentation, problem.seed, together, learned
     )
 
 
@@ -36,6 +37,7 @@ def condensation_step(
     augmentation: Sequence[str],
     seed: Seed,
     together: int | None = None,
+    learned: Sequence[str] | None = None,
 ) -> Step:
     """Match each class's gradients in a network that passes over real images between two iterations.
 
@@ -47,12 +49,15 @@ def condensation_step(
         new_network: fresh ones for a first subset; for a later one, networks trained through the subsets before it.
         labels: of all synthetic images.
         together: classes to a batch, by default all.
+        learned: DSA operations of what the network learns from, by default those of what is matched; without cutout,
+            unless `matching.learner` says which.
     """
     images, real_labels = real
     real_index, synthetic_index = ([*by_class(each).values()] for each in (real_labels, labels))
     learner = matching.learner
     if learner.augmentation is None:
-        learner = learner.model_copy(update={"augmentation": [name for name in augmentation if name != "cutout"]})
+        operations = augmentation if learned is None else learned
+        learner = learner.model_copy(update={"augmentation": [name for name in operations if name != "cutout"]})
     network, course = None, iter(())
 
     def begin(name: Seed, step_size: float) -> tuple[nn.Module, Iterator[Position]]:

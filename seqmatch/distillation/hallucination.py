@@ -30,7 +30,7 @@ MOMENTUM = 0.9
 def make_step(problem: Problem) -> Step:
     """As trajectory matching does; a student's batch is by default as large as S_k has stored images."""
     matching, count = problem.matching, problem.matching.hallucinators
-    batch = matching.synthetic_batch or problem.new // count
+    batch = min(matching.synthetic_batch or problem.new // count, len(problem.labels) // count)
     matched = trajectory.make_step(problem, batch, partial(through_one_each, count))
     return hallucination_step(
         matched, problem.fresh, problem.labels, batch, matching, problem.augmentation, problem.seed / "adversary"

@@ -46,7 +46,7 @@ def make_step(problem: Problem, batch: int | None = None, draw: Draw = minibatch
         draw: its minibatches.
     """
     matching = problem.matching
-    batch = batch or matching.synthetic_batch or problem.new
+    batch = min(batch or matching.synthetic_batch or problem.new, len(problem.labels))
     return trajectory_step(
         problem.trajectories,
         _unroll(problem, batch),

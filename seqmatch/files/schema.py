@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ADVICE = "if the workflow made it, delete it and run again"
-DTYPES = {"F16": "float16", "F32": "float32", "F64": "float64", "I64": "int64", "U8": "uint8"}
-"""By their names in tensor files, those that are written."""
+DTYPES = {
+    **{"F16": "float16", "F32": "float32", "F64": "float64", "I64": "int64", "U8": "uint8"},
+    **{"BOOL": "bool", "I8": "int8", "I16": "int16", "I32": "int32"},
+}
+"""By their names in tensor files, those that are written; the last ones of users' own networks alone."""
 
 LONGEST_HEADER = 2**24
 """Bytes, of a tensor file and beside a table: a hundred times what a large experiment writes."""

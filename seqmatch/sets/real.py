@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from seqmatch import config
-from seqmatch.config.catalog import NEED_PATH, SOURCES
+from seqmatch.config.catalog import LARGEST_SIDE, NEED_PATH, SMALLEST_SIDE, SOURCES
 from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data import download, prepare, sources
 from seqmatch.data.dataset import Dataset
@@ -92,6 +92,11 @@ def dataset(
 
 def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
     """None are held out to choose by: all that is not test data trains."""
+    if shape[1] != shape[2] or not SMALLEST_SIDE <= shape[1] <= LARGEST_SIDE:
+        raise SeqmatchError(
+            f"images of {shape[1]}×{shape[2]} pixels: real ones are square here, of {SMALLEST_SIDE} to {LARGEST_SIDE} "
+            "pixels; test on images of your own with seqmatch.evaluate"
+        )
     own = {} if source in SOURCES else {"channels": shape[0]}
     return config.Dataset(source=source, image_size=shape[1], validation_fraction=0.0, **own)
 

@@ -83,25 +83,38 @@ def read(
     beside = _beside(path)
     return read_files(
         path,
-        beside.get("labels") if labels is None else Path(labels),
+        None if labels is None else Path(labels),
         beside.get("step_size") if step_size is None else step_size,
         experiment,
+        beside.get("labels"),
     )
 
 
-def read_files(images: Path, labels: Path | None, step_size: str | Path | float | None, experiment: int = 0) -> Tensors:
-    """The same of files that are all named.
+def read_files(
+    images: Path,
+    labels: Path | None,
+    step_size: str | Path | float | None,
+    experiment: int = 0,
+    beside: Path | None = None,
+) -> Tensors:
+    """The same of files that are named, and of labels that lie beside the images unless these have their own.
 
     Raises:
-        SeqmatchError: as `read`.
+        SeqmatchError: as `read`, or a file or an experiment is named that the images have no use for.
     """
     found = _load(images)
+    several = isinstance(found, dict) and not {"images", "labels"} <= found.keys()
+    if experiment and not several:
+        raise SeqmatchError(f"{images}: not of several experiments; there is no experiment {experiment}")
     if isinstance(found, dict):
+        if labels is not None:
+            raise SeqmatchError(f"{images}: has labels of its own; leave out {labels}")
         found, labels = _of_experiment(images, found, experiment), images
-    elif labels is None:
-        raise SeqmatchError(f"{images}: there are no labels with it; name their file")
-    else:
+    elif labels or beside:
+        labels = labels or beside
         found = found, _load(labels)
+    else:
+        raise SeqmatchError(f"{images}: there are no labels with it; name their file")
     if isinstance(step_size, str | Path):
         step_size = _number(Path(step_size), _load(Path(step_size)))
     return tensors(*found, step_size, str(images), str(labels))
@@ -123,7 +136,6 @@ def take(files: Sequence[Path], matching: config.External, dataset: Dataset, siz
     found = read_files(path, labels, step_size, matching.experiment)
     stored = parameterisation_of(matching)
     subset = _subset(path, found, matching, dataset, stored)
-    stored.check(path, subset.images, {}, dataset.dimensions)
     counts = subset.labels.bincount(minlength=dataset.classes)
     even = found.labels.is_floating_point() or bool((counts == size).all())
     if len(subset.labels) != size * dataset.classes or not even:
@@ -138,6 +150,7 @@ def _subset(
     path: Path, found: Tensors, matching: config.External, dataset: Dataset, stored: Parameterisation
 ) -> Subset:
     """Images in the space of the data set, class after class."""
+    stored.check(path, found.images[:1].float(), {}, dataset.dimensions)
     soft = found.labels.is_floating_point()
     labels = found.labels.argmax(1) if soft else found.labels
     if (soft and found.labels.shape[1] != dataset.classes) or int(labels.max()) >= dataset.classes:

@@ -180,7 +180,8 @@ class _State:
         states = [network.state_dict() for network in networks]
         live = {f"network.{name}": torch.stack([state[name] for state in states]) for name in states[0]}
         for index, velocity in enumerate(self.position.velocities):
-            live[f"velocity.{index:04}"] = velocity.reshape(len(networks), -1, *velocity.shape[1:]).clone()
+            of_each = (-1, *velocity.shape[1:]) if velocity.dim() else ()
+            live[f"velocity.{index:04}"] = velocity.reshape(len(networks), *of_each).clone()
         return _State(self.finished, self.training, self.position, live)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import pytest
+import torch
 from helpers.tiny import ROOT
 from PIL import Image
 
@@ -96,6 +97,20 @@ def test_networks_of_another_architecture_are_evaluated(called):
     words = ("--networks", 1, "--architecture", '{"family": "convnet", "width": 8, "depth": 1}')
     text = called("evaluate", NAME, *words)
     assert text.startswith("network 0: ") and "% (1 network), on 450 test images" in text
+
+
+@pytest.mark.parametrize(
+    "words", [("--step-size", 0.05), ("--space", "pixels"), ("--normalization", "zca"), ("--experiment", 1)]
+)
+def test_what_is_for_tensors_is_refused_for_a_set(called, words):
+    assert f"{words[0]}: it is for tensors of another program (.pt, .pth)" in called("evaluate", NAME, *words, status=1)
+
+
+def test_tensors_of_a_size_that_no_real_images_are_made_in_are_refused(called, tmp_path):
+    torch.save(torch.zeros(10, 1, 200, 200), tmp_path / "images.pt")
+    torch.save(torch.arange(10), tmp_path / "labels.pt")
+    said = called("evaluate", tmp_path / "images.pt", "--dataset", "digits", status=1)
+    assert "images of 200×200 pixels: real ones are square here, of 8 to 128 pixels" in said
 
 
 def test_networks_that_failed_are_told_of(called, monkeypatch):

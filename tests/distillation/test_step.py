@@ -168,6 +168,15 @@ def test_gradients_are_matched_in_networks_that_learn_from_the_images(experts, a
     assert bits(declared_step("gradient", problem), problem.labels) == bits(expected, problem.labels)
 
 
+def test_a_batch_has_no_more_images_than_there_are(experts, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(trajectory, "best_unroll", lambda *about: sizes.append(about[3]))
+    for batch in (None, 4, 100):
+        section = SECTIONS["trajectory"].model_copy(update={"synthetic_batch": batch})
+        declared_step("trajectory", make_problem(section, experts, earlier=1))
+    assert sizes == [6, 4, 9]
+
+
 @pytest.mark.parametrize(
     ("objective", "step", "match"),
     [
@@ -198,6 +207,16 @@ def test_condensation_of_a_later_subset_starts_from_teachers(experts, earlier):
     network = condensation.teacher_start(experts, FRESH) if earlier else FRESH
     expected = condensation.condensation_step(problem.real(), network, problem.labels, section, ("crop", "color"), SEED)
     assert bits(declared_step("condensation", problem), problem.labels) == bits(expected, problem.labels)
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+def test_networks_of_condensation_learn_from_augmented_images_also_where_what_is_matched_is_not(monkeypatch, augmented):
+    learned = []
+    monkeypatch.setattr(condensation, "train", lambda network, phases, *others: learned.extend(phases) or iter([None]))
+    monkeypatch.setattr(condensation, "match_gradient", lambda *given: Match(0.0, torch.zeros(6, *SHAPE), 0.0))
+    section = SECTIONS["condensation"].model_copy(update={"augment_matching": augmented})
+    declared_step("condensation", make_problem(section, None))(normal(6, *SHAPE), 0.05, 0)
+    assert [phase.settings.augmentation for phase in learned] == [["crop", "color"]]
 
 
 @pytest.mark.parametrize("earlier", [0, 1])

@@ -156,9 +156,12 @@ class Projected(Headless):
         size = self.templates.shape[0]
         self.register_buffer("projection", torch.randn(size, size) / size**0.5)
         self.gate = nn.Parameter(torch.tensor(1.0))
+        self.register_buffer("used", torch.ones(size, dtype=torch.bool))
+        self.register_buffer("order", torch.arange(size, dtype=torch.int32))
 
     def forward(self, images):
-        return self.gate * (images.flatten(1) @ self.projection @ self.templates)
+        images = images.flatten(1)[:, self.order] * self.used
+        return self.gate * (images @ self.projection @ self.templates)
 
 
 class Normed(nn.Sequential):
@@ -307,7 +310,7 @@ def test_experts_distillation_and_evaluation_take_a_network_of_ones_own(nets, tm
     assert evaluate(curricula, (images, labels), learner, Seed("e"))["accuracy"].between(0, 100).all()
 
 
-def test_parameters_without_dimensions_are_trained_and_resumed(nets, tmp_path):
+def test_parameters_without_dimensions_and_buffers_of_any_kind_are_resumed(nets, tmp_path, capsys):
     settings = config.Training(batch_size=6, momentum=0.9)
     phases = [Phase(Stage(*labelled(), 0.05), 3, settings, Seed("p"))]
 
@@ -327,6 +330,7 @@ def test_parameters_without_dimensions_are_trained_and_resumed(nets, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trained(Checkpoint(tmp_path, "work", 0), killed)
     (again,) = trained(Checkpoint(tmp_path, "work", 0), gate)
+    assert "resumed from" in capsys.readouterr().err
     assert torch.equal(torch.stack(whole.records), torch.stack(again.records)) and whole.records[0] != whole.records[-1]
 
 

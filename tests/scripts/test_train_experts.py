@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import train_experts
 from helpers.calls import NETWORK, call
-from helpers.files import ARCHITECTURE, write_all
+from helpers.files import ARCHITECTURE, RUN, write_all
 from torch.nn.utils import parameters_to_vector
 
 from seqmatch import config
@@ -25,7 +25,7 @@ def test_teachers_go_through_earlier_subsets_as_evaluation_does_and_then_real_im
     write_all(tmp_path)
     data, subset = dataset.load(Path("data")), load_subset(Path("subset"))
     second = subset[torch.arange(len(subset.labels)) % 2 == 0]
-    about = {"parameters": {"dataset": "d", "method": "mtt", "ipc": "4", "seed": 0, "subset": 2}, "class_names": list("abc")}
+    about = {"parameters": {**RUN, "subset": 2}, "class_names": list("abc")}
     save_subset(Path("second"), second, second, data.normalization, about)
     evaluation = config.Evaluation(epochs=2, batch_size=4)
     recipe = config.Experts(architecture="c", networks_per_shard=1, batch_size=4)

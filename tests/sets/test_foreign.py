@@ -94,6 +94,26 @@ def test_files_may_be_named_one_by_one(tmp_path):
     assert torch.equal(second.stages[0].images, -IMAGES)
 
 
+def test_what_is_named_and_would_not_be_read_is_refused(tmp_path):
+    pair = {"images": IMAGES, "labels": LABELS}
+    saved(tmp_path, images=pair, labels=LABELS, several={"data": [[IMAGES, LABELS]]}, plain=IMAGES)
+    about = {"step_size": 0.1, "space": "normalized"}
+    with pytest.raises(SeqmatchError, match=r"several\.pt: has labels of its own; leave out .*labels\.pt"):
+        foreign.load(tmp_path / "several.pt", tmp_path / "labels.pt", **about)
+    assert torch.equal(
+        foreign.load(tmp_path / "images.pt", **about).stages[0].images, IMAGES
+    )  # those beside it may lie
+    for name, labels in (("images", None), ("plain", tmp_path / "labels.pt")):
+        with pytest.raises(SeqmatchError, match=rf"{name}\.pt: not of several experiments; .* no experiment 1"):
+            foreign.load(tmp_path / f"{name}.pt", labels, experiment=1, **about)
+
+
+def test_a_whitening_of_other_images_is_refused():
+    other = fit_whitening((30 * normal(9, 1, 4, 4) + 120).to(torch.uint8), 0.1)
+    with pytest.raises(SeqmatchError, match="images of 1×8×8: the whitening is of images of 16 numbers"):
+        foreign.from_tensors(IMAGES.clamp(0, 1), LABELS, 0.1, "pixels", other)
+
+
 def test_a_foreign_set_is_learned_from_and_kept_like_others(tmp_path):
     evaluation = config.Evaluation(networks=1, epochs=2)
     raw = (IMAGES * 25 + 100).clamp(0, 255).to(torch.uint8)

@@ -93,6 +93,12 @@ def test_soft_labels_and_grids_are_taken(files):
         ({}, {"class_names": ("a", "b")}, 3, r"images\.pt: labels of 3 classes; the data set has 2"),
         ({"mean": [0.1] * 3, "std": [1.0] * 3}, {}, 2, r"images\.pt: images of 1 channels, but `mean` has 3"),
         ({}, {"images": RAW.repeat(1, 3, 1, 1)}, 2, r"images\.pt: images: expected \(3, 8, 8\), found \(1, 8, 8\)"),
+        (
+            {"space": "pixels"},
+            {"images": RAW.repeat(1, 3, 1, 1), "normalization": fit_whitening(RAW.repeat(1, 3, 1, 1), 0.1)},
+            2,
+            r"images\.pt: images: expected \(3, 8, 8\), found \(1, 8, 8\)",
+        ),
         ({"labels": None, "step_size": 0.1}, {}, 2, r"images\.pt: there are no labels with it"),
     ],
 )
@@ -121,6 +127,12 @@ def test_what_the_configuration_leaves_out_is_told():
     ):
         with pytest.raises(SeqmatchError, match=message):
             experiment(stage, **changes)
+
+
+def test_a_step_size_is_a_number_however_it_is_written_or_a_file():
+    (stage,) = experiment(STAGE | {"step_size": "1e-2"}).runs["digits", "external", "2"].stages
+    assert stage.step_size == 0.01  # YAML takes 1e-2 for text
+    assert External(**STAGE).step_size == "lr.pt"
 
 
 def test_a_missing_or_wrong_file_is_refused_when_planned(files):
