@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
-from shared import command
+from shared import command, compute
 
 from seqmatch.config import Architecture
 from seqmatch.config.methods import OBJECTIVES
@@ -37,7 +37,7 @@ def main(args):
     architecture = Architecture.model_validate(said["architecture"])
     size = {"P": sum(each.numel() for each in build(architecture, data.shape, data.classes, Seed("")).parameters())}
     rows = {int(iteration): {} for iteration in snapshots.iterations}
-    for name, shards in (("matched", args.experts), ("unseen", args.unseen)):
+    for name, shards in (("matched", args.matched), ("unseen", args.unseen)):
         with Trajectories(shards, size) as experts:
             for index, row in enumerate(rows.values()):
                 images, labels = snapshots.subset(index).to(device).decoded()
@@ -52,11 +52,12 @@ def main(args):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    for option, meaning in (("data", "prepared data set"), ("snapshots", "of the subset")):
-        arguments.add_argument(f"--{option}", type=command.path, required=True, help=meaning)
-    for option, meaning in (("experts", "that it was matched with"), ("unseen", "that it never was")):
-        arguments.add_argument(f"--{option}", type=command.path, nargs="+", required=True, help=f"shards, {meaning}")
+    arguments.add_argument("snapshots", type=command.path, help="snapshots of the subset")
+    arguments.add_argument("--data", type=command.path, required=True, help="prepared data set")
+    for option, meaning in (("matched", "that it was matched with"), ("unseen", "that it never was")):
+        arguments.add_argument(
+            f"--{option}", type=command.path, nargs="+", required=True, help=f"shards of experts {meaning}"
+        )
     arguments.add_argument("--draws", type=command.count, default=50, help="of each loss (default %(default)s)")
-    arguments.add_argument("--gpu", type=command.between(0, 1), default=0, help="GPUs (default 0)")
-    arguments.add_argument("--threads", type=command.count, default=1, help="CPU threads (default 1)")
+    compute.add_device(arguments)
     command.run(main, arguments)

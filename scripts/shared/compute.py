@@ -29,14 +29,19 @@ from seqmatch.training.learner import Learner
 from seqmatch.training.loop import NewNetwork
 
 
-def add_arguments(arguments: argparse.ArgumentParser) -> None:
-    """Where and how to compute, and where to save along the way."""
+def add_device(arguments: argparse.ArgumentParser) -> None:
+    """Where to compute."""
     arguments.add_argument(
         "--gpu", type=command.between(0, 1024), default=0, metavar="N", help="GPUs this job may use; 0: CPU (default)"
     )
     arguments.add_argument(
         "--threads", type=command.between(1, 1024), default=1, metavar="N", help="CPU threads (default 1)"
     )
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Where and how to compute, and where to save along the way."""
+    add_device(arguments)
     arguments.add_argument(
         "--compile",
         choices=get_args(CompileMode),

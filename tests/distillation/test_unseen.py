@@ -36,7 +36,7 @@ def test_images_that_were_fitted_to_noise_match_that_noise_alone(tmp_path, monke
     words += ["--objective", "trajectory", "--experts", "these", "--out", "matched"]
     status, said = call("distill_subset", *NETWORK, *RUN, *words)
     assert status == 0, said
-    args = SimpleNamespace(data=Path("data"), snapshots=Path("matched"), experts=[Path("these")],
+    args = SimpleNamespace(data=Path("data"), snapshots=Path("matched"), matched=[Path("these")],
                            unseen=[Path("those")], draws=30, gpu=0, threads=1)  # fmt: skip
     capsys.readouterr()
     unseen.main(args)
