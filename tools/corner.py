@@ -7,6 +7,7 @@ as they are, so that several machines can share the work.
 
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -47,7 +48,8 @@ def main(args):
     accuracies = read_accuracies([args.folder / path for path in found])
     ours = methods_table(accuracies, list(dict.fromkeys(cells["method"])))
     table = agreement(ours, cells, read_published(args.published))
-    table.insert(table.columns.get_loc("within") + 1, "pflop", list(petaflops(plan, table)))
+    with chdir(args.folder):  # where images are that have to be counted
+        table.insert(table.columns.get_loc("within") + 1, "pflop", list(petaflops(plan, table)))
     header = provenance({"configuration": [path.name for path in args.configfile]})
     inputs = {path: digest(args.folder / path) for path in found}
     if args.csv.exists():

@@ -7,6 +7,7 @@ share the work; what is significant is decided anew over all of them.
 
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -42,7 +43,8 @@ def main(args):
             f"{args.folder}/results: no cell of this experiment has all its accuracies yet; run it first"
         )
     accuracies = read_accuracies([args.folder / path for path in found])
-    table = gains(plan, accuracies)
+    with chdir(args.folder):  # where images are that have to be counted
+        table = gains(plan, accuracies)
     inputs = {path: digest(args.folder / path) for path in found}
     if args.csv.exists():
         table, inputs = joined(plan, table, inputs, args.csv)
