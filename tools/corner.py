@@ -13,8 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
-from shared import command
-from shared.pages import around
+from shared import command, pages
 
 from seqmatch import config, networks
 from seqmatch.command.experiment import merged
@@ -22,12 +21,11 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.csv_text import from_csv
 from seqmatch.files.kinds import ReproducedCell
 from seqmatch.files.schema import check_table
-from seqmatch.files.store import digest, load_table, load_table_header, provenance, save_table, save_text
+from seqmatch.files.store import digest, load_table, load_table_header
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.agreement import CELL, DIFFERENT, agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
-from seqmatch.report.figures.style import save
 from seqmatch.report.published import read_published
 from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.methods import methods_table
@@ -38,7 +36,7 @@ MARK = "<!-- written by tools/corner.py -->"
 
 
 def main(args):
-    before, after = around(args.page, MARK)
+    before, after = pages.around(args.page, MARK)
     plan = Plan(config.load(merged(args.configfile)))
     found = [path for path in plan.outputs("evaluate") if (args.folder / path).exists()]
     if not found:
@@ -50,13 +48,11 @@ def main(args):
     table = agreement(ours, cells, read_published(args.published))
     with chdir(args.folder):  # where images are that have to be counted
         table.insert(table.columns.get_loc("within") + 1, "pflop", list(petaflops(plan, table)))
-    header = provenance({"configuration": [path.name for path in args.configfile]})
     inputs = {path: digest(args.folder / path) for path in found}
     if args.csv.exists():
         table, inputs = joined(table, inputs, args.csv, cells)
-    save_table(args.csv, table.round(4), header | {"inputs": inputs})
-    save(agreement_figure(table), [args.figure])
-    save_text(args.page, MARK.join([before, f"\n{in_words(agreement_body(table))}\n", after]))
+    page = MARK.join([before, f"\n{in_words(agreement_body(table))}\n", after])
+    pages.write(args, table, inputs, agreement_figure(table), page)
     compared = table[table["within"] != ""]
     print(f"{(compared['within'] == 'yes').sum()} of {len(compared)} cells lie within the bound")
 
@@ -100,24 +96,10 @@ def petaflops(plan: Plan, table: pd.DataFrame) -> Iterator[float]:
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument(
-        "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
-    )
-    arguments.add_argument(
-        "--configfile", type=command.path, nargs="+", default=[ROOT / "config/corner.yaml"], help="what ran"
-    )
+    pages.add_arguments(arguments, "corner")
     for option, place, meaning in (
         ("--cells", "resources/corner.csv", "which published number each cell is meant to reproduce"),
         ("--published", "resources/published_results.csv", "list of published numbers"),
     ):
         arguments.add_argument(option, type=command.path, default=ROOT / place, help=meaning)
-    arguments.add_argument(
-        "--csv", type=command.table_file, default=ROOT / "docs/results/corner.csv", help="table to write"
-    )
-    arguments.add_argument(
-        "--figure", type=command.figure_file, default=ROOT / "docs/figures/corner.png", help="figure to write"
-    )
-    arguments.add_argument(
-        "--page", type=command.file, default=ROOT / "docs/results/corner.md", help="page whose table is written anew"
-    )
     command.run(main, arguments)

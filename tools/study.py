@@ -13,29 +13,25 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
-from shared import command
-from shared.pages import around
-from shared.table_formats import rounded
+from shared import command, pages
 
 from seqmatch import config, networks
 from seqmatch.command.experiment import merged
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import digest, load_table, load_table_header, provenance, save_table, save_text
+from seqmatch.files.store import digest, load_table, load_table_header
 from seqmatch.planning.contents import contrasts
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.figures.gains import gains_figure
-from seqmatch.report.figures.style import save
 from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, read_accuracies
 from seqmatch.report.tables.comparison import adjusted, comparison_table, tests
 from seqmatch.report.tables.text import markdown
 
-ROOT = Path(__file__).resolve().parents[1]
 MARK = "<!-- written by tools/study.py -->"
 
 
 def main(args):
-    before, after = around(args.page, MARK)
+    before, after = pages.around(args.page, MARK)
     plan = Plan(config.load(merged(args.configfile)))
     found = [path for cell in cells(plan) if all((args.folder / path).exists() for path in cell) for path in cell]
     if not found:
@@ -48,10 +44,8 @@ def main(args):
     inputs = {path: digest(args.folder / path) for path in found}
     if args.csv.exists():
         table, inputs = joined(plan, table, inputs, args.csv)
-    header = provenance({"configuration": [path.name for path in args.configfile]})
-    save_table(args.csv, rounded(table), header | {"inputs": inputs})
-    save(gains_figure(table), [args.figure])
-    save_text(args.page, MARK.join([before, f"\n{markdown(body(table))}\n", after]))
+    page = MARK.join([before, f"\n{markdown(body(table))}\n", after])
+    pages.write(args, table, inputs, gains_figure(table), page)
     print(f"{len(table[CELL].drop_duplicates())} of {len(plan.experiment.config.cells)} cells are done")
 
 
@@ -117,19 +111,5 @@ def body(table: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    arguments.add_argument(
-        "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
-    )
-    arguments.add_argument(
-        "--configfile", type=command.path, nargs="+", default=[ROOT / "config/study.yaml"], help="what ran"
-    )
-    arguments.add_argument(
-        "--csv", type=command.table_file, default=ROOT / "docs/results/study.csv", help="table to write"
-    )
-    arguments.add_argument(
-        "--figure", type=command.figure_file, default=ROOT / "docs/figures/study.png", help="figure to write"
-    )
-    arguments.add_argument(
-        "--page", type=command.file, default=ROOT / "docs/results/study.md", help="page whose table is written anew"
-    )
+    pages.add_arguments(arguments, "study")
     command.run(main, arguments)

@@ -19,6 +19,9 @@ from seqmatch.sets.formats import FORMATS
 USUAL_STEP_SIZE = 0.01
 """At which networks learn from images that came with none (DC, DSA, DM)."""
 
+USUAL = {"step_size": None, "experiment": 0, "space": "normalized", "normalization": "standardize"}
+"""What options of tensors are unless they are given."""
+
 TENSORS = (".pt", ".pth")
 """Endings of files of other programs."""
 
@@ -102,18 +105,22 @@ def add_tensors(arguments: argparse.ArgumentParser) -> None:
         help=f"learning rate of networks that learn from these; by default that beside them, else {USUAL_STEP_SIZE}",
     )
     arguments.add_argument(
-        "--experiment", type=number, default=0, metavar="N", help="which one, in a file of several (default 0)"
+        "--experiment",
+        type=number,
+        default=USUAL["experiment"],
+        metavar="N",
+        help="which one, in a file of several (default 0)",
     )
     arguments.add_argument(
         "--space",
         choices=["normalized", "pixels"],
-        default="normalized",
+        default=USUAL["space"],
         help="what the numbers of these images are: as networks saw them (default), or pixels in 0 to 1",
     )
     arguments.add_argument(
         "--normalization",
         choices=get_args(config.Dataset.model_fields["normalization"].annotation),
-        default="standardize",
+        default=USUAL["normalization"],
         help="how these images were normalised; fitted on the training images of --dataset (default %(default)s)",
     )
 
@@ -124,8 +131,7 @@ def refuse_of_tensors(args: argparse.Namespace) -> None:
     Raises:
         SeqmatchError: one is given.
     """
-    usual = {"step_size": None, "experiment": 0, "space": "normalized", "normalization": "standardize"}
-    for name, value in usual.items():
+    for name, value in USUAL.items():
         if getattr(args, name) != value:
             raise SeqmatchError(
                 f"--{name.replace('_', '-')}: it is for tensors of another program ({', '.join(TENSORS)}); a set says "

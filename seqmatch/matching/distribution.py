@@ -40,10 +40,10 @@ def match_distribution(
     shares = _shares(labels, classes, images)
     wanted = _class_means(network, real, _shares(real_labels, classes, real), view, chunk)
     beyond = _class_means(network, images, shares, view, chunk) - wanted
-    gradients = []
+    slope, gradients = 2 * beyond, []
     for part, of_classes in zip(images.split(chunk), shares.split(chunk), strict=True):
         leaf = part.detach().requires_grad_()
-        along = (features(network, view(leaf)) * (of_classes @ (2 * beyond))).sum()
+        along = (features(network, view(leaf)) * (of_classes @ slope)).sum()
         gradients.append(torch.autograd.grad(along, leaf)[0])
     return Match(float(beyond.square().sum()), torch.cat(gradients), 0.0)
 

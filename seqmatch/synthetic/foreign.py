@@ -110,8 +110,7 @@ def read_files(
         if labels is not None:
             raise SeqmatchError(f"{images}: has labels of its own; leave out {labels}")
         found, labels = _of_experiment(images, found, experiment), images
-    elif labels or beside:
-        labels = labels or beside
+    elif labels := labels or beside:
         found = found, _load(labels)
     else:
         raise SeqmatchError(f"{images}: there are no labels with it; name their file")

@@ -45,7 +45,7 @@ def test_images_that_were_fitted_to_noise_match_that_noise_alone(tmp_path, monke
     assert (first, last) == (0, 60) and after < before - 5 * error and after < after_unseen
     assert before - after > 2 * abs(before_unseen - after_unseen)
 
-    network, stored = structure(config.Architecture(family="convnet", width=4, depth=1), (1, 8, 8), 3), 0.0
+    network = structure(config.Architecture(family="convnet", width=4, depth=1), (1, 8, 8), 3)
     subset = load_snapshots(Path("matched")).subset(1)
     with Trajectories([Path("these")]) as experts:
         step = trajectory_step(
