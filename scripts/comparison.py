@@ -1,4 +1,4 @@
-"""Compare each method of several subsets with those of one subset and the same backbone, pair by pair of networks.
+"""Compare methods pair by pair of networks: sequential ones with their backbones, others with what they are against.
 
 Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in points of accuracy.
 """

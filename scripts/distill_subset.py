@@ -8,7 +8,7 @@ the subset as it is then. With --foreign, the subset is one that another program
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib import import_module
+from pkgutil import resolve_name
 
 import torch
 from shared import command, compute
@@ -88,7 +88,7 @@ def distill(args, job, objective, state, prefix, size):
     restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, args.matching, job.dataset))
     end = args.matching.iterations if args.until is None else args.until
     with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
-        step = make_step(objective)(make_problem(args, job, state.initial, prefix, trajectories))
+        step = resolve_name(objective.step)(make_problem(args, job, state.initial, prefix, trajectories))
         distill_until(end, state, prefix, step, job.checkpoint, restarts)
 
 
@@ -168,7 +168,7 @@ def order_of(args, job, choosers, real, count, seed):
 def take_foreign(args, job, choosers):
     """This subset as another program made it."""
     size = command.sizes_of(args, args.subset_count)[args.subset - 1]
-    take = import_module(FOREIGN).take  # by name: other jobs do not depend on it
+    take = resolve_name(f"{FOREIGN}:take")  # by name: other jobs do not depend on it
     subset, doubt = take(args.foreign, args.matching, job.dataset, size)
     if doubt:
         print(f"warning: {args.foreign[0]}: {doubt}", file=sys.stderr)
@@ -190,12 +190,6 @@ def make_problem(args, job, initial, prefix, trajectories):
         compile=args.compile,
         kept_memory=args.kept_memory,
     )
-
-
-def make_step(objective: Objective):
-    """The function that the objective names."""
-    module, _, name = objective.step.partition(":")
-    return getattr(import_module(module), name)
 
 
 def clamp(objective: Objective, matching, dataset):

@@ -10,7 +10,7 @@ the accuracy by the objective's own protocol.
 """
 
 import math
-from importlib import import_module
+from pkgutil import resolve_name
 
 from shared import command, compute, runs
 
@@ -52,7 +52,7 @@ def main(args):
         undistilled = {selection: count for selection, _, count in made}
         place = results.columns.get_loc("seconds")  # which stays the last column
         if own:
-            sections, accuracies = own_sections(args), named(own)
+            sections, accuracies = own_sections(args), resolve_name(own)
             found = [accuracies(subsets, sections, test, learner, seed) for _, subsets, _ in made]
             results.insert(place, "own", [accuracy for each in found for accuracy in each])
         results.insert(place, "selected_on", [images.get(selection, 0) for selection in results["selection"]])
@@ -90,12 +90,6 @@ def own_sections(args):
     section = OBJECTIVES[args.own_protocol].section
     settings = (load_header(path, SUBSET).get("distilled", {}).get("matching") for path in args.subsets)
     return [command.section(str(path), section, of) for path, of in zip(args.subsets, settings, strict=True)]
-
-
-def named(function):
-    """The function of that ``module:name``."""
-    module, _, name = function.partition(":")
-    return getattr(import_module(module), name)
 
 
 def stored_numbers(subsets, dataset):

@@ -1,4 +1,4 @@
-"""Draw matching loss, step size and validation accuracy against iterations, one row of panels per stage.
+"""Draw matching loss, step size and validation accuracy against iterations, a panel each; stages follow one another.
 
 Takes the table that collect_convergence.py wrote beside the figure.
 """

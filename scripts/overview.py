@@ -17,11 +17,10 @@ from shared import command, table_formats
 
 from seqmatch import config
 from seqmatch.config.methods import display_name
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, number
 from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
 from seqmatch.files.store import load_table, load_table_header, load_tables, save_text
 from seqmatch.report import html
-from seqmatch.report.figures.captions import number
 from seqmatch.report.published import beside_methods, read_published
 from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes, read_accuracies
 from seqmatch.report.tables.comparison import LEVEL, able, comparison_sheets
@@ -41,10 +40,11 @@ def main(args):
     networks = args.published_architectures
     beside = [beside_methods(table, published, args.published_data, networks) for table in tables]
     accuracies = [methods_sheets(*pair, ACCURACY, networks)[0] for pair in zip(tables, beside, strict=True)]
-    compared = [comparison_sheets(load_table(path, ComparisonRow))[0] for path in args.comparison]
+    comparisons = [load_table(path, ComparisonRow) for path in args.comparison]
+    compared = [comparison_sheets(table)[0] for table in comparisons]
     times = times_table(load_tables(args.resources, Resources))
     figures = [drawn(path) for path in args.figures]
-    careful = cautions(tables, [load_table(path, ComparisonRow) for path in args.comparison])
+    careful = cautions(tables, comparisons)
     parts = [
         html.paragraph(". ".join(filter(None, map(answer, tables)))),
         *([html.section("What to be careful about", html.points(careful))] if careful else []),

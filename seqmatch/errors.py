@@ -43,6 +43,16 @@ def quoted(value: object) -> str:
     return shown if len(shown) <= LONGEST_VALUE else shown[: LONGEST_VALUE - 1] + "…"
 
 
+def in_short(error: BaseException) -> str:
+    """The first two lines of what an error of others says; its name where it says nothing."""
+    return " ".join((str(error).strip() or repr(error)).splitlines()[:2])
+
+
+def number(count: int, noun: str) -> str:
+    """A count and what it counts."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def printable(text: str, hidden: re.Pattern[str] = HIDDEN) -> str:
     """Text that may hold any name, with hidden characters as escapes such as `\\n`; all scripts stay as they are."""
     return hidden.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from pydantic import BaseModel
 
 from seqmatch.command.arguments import figure_file, file, path, table_file
-from seqmatch.errors import HIDDEN, SeqmatchError, printable, ran_out_of_memory
+from seqmatch.errors import HIDDEN, SeqmatchError, in_short, printable, ran_out_of_memory
 from seqmatch.runtime.held import hold
 from seqmatch.runtime.interruption import Interrupted, interruptible
 from seqmatch.runtime.progress import BestEffort, peak_memory
@@ -89,10 +89,9 @@ def errors_in_words(after_ending: str = "") -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
         _fail(
-            f"out of memory ({reason}), {peak_memory()} of main memory; give the job more (mem_mb, or a larger GPU), "
-            "or lower what its memory follows from: batch_size, synthetic_batch, the width of the network, image_size "
+            f"out of memory ({in_short(error)}), {peak_memory()} of main memory; give the job more (mem_mb, or a "
+            "larger GPU), or lower what its memory follows from: batch_size, synthetic_batch, width, image_size "
             "(most of all with `normalization: zca`), networks_per_shard, snapshots, or records"
         )
 

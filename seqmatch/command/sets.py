@@ -202,11 +202,6 @@ def foreign(args: argparse.Namespace) -> "seqmatch.Distilled":
     return replace(distilled, about=distilled.about | {"prepared": {"dataset": args.dataset, "preparation": told}})
 
 
-def percent(mean: float, std: float | None) -> str:
-    """An accuracy, with its spread where there is one."""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
-
-
 def size(place: Path) -> str:
     """Files and bytes of a folder, in words."""
     sizes = [found.stat().st_size for found in place.rglob("*") if found.is_file()]

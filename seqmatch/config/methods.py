@@ -27,7 +27,6 @@ from seqmatch.config.sections import (
     UnrolledMatching,
     WholeData,
 )
-from seqmatch.errors import SeqmatchError, allowed
 
 SEQUENTIAL = "seqmatch-"
 """Before the name of a method: the same with several subsets (Du et al. 2023)."""
@@ -147,7 +146,7 @@ class Method:
     @property
     def section(self) -> type[Section]:
         """The keys of `matching` that it reads: those of its objective, where it has one."""
-        return self.unmoved if self.objective is None else objective_of(self.objective).section
+        return self.unmoved if self.objective is None else OBJECTIVES[self.objective].section
 
     @property
     def reads(self) -> list[str]:
@@ -297,21 +296,6 @@ OBJECTIVES = {
     ),
 }
 """By the name that methods give."""
-
-
-def _look_up(table: dict[str, Any], name: str, what: str) -> Any:
-    if name not in table:
-        raise SeqmatchError(f"unknown {what} {name}; {allowed(name, table)}")
-    return table[name]
-
-
-def objective_of(name: str) -> Objective:
-    """The objective of that name.
-
-    Raises:
-        SeqmatchError: there is none.
-    """
-    return _look_up(OBJECTIVES, name, "objective")
 
 
 METHODS = {
@@ -500,15 +484,6 @@ METHODS = {
     ),
 }
 """By name, in the order of tables."""
-
-
-def method_of(name: str) -> Method:
-    """The method of that name, without `seqmatch-`.
-
-    Raises:
-        SeqmatchError: there is none.
-    """
-    return _look_up(METHODS, name, "method")
 
 
 def standard_names() -> dict[str, str]:

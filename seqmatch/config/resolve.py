@@ -27,12 +27,11 @@ from seqmatch.config.experiment import RESERVED, AnyMatching, Cell, Config, Entr
 from seqmatch.config.faults import explain
 from seqmatch.config.methods import (
     METHODS,
+    OBJECTIVES,
     SEQUENTIAL,
     Images,
     Method,
     Objective,
-    method_of,
-    objective_of,
     standard_names,
 )
 from seqmatch.config.sections import (
@@ -101,13 +100,13 @@ class Run:
 
     @property
     def declaration(self) -> Method:
-        return method_of(self.backbone)
+        return METHODS[self.backbone]
 
     @property
     def objective(self) -> Objective | None:
         """What is matched; None where images stay as they are."""
         name = self.declaration.objective
-        return None if name is None else objective_of(name)
+        return None if name is None else OBJECTIVES[name]
 
     @property
     def subsets(self) -> int:

@@ -6,7 +6,7 @@ What a method reads of `matching` is a section of its own (`WholeData`, `Coreset
 
 import json
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -168,7 +168,7 @@ class Dataset(Section):
         0.1, description="with `normalization: zca`: added to the eigenvalues before whitening"
     )
     augmentation: list[Operation] = Field(
-        ["color", "crop", "cutout", "flip", "scale", "rotate"],
+        list(get_args(Operation)),
         description="DSA operations, one drawn for each batch; [] for none; leave out `flip` for digits",
     )
 
@@ -196,7 +196,7 @@ class Architecture(Section):
         description="channels of the first block (standard: ConvNet, AlexNet 128; ResNet18, VGG11 64)",
     )
     depth: Annotated[int, Field(strict=True, ge=1, le=7)] = Field(
-        3, description="blocks of a ConvNet; other families ignore it"
+        3, description="blocks of a ConvNet, which alone has it"
     )
     norm: Literal["instance", "batch", "none"] = Field(
         "instance", description="normalisation; matching needs `instance` or `none`"
@@ -394,8 +394,8 @@ class Matching(Started):
     iterations: Whole = Field(5000, description="updates of the synthetic images; 0 keeps the initial ones")
     snapshots: Count = Field(10, description="copies kept at even intervals, besides the initial one")
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="updates images and step size")
-    momentum: Fraction = Field(0.5, description="momentum of `sgd`; `adam` ignores it")
-    beta1: Fraction = Field(0.9, description="decay of `adam`'s mean of gradients; `sgd` ignores it")
+    momentum: Fraction = Field(0.5, description="momentum of `sgd`, which alone has it")
+    beta1: Fraction = Field(0.9, description="decay of the mean of gradients of `adam`, which alone has it")
     clip: Positive | None = Field(
         None,
         description="largest norm of the gradient of a subset's images, with what is stored beside them; longer ones "
@@ -561,9 +561,7 @@ class KernelMatching(LearnedLabels, ClassMatching):
         "which costs hundreds of times as much at 32×32",
     )
     kernel_depth: Annotated[int, Field(strict=True, ge=1, le=20)] = Field(3, description="its hidden layers")
-    ridge: Annotated[float, Field(gt=0, le=1), BeforeValidator(_no_bool)] = Field(
-        1e-6, description="regularisation, as a share of the kernel's mean diagonal"
-    )
+    ridge: Factor = Field(1e-6, description="regularisation, as a share of the kernel's mean diagonal")
 
 
 class LearningMatching(ClassMatching):

@@ -45,7 +45,7 @@ class Standardization:
 
     def apply(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32 of the same shape."""
-        mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
+        mean, std = self._on(images.device)
         scaled = torch.empty(images.shape, device=images.device)
         for chunk, out in zip(images.split(CHUNK), scaled.split(CHUNK), strict=True):
             torch.div(unit_interval(chunk) - mean, std, out=out)
@@ -53,13 +53,17 @@ class Standardization:
 
     def invert(self, images: Tensor) -> Tensor:
         """Normalised images (N, C, H, W) back to the scale on which real pixels lie in [0, 1]; not clipped."""
-        mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
+        mean, std = self._on(images.device)
         return images * std + mean
 
     def clamp(self, images: Tensor) -> Tensor:
         """Normalised images (N, C, H, W), kept where real ones lie: black to white."""
-        mean, std = (statistic.to(images.device).view(-1, 1, 1) for statistic in (self.mean, self.std))
+        mean, std = self._on(images.device)
         return images.clamp((0 - mean) / std, (1 - mean) / std)
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and deviation, as the channels of images take them."""
+        return self.mean.to(device).view(-1, 1, 1), self.std.to(device).view(-1, 1, 1)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "std": self.std}

@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, jvp
 
+from seqmatch.errors import in_short
 from seqmatch.matching.halves import halves
 from seqmatch.networks import channels_last
-from seqmatch.runtime.compilation import compile_function, in_short
+from seqmatch.runtime.compilation import compile_function
 
 Parameters = Sequence[Tensor]
 """One tensor per parameter of a network."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from seqmatch.config import CompileMode
-from seqmatch.errors import ran_out_of_memory
+from seqmatch.errors import in_short, ran_out_of_memory
 from seqmatch.matching.derivatives import Derivatives, classifier, compiled, eager
 from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Unroll, adjoint, first_order, one_graph
@@ -90,7 +90,7 @@ def first_that_fits(ways: Iterator[Unroll]) -> Unroll:
                 following = next(ways, None) if ran_out_of_memory(error) else None
                 if following is None:
                     raise
-                reason = str(error).splitlines()[0]
+                reason = in_short(error)
             print(f"warning: matching goes on in smaller chunks ({reason})", file=sys.stderr, flush=True)
             way = following
             if torch.cuda.is_available():

@@ -1,7 +1,7 @@
 """From a description to a network with explicit randomness."""
 
 import math
-from importlib import import_module
+from pkgutil import resolve_name
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,7 @@ def structure(spec: config.Architecture, shape: tuple[int, int, int], classes: i
         SeqmatchError: no such network can work on such images.
     """
     _check(shape, classes)
-    module, _, name = spec.code.partition(":")
-    make = getattr(import_module(module), name)  # by its name: a job's fingerprint then covers its own family alone
+    make = resolve_name(spec.code)  # by its name: a job's fingerprint then covers its own family alone
     with torch.device("meta"):
         return make(spec, shape[0], shape[1], classes)
 

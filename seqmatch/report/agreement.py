@@ -3,7 +3,8 @@
 import pandas as pd
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.report.tables.text import mean_std, means_stds
+from seqmatch.report.tables.accuracy import cell_names
+from seqmatch.report.tables.text import mean_std, means_stds, signed
 
 LEAST_BOUND = 2.0
 """Points that a mean may differ by, however small the published deviation is."""
@@ -63,13 +64,13 @@ def agreement_body(table: pd.DataFrame) -> pd.DataFrame:
     ]
     return pd.DataFrame(
         {
-            "cell": table["dataset"] + " ipc " + table["ipc"],
+            "cell": cell_names(table),
             "method": table["method"],
             "published": means_stds(table, "published"),
             "ours (networks, seeds)": ours,
-            "between seeds": [mean_std(std, float("nan")) for std in table["std_between_seeds"]],
-            "chosen on test data": [mean_std(mean, float("nan")) for mean in table["test_selected_mean"]],
-            "difference": ["" if pd.isna(points) else f"{points:+z.1f}" for points in table["difference"]],
+            "between seeds": [mean_std(std) for std in table["std_between_seeds"]],
+            "chosen on test data": [mean_std(mean) for mean in table["test_selected_mean"]],
+            "difference": [signed(points) for points in table["difference"]],
             "within": table["within"],
             "PFLOP": [f"{pflop:.2f}" for pflop in table["pflop"]],
             "not as published": [_different(row) for row in table[DIFFERENT].to_dict("records")],

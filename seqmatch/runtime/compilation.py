@@ -15,7 +15,7 @@ from contextvars import ContextVar
 import torch
 
 from seqmatch.config import CompileMode
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, in_short
 from seqmatch.runtime.budget import budget_of
 
 SHAPES = 64
@@ -87,8 +87,3 @@ def compile_function(function: Callable, instead: Callable | None = None) -> Cal
         return result
 
     return call
-
-
-def in_short(error: Exception) -> str:
-    """The first two lines of what an error of others says."""
-    return " ".join((str(error).strip() or repr(error)).splitlines()[:2])

@@ -1,14 +1,11 @@
 """In which arithmetic networks train. Matching, and all that is measured, has full single precision."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 
 from seqmatch.config import Precision
-
-BY_NAME = hasattr(torch.backends.cudnn, "conv")
-"""Whether PyTorch calls precisions by their names; before 2.9 it is only told whether TF32 may be used."""
 
 
 def set_full_precision() -> None:
@@ -28,7 +25,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             yield
     elif precision == "tf32":
-        before = _get()
+        before = [setting.fp32_precision for setting in _settings()]
         _set(("tf32", "tf32"))
         try:
             yield
@@ -40,18 +37,9 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 
 def _settings() -> tuple:
     """Of a GPU's matrix products and convolutions; the compiler writes them too, so that a more general one is lost."""
-    return torch.backends.cuda.matmul, torch.backends.cudnn.conv if BY_NAME else torch.backends.cudnn
+    return torch.backends.cuda.matmul, torch.backends.cudnn.conv
 
 
-def _get() -> tuple[str, ...]:
-    if BY_NAME:
-        return tuple(setting.fp32_precision for setting in _settings())
-    return tuple("tf32" if setting.allow_tf32 else "ieee" for setting in _settings())
-
-
-def _set(precisions: tuple[str, ...]) -> None:
+def _set(precisions: Sequence[str]) -> None:
     for setting, precision in zip(_settings(), precisions, strict=True):
-        if BY_NAME:
-            setting.fp32_precision = precision
-        else:
-            setting.allow_tf32 = precision == "tf32"
+        setting.fp32_precision = precision

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from seqmatch.errors import ran_out_of_memory
-from seqmatch.runtime.compilation import in_short
+from seqmatch.errors import in_short, ran_out_of_memory
 
 Function = Callable[..., Sequence[Tensor]]
 """Of tensors; the shapes of its results follow from theirs, and it draws nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from seqmatch.data.normalization import Standardization
+from seqmatch.errors import number
 from seqmatch.sets.distilled import Distilled
 from seqmatch.sets.licences import Licence, licence_of
 
@@ -80,7 +81,7 @@ def _opening(distilled: Distilled, licence: Licence) -> str:
     count, classes = _count(distilled), len(distilled.class_names)
     return _filled(
         f"A distilled data set: {count} synthetic images of {form}, in {classes} classes, in "
-        f"{_plural(len(distilled.subsets), 'subset')}. Networks learn from these instead of the real images that "
+        f"{number(len(distilled.subsets), 'subset')}. Networks learn from these instead of the real images that "
         f"they were made from ({licence.title})."
     )
 
@@ -189,10 +190,6 @@ def _table(rows: dict[str, Any]) -> str:
 
 def _count(distilled: Distilled) -> int:
     return sum(len(subset.labels) * subset.parameterisation.held for subset in distilled.subsets)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count > 1)}"
 
 
 def _filled(text: str) -> str:

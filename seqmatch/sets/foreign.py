@@ -3,11 +3,12 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from seqmatch import config
+from seqmatch.config.sections import Operation
 from seqmatch.data.normalization import Normalization, Standardization, identity
 from seqmatch.errors import SeqmatchError
 from seqmatch.sets.distilled import Distilled
@@ -17,7 +18,7 @@ from seqmatch.synthetic.subset import Subset, pixels_of
 Space = Literal["pixels", "normalized"]
 """What the numbers of images are: `pixels` lie in [0, 1] (uint8: 0 to 255), `normalized` ones are what networks see."""
 
-DSA = ("color", "crop", "cutout", "flip", "scale", "rotate")
+DSA: tuple[Operation, ...] = get_args(Operation)
 """The operations that such sets are usually trained with."""
 
 

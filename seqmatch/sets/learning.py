@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, in_short, number
 from seqmatch.networks import averages_batches, build, joinable, written
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled, tensor_of
@@ -37,10 +37,10 @@ class Accuracies:
     def __str__(self) -> str:
         count, failed = len(self.values), sum(map(math.isnan, self.values))
         if failed == count:
-            return f"failed ({count} network{'s' * (count > 1)})"
+            return f"failed ({number(count, 'network')})"
         spread = f" ± {self.std:.1f}" if count - failed > 1 else ""
         left_out = f", {failed} failed and left out" if failed else ""
-        return f"{self.mean:.1f}{spread} % ({count} network{'s' * (count > 1)}{left_out})"
+        return f"{self.mean:.1f}{spread} % ({number(count, 'network')}{left_out})"
 
 
 def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Transform | None = None) -> nn.Module:
@@ -220,10 +220,9 @@ def check(network: nn.Module, distilled: Distilled) -> None:
     try:
         logits = network.eval()(image)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SeqmatchError(
-            f"the network does not take the images of this set, {size} (channels, height, width): {reason}; give a "
-            "network for such images, or a `transform` that makes them larger or repeats their channels"
+            f"the network does not take the images of this set, {size} (channels, height, width): {in_short(error)}; "
+            "give a network for such images, or a `transform` that makes them larger or repeats their channels"
         ) from error
     finally:
         network.train(was_training)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from seqmatch.config.catalog import IMAGENET_SUBSETS
+
 
 @dataclass(frozen=True)
 class Licence:
@@ -64,10 +66,7 @@ LICENCES = {
         "Tiny ImageNet",
         "Stanford CS231n (2015)",
     ),
-    **dict.fromkeys(
-        ("imagenette", "imagewoof", "imagemeow", "imagefruit", "imagesquawk", "imageyellow"),
-        _IMAGENET,
-    ),
+    **dict.fromkeys(IMAGENET_SUBSETS, _IMAGENET),
 }
 """By the name that `datasets.*.source` gives."""
 

@@ -84,9 +84,7 @@ def dataset(
         kept = [operation for operation in settings.augmentation if operation != "flip"]
         settings = settings.model_copy(update={"augmentation": kept})
     raw = read(settings, folder)
-    if raw.images.shape[1:] != shape:
-        found, expected = ("×".join(map(str, size)) for size in (raw.images.shape[1:], shape))
-        raise SeqmatchError(f"{source}: its images are of {found}, those of the set of {expected}")
+    _check_shape(raw, shape, source)
     return settings, prepare.prepare(raw, settings, Seed("prepare", source, settings.split_seed))
 
 
@@ -115,9 +113,13 @@ def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dat
     return source, _of_source(source, distilled.shape)
 
 
-def _check(raw: RawImages, distilled: Distilled, source: str) -> None:
-    if tuple(raw.images.shape[1:]) != distilled.shape:
-        found, expected = ("×".join(map(str, shape)) for shape in (raw.images.shape[1:], distilled.shape))
+def _check_shape(raw: RawImages, shape: tuple[int, int, int], source: str) -> None:
+    if raw.images.shape[1:] != shape:
+        found, expected = ("×".join(map(str, size)) for size in (raw.images.shape[1:], shape))
         raise SeqmatchError(f"{source}: its images are of {found}, those of the set of {expected}")
+
+
+def _check(raw: RawImages, distilled: Distilled, source: str) -> None:
+    _check_shape(raw, distilled.shape, source)
     if len(raw.class_names) != len(distilled.class_names):
         raise SeqmatchError(f"{source}: has {len(raw.class_names)} classes, the set {len(distilled.class_names)}")

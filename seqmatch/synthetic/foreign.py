@@ -23,7 +23,7 @@ from torch import Tensor
 from seqmatch import config
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import Standardization
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, in_short
 from seqmatch.synthetic.parameterisations import Parameterisation, parameterisation_of
 from seqmatch.synthetic.subset import Subset
 
@@ -326,4 +326,4 @@ def _load(path: Path) -> Any:
             "tensors to seqmatch.from_tensors"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
-        raise SeqmatchError(f"{path}: not a file that torch.save wrote ({str(error).splitlines()[0]})") from None
+        raise SeqmatchError(f"{path}: not a file that torch.save wrote ({in_short(error)})") from None

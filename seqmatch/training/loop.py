@@ -74,7 +74,7 @@ class Position:
 
 def images_seen(phases: Sequence[Phase]) -> int:
     """Images that a network trains on, counted anew each epoch."""
-    return sum(phase.epochs * (phase.images or len(phase.stage.labels)) for phase in phases)
+    return sum(phase.epochs * _images(phase) for phase in phases)
 
 
 def make_phases(curriculum: Sequence[Stage], settings: config.Evaluation, seed: Seed, first: int = 0) -> list[Phase]:

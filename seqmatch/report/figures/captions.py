@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqmatch.errors import number
 from seqmatch.files.store import save_text
 from seqmatch.report import latex
 
@@ -32,19 +33,16 @@ def per_class(ipc: str) -> str:
 def counted(table: pd.DataFrame) -> str:
     """How many distillation seeds the methods of a table have, and how many networks each seed."""
     by_method = table.groupby("method")
-    found = [_between(by_method["seed"].nunique(), "distillation seed")]
+    found = [between(by_method["seed"].nunique(), "distillation seed")]
     if "network" in table:
-        found.append(f"{_between(table.groupby(['method', 'seed'])['network'].nunique(), 'network')} each")
+        found.append(f"{between(table.groupby(['method', 'seed'])['network'].nunique(), 'network')} each")
     return ", ".join(found)
 
 
-def _between(counts: pd.Series, what: str) -> str:
+def between(counts: pd.Series, what: str) -> str:
+    """Equal counts, or the least and the most of them."""
     few, most = counts.min(), counts.max()
     return number(most, what) if few == most else f"{few} to {number(most, what)}"
-
-
-def number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def sentences(*parts: str) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import linregress, t
 
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, number
 from seqmatch.report.figures import captions
 from seqmatch.report.figures.style import FILLS, Style, failures, legend_above, names_of, note_failed, styled
 
@@ -147,7 +147,7 @@ def coupling_caption(table: pd.DataFrame) -> str:
         "A point is a run and seed: the difference of the halves' mean amplification (norm of the Jacobian of the "
         "gradient with respect to a normalised image), and of the test accuracies of networks that learned from one "
         "half; bars are one standard deviation over networks",
-        f"In {below} of {captions.number(len(points), 'set')} the half that is amplified more teaches less",
+        f"In {below} of {number(len(points), 'set')} the half that is amplified more teaches less",
         fitted,
         captions.counted(table),
         failures(table),

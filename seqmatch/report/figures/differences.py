@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from seqmatch.config.methods import display_name
+from seqmatch.errors import number
 from seqmatch.report.figures import captions
 from seqmatch.report.figures.style import DEFAULT, NEUTRAL, SIDES, Style, legend_above, letter_of, lines, styled
 from seqmatch.report.tables.comparison import CONFIDENCE, LEVEL
@@ -142,8 +143,7 @@ def _any_beyond(table: pd.DataFrame) -> bool:
 
 def differences_caption(table: pd.DataFrame) -> str:
     """What `differences_figure` shows of a table."""
-    few, most = table["seeds"].min(), table["seeds"].max()
-    seeds = captions.number(most, "distillation seed") if few == most else f"{few} to {most} distillation seeds"
+    seeds = captions.between(table["seeds"], "distillation seed")
     of_one = " (of its networks, where there is one seed)" if (table["unit"] == "networks").any() else ""
     failed = int(table["failed"].sum())
     return captions.sentences(
@@ -154,5 +154,5 @@ def differences_caption(table: pd.DataFrame) -> str:
         "(Benjamini and Hochberg)",
         "A cross is not tested" if table["q"].isna().any() else "",
         "An arrow points to a difference outside the scale, and says how large it is" if _any_beyond(table) else "",
-        f"Left out: {captions.number(failed, 'pair')} with a network that failed" if failed else "",
+        f"Left out: {number(failed, 'pair')} with a network that failed" if failed else "",
     )

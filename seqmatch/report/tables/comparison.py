@@ -1,4 +1,4 @@
-"""Paired comparison of sequential methods with their one-subset counterparts."""
+"""Paired comparison of methods: sequential ones with their backbones, and those that name what they are `against`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,7 +12,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection, method_names
 from seqmatch.report.tables.text import Sheet
 
-TITLE = "Sequential methods against their backbones: paired differences of test accuracy"
+TITLE = "Paired differences of test accuracy"
 CONFIDENCE, LEVEL = 0.95, 0.05
 
 LARGEST_ROUNDING = 2.5e-4

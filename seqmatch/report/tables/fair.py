@@ -10,7 +10,7 @@ import pandas as pd
 
 from seqmatch.report.tables.accuracy import CELL, cell_names, in_order, main_selection, method_names
 from seqmatch.report.tables.comparison import PAIR
-from seqmatch.report.tables.text import Sheet, mean_std
+from seqmatch.report.tables.text import Sheet, mean_std, signed
 
 TITLE = "Improvement over random images, and hard-label recovery"
 WHOLE = "whole"
@@ -78,7 +78,7 @@ def fair_sheets(table: pd.DataFrame) -> list[Sheet]:
     """The table for people."""
 
     def percent(name: str) -> list[str]:
-        return [mean_std(mean, float("nan")) for mean in table[f"{name}_mean"]]
+        return [mean_std(mean) for mean in table[f"{name}_mean"]]
 
     body = pd.DataFrame(
         {
@@ -114,4 +114,4 @@ def fair_sheets(table: pd.DataFrame) -> list[Sheet]:
 
 def _signed(mean: float, std: float) -> str:
     """Points to one decimal."""
-    return "" if pd.isna(mean) else f"{mean:+z.1f}" + ("" if pd.isna(std) else f" ± {std:.1f}")
+    return signed(mean) + ("" if pd.isna(std) else f" ± {std:.1f}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from seqmatch.config.methods import display_name
+from seqmatch.errors import number
 from seqmatch.report.published import UNLISTED
 from seqmatch.report.tables.accuracy import (
     CELL,
@@ -187,7 +188,7 @@ def _networks(table: pd.DataFrame) -> str:
     """How many networks entries are of, and of how many seeds."""
     counts = table.groupby(["networks", "seeds"], sort=False)
     entries = {
-        f"{networks} ({seeds} seed{'s' if seeds > 1 else ''})": ", ".join(dict.fromkeys(method_names(rows)))
+        f"{networks} ({number(seeds, 'seed')})": ", ".join(dict.fromkeys(method_names(rows)))
         for (networks, seeds), rows in counts
     }
     most = max(entries, key=lambda entry: entries[entry].count(", "))
@@ -230,9 +231,9 @@ def _spreads(table: pd.DataFrame) -> Sheet:
         {
             "cell": cell_names(shown),
             "method": method_names(shown),
-            "mean": [mean_std(mean, float("nan")) for mean in shown["accuracy_mean"]],
-            "std over networks of a seed": [mean_std(std, float("nan")) for std in shown["std_within_seeds"]],
-            "std between seeds": [mean_std(std, float("nan")) for std in shown["std_between_seeds"]],
+            "mean": [mean_std(mean) for mean in shown["accuracy_mean"]],
+            "std over networks of a seed": [mean_std(std) for std in shown["std_within_seeds"]],
+            "std between seeds": [mean_std(std) for std in shown["std_between_seeds"]],
             "networks": shown["networks"].astype(str),
             "seeds": shown["seeds"].astype(str),
         }

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from seqmatch.config.methods import display_name
-from seqmatch.report.tables.accuracy import CELL, main_selection
+from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection
 from seqmatch.report.tables.comparison import TESTS, adjusted, failures, paired, rows_of, tests
 from seqmatch.report.tables.text import Sheet
 
@@ -49,7 +49,7 @@ def prefixes_table(stages: pd.DataFrame, accuracy: pd.DataFrame, prefixes: Itera
 def prefixes_sheets(table: pd.DataFrame) -> list[Sheet]:
     """The table for people."""
     names = {
-        "set": table["dataset"] + " ipc " + table["ipc"] + " " + table["method"].map(display_name),
+        "set": cell_names(table) + " " + table["method"].map(display_name),
         "subsets": [f"the first {count}" for count in table["stages"]],
         "ipc": table["size"].astype(str),
         "accuracy": [percent(mean) for mean in table["prefix_mean"]],

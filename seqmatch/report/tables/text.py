@@ -1,5 +1,6 @@
 """Tables as people read them: one sheet of text, as Markdown and as LaTeX."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,16 @@ class Sheet:
     """Plain text."""
 
 
-def mean_std(mean: float, std: float) -> str:
+def mean_std(mean: float, std: float = math.nan) -> str:
     """To one decimal; without the deviation where there is none, empty where there is no mean."""
     if pd.isna(mean):
         return ""
     return f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ± {std:.1f}"
+
+
+def signed(points: float) -> str:
+    """A difference, to one decimal; empty where there is none."""
+    return "" if pd.isna(points) else f"{points:+z.1f}"
 
 
 def means_stds(table: pd.DataFrame, name: str = "accuracy") -> list[str]:
