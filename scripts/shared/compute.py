@@ -152,7 +152,7 @@ def open_checkpoint(
     code = digest(Path(sys.argv[0]).resolve(), [args.architecture.module, *modules], texts)
     folder = finished.folder_of(args.out, args.checkpoints)
     checkpoint = Checkpoint(folder, fingerprint(header, code), args.save_every)
-    for path in checkpoint.foreign():
+    for path in checkpoint.of_others():
         print(f"note: {path}: of other parameters, inputs or code; not used, left alone", file=sys.stderr)
     return checkpoint
 

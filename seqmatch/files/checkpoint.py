@@ -71,7 +71,7 @@ class Checkpoint:
         self._parts.append(part)
         return part
 
-    def foreign(self) -> list[Path]:
+    def of_others(self) -> list[Path]:
         """States beside this one that are of other parameters, inputs or code."""
         beside = set(self.path.parent.glob("*.safetensors")) - set(self.path.parent.glob(finished.KEPT))
         return sorted(path for path in beside if not self._is_own(path))

@@ -68,7 +68,7 @@ def test_other_work_is_neither_taken_nor_touched(tmp_path):
     reach(Checkpoint(tmp_path, "other", 0), 1)
     mine = Checkpoint(tmp_path, "work", 0)
     assert found(mine) is None
-    assert mine.foreign() == [tmp_path / "other.safetensors"]
+    assert mine.of_others() == [tmp_path / "other.safetensors"]
     mine.finish([])
     assert found(Checkpoint(tmp_path, "other")) == 1
 

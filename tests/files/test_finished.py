@@ -70,7 +70,7 @@ def test_finished_work_that_is_deleted_comes_back_until_it_is_accepted(links, mo
         assert not work("other").finished(OUTPUTS)
         assert work().finished(OUTPUTS) and found() == (3, 3)
     assert f"was finished before: {TENSORS}, {SCORES}" in capsys.readouterr().err
-    assert work("other").foreign() == []
+    assert work("other").of_others() == []
     finished.accept([SCORES, Path("another.csv"), TENSORS], Path("checkpoints"))
     assert not kept() and found() == (3, 3)
 
