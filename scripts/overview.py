@@ -93,6 +93,11 @@ def cautions(tables, comparisons):
                 f"{pair}: {number(row.seeds, 'seed')} do not tell them apart; anything from {row.low:+z.1f} to "
                 f"{row.high:+z.1f} points agrees with what was measured."
             )
+        elif row.q >= LEVEL:
+            texts.append(
+                f"{pair}: the interval, {row.low:+z.1f} to {row.high:+z.1f} points, leaves out 0, but among so many "
+                f"comparisons one may by chance (q = {row.q:.2f})."
+            )
     return list(dict.fromkeys(texts))
 
 

@@ -23,6 +23,7 @@ from seqmatch import config, networks
 from seqmatch.analysis.evaluation import ranking
 from seqmatch.command import experiment
 from seqmatch.command.estimate import readable
+from seqmatch.config.unread import OF_SEVERAL
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import Scores
 from seqmatch.files.store import load_table
@@ -123,7 +124,9 @@ def judge(whole, cell, entry, sizes, args):
 def short_experiment(whole, cell, entry, sizes, name, args):
     """The experiment of a trial alone, as it is where the workflow runs in a folder of its own."""
     short = [stage | {"iterations": args.short_iterations} for stage in stages(entry, sizes)]
-    evaluation = entry["evaluation"] | {"epochs": args.short_epochs}
+    unread = OF_SEVERAL if len(sizes) == 1 else set()
+    kept = {key: value for key, value in entry["evaluation"].items() if key not in unread}
+    evaluation = kept | {"epochs": args.short_epochs}
     needed = {"backbone": 1, "rounds": 2, "teachers": 3}  # so many subsets
     method = {key: entry[key] for key, count in needed.items() if key in entry and len(sizes) >= count}
     own = {"ipc": sum(sizes), "methods": {name: method | {"stages": short, "evaluation": evaluation}}}

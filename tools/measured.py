@@ -64,7 +64,8 @@ def finished(plan, rate):
 def seconds(benchmark, start=START_SECONDS):
     """What a job took, by its benchmark file: of the processors where that is known, less its start."""
     took = measured(benchmark)
-    return max(0.0, (took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"]) - start)
+    own = (took["seconds"] if isnan(took["cpu_seconds"]) else took["cpu_seconds"]) - start
+    return own if isnan(own) else max(own, 0.0)
 
 
 if __name__ == "__main__":

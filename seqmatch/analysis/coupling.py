@@ -190,7 +190,13 @@ def halves(norms: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def restricted_curriculum(subsets: Sequence[Subset], mask: Tensor, settings: config.Evaluation) -> list[Stage]:
-    """The curriculum of the images under `mask` (boolean, over S_1 ∪ … ∪ S_K); a stage without any is left out."""
+    """The curriculum of the images under `mask` (boolean, over S_1 ∪ … ∪ S_K), of as many stages as there are subsets.
+
+    In place of a stage without images stands the next one that has some, or else the last one: networks of both halves
+    learn for as long.
+    """
     masks = mask.split([len(subset.labels) for subset in subsets])
     parts = [subset[part_mask] for subset, part_mask in zip(subsets, masks, strict=True)]
-    return [stage for stage in make_curriculum(parts, settings) if len(stage.labels)]
+    stages = make_curriculum(parts, settings)
+    filled = [stage for stage in stages if len(stage.labels)]
+    return [next((later for later in stages[k:] if len(later.labels)), filled[-1]) for k in range(len(stages))]

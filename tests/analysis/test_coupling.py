@@ -152,14 +152,17 @@ def test_a_class_of_one_image_is_refused():
         halves(torch.ones(3), torch.tensor([0, 0, 1]))
 
 
-def test_a_half_is_learned_stage_by_stage_and_a_stage_without_images_is_left_out():
+def test_a_half_is_learned_stage_by_stage_and_as_long_as_the_other():
     subsets = [Subset(*labelled(per_class=1, name=name), step) for name, step in (("a", 0.1), ("b", 0.2))]
     mask = torch.tensor([True, False, False, False, True, True])
     first, second = restricted_curriculum(subsets, mask, SETTINGS)
     assert first.labels.tolist() == [0] and second.labels.tolist() == [0, 1, 2]
     assert torch.equal(second.images[1:], subsets[1].images[1:])
-    (only,) = restricted_curriculum(subsets, torch.arange(6) > 2, SETTINGS)
-    assert torch.equal(only.images, subsets[1].images) and only.step_size == 0.2
+    for stage in restricted_curriculum(subsets, torch.arange(6) > 2, SETTINGS):
+        assert torch.equal(stage.images, subsets[1].images) and stage.step_size == 0.2
+    alone = SETTINGS.model_copy(update={"curriculum": "subset"})
+    first, second = restricted_curriculum(subsets, torch.arange(6) < 3, alone)
+    assert torch.equal(first.images, subsets[0].images) and second is first
 
 
 def test_the_table_holds_the_accuracies_that_evaluation_gives_the_halves():

@@ -68,16 +68,17 @@ def test_a_trial_is_an_experiment_of_its_own_that_keeps_how_subsets_are_distille
     whole["data"] = {"mirrors": {"fashion-mnist": ["downloads", "https://mirror.example/data"]}}
     args = Namespace(**ARGUMENTS, short_iterations=8, short_epochs=5, seed_count=2)
     cell, entry = divide.cell_of(whole, args)
-    entry |= {"rounds": 2, "teachers": "first"}
+    entry |= {"rounds": 2, "teachers": "first", "evaluation": {"step_sizes": "first"}}
     settings = divide.short_experiment(whole, cell, entry, (2, 2, 2), "divided-2-2-2", args)
     (run,) = config.load(settings).runs.values()
     assert (run.sizes, run.rounds, run.teachers, run.analysed) == ([2, 2, 2], 2, "first", False)
     assert [stage.iterations for stage in run.stages] == [8, 8, 8] and run.evaluation.epochs == 5
+    assert run.evaluation.step_sizes == "first"
     assert settings["datasets"]["other"]["path"] == str(Path("imgs").resolve())
     mirrors = settings["data"]["mirrors"]["fashion-mnist"]
     assert mirrors == [str(Path("downloads").resolve()), "https://mirror.example/data"]
     (alone,) = config.load(divide.short_experiment(whole, cell, entry, (2,), "divided-2", args)).runs.values()
-    assert (alone.sizes, alone.rounds) == ([2], 0)
+    assert (alone.sizes, alone.rounds, alone.evaluation.step_sizes) == ([2], 0, "own")
 
 
 def test_the_snapshot_that_judges_is_the_one_that_the_workflow_selects():

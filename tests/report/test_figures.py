@@ -175,6 +175,8 @@ def test_a_fitted_line_is_that_of_least_squares_with_its_interval():
 def test_two_points_or_points_above_each_other_have_no_line():
     assert fit(pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0])) is None
     assert fit(pd.Series([1.0, 1.0, 1.0]), pd.Series([1.0, 2.0, 4.0])) is None
+    level = fit(pd.Series([1.0, 2.0, 4.0]), pd.Series([5.0, 5.0, 5.0]))
+    assert (level.low, level.slope, level.high) == (0, 0, 0)
     table = coupling(["mtt"], seeds=1).assign(dataset="digits")
     (panel,) = coupling_figure(table).axes
     assert not [line for line in panel.lines if line.get_linestyle() == "--"]

@@ -55,12 +55,14 @@ def test_what_seeds_do_not_tell_is_said():
     row = {"dataset": "digits", "ipc": "2", "method": "seqmatch-mtt", "baseline": "mtt", "unit": "seeds", "seeds": 2}
     row |= {"pairs": 4, "failed": 0}
     compared = [
-        pd.DataFrame([row | {"low": -2.0, "high": 3.0}]),
-        pd.DataFrame([row | {"low": 1.0, "high": 3.0}]),
-        pd.DataFrame([row | {"low": 1.0, "high": 3.0, "unit": "networks", "seeds": 1}]),
+        pd.DataFrame([row | {"low": -2.0, "high": 3.0, "q": 0.4}]),
+        pd.DataFrame([row | {"low": 1.0, "high": 3.0, "q": 0.02}]),
+        pd.DataFrame([row | {"low": 1.0, "high": 3.0, "q": 0.07}]),
+        pd.DataFrame([row | {"low": 1.0, "high": 3.0, "q": 0.02, "unit": "networks", "seeds": 1}]),
     ]
-    few, single = overview.cautions([of_methods()], compared)
+    few, many, single = overview.cautions([of_methods()], compared)
     assert "2 seeds do not tell them apart; anything from -2.0 to +3.0 points" in few and "a single seed" in single
+    assert "+1.0 to +3.0 points, leaves out 0" in many and "q = 0.07" in many
     nan = float("nan")
     row |= {"low": nan, "high": nan, "seeds": 0, "pairs": 0, "failed": 4}
     (failed,) = overview.cautions([], [pd.DataFrame([row])])

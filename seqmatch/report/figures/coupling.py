@@ -46,7 +46,7 @@ def fit(x: pd.Series, y: pd.Series) -> Line | None:
         return None
     found, freedom = linregress(x, y), len(x) - 2
     factor = t.ppf(0.975, freedom)
-    half = factor * found.stderr
+    half = factor * found.stderr if y.nunique() > 1 else 0.0  # scipy has none for a level line
     residuals = y - found.intercept - found.slope * x
     spread = factor * float(np.sqrt((residuals**2).sum() / freedom / len(x)))
     return Line(found.slope, found.intercept, found.slope - half, found.slope + half, x, spread)

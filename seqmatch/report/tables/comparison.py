@@ -144,7 +144,7 @@ def p_of_difference(ours: pd.DataFrame, theirs: pd.DataFrame) -> float:
 
 
 def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[str]) -> list[float]:
-    """p of each row's difference from the best of its group; none for that itself.
+    """p of each row's difference from the best of its group; none for that itself, and where networks failed.
 
     Args:
         table: one row per group and method.
@@ -153,12 +153,13 @@ def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[st
     """
     keys = [*group, "method"]
     chosen = {key: main_selection(rows) for key, rows in accuracy.groupby(keys, sort=False)}
-    means = table["accuracy_mean"].where(able(table))
+    fit = able(table)
+    means = table["accuracy_mean"].where(fit)
     best = means.groupby([table[name] for name in group]).transform(lambda part: part.idxmax() if part.any() else None)
     names = list(table[keys].itertuples(index=False, name=None))
     return [
-        np.nan if pd.isna(first) or first == row else p_of_difference(chosen[names[row]], chosen[names[int(first)]])
-        for row, first in enumerate(best)
+        p_of_difference(chosen[names[row]], chosen[names[int(first)]]) if ours and first != row else np.nan
+        for row, (first, ours) in enumerate(zip(best, fit, strict=True))
     ]
 
 
