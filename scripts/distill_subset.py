@@ -21,7 +21,7 @@ from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, classified_order, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
-from seqmatch.distillation.loop import Restarts, State, distill_until, is_skipped, undistilled
+from seqmatch.distillation.loop import Restarts, State, distill, is_skipped, undistilled
 from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
@@ -60,7 +60,7 @@ def main(args):
             for path in args.state:
                 state.restore(load_tensors(path, state.kind())[0])
             if args.until != 0:
-                distill(args, job, objective, state, prefix, size)
+                optimise(args, job, objective, state, prefix, size)
             snapshots = state.snapshots()
         if args.until is None:
             save_snapshots(args.out, snapshots, job.header)
@@ -83,13 +83,13 @@ def begin(args, job, size):
         return (take_foreign if args.foreign else make_initial)(args, job, choosers)
 
 
-def distill(args, job, objective, state, prefix, size):
+def optimise(args, job, objective, state, prefix, size):
     """Optimise this subset from `state` on."""
     restarts = Restarts(objective.resumes_every(args.matching), clamp(objective, args.matching, job.dataset))
     end = args.matching.iterations if args.until is None else args.until
     with Trajectories(args.experts, size) if args.experts else nullcontext() as trajectories:
         step = resolve_name(objective.step)(make_problem(args, job, state.initial, prefix, trajectories))
-        distill_until(end, state, prefix, step, job.checkpoint, restarts)
+        distill(end, state, prefix, step, job.checkpoint, restarts)
 
 
 def save_round(args, job, state):

@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.distilling import distilled
 from helpers.fake_gpu import CUDA, FakeGpu, OnGpu, WrongDevice, fetched
 from helpers.tiny import FOUR, ROOT, TINY, labelled, normal
 from torch.utils._pytree import tree_map, tree_map_only
@@ -30,7 +31,7 @@ from seqmatch.distillation.gradient import gradient_step
 from seqmatch.distillation.hallucination import hallucination_step, through_one_each
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.kernel import kernel_step
-from seqmatch.distillation.loop import Restarts, distill
+from seqmatch.distillation.loop import Restarts
 from seqmatch.distillation.soft_labels import mean_prediction
 from seqmatch.distillation.trajectory import picks, trajectory_step
 from seqmatch.distillation.unrolled import unrolled_step
@@ -288,7 +289,7 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
         }[objective]()
         checkpoint = Checkpoint(folder / device.type, "work", seconds)
         restarts = Restarts(OBJECTIVES[objective].resumes_every(matching), clamp)
-        return distill(start, [prefix], wrap(step), matching, checkpoint, device, restarts).tensors()
+        return distilled(start, [prefix], wrap(step), matching, checkpoint, device, restarts).tensors()
 
 
 @pytest.mark.parametrize("objective", MATCHING)
@@ -310,7 +311,7 @@ def test_learning_labels(shard, tmp_path):
         with Trajectories([shard]) as experts:
             step = trajectory_step(experts, partial(one_graph, STUDENT), labels, 4, matching, EVERY, Seed("d"))
             checkpoint = Checkpoint(tmp_path / device.type, "work", 0)
-            return distill(parts[1], parts[:1], step, matching, checkpoint, device).tensors()
+            return distilled(parts[1], parts[:1], step, matching, checkpoint, device).tensors()
 
     on_both(learned)
 

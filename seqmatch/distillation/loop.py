@@ -35,31 +35,6 @@ class Restarts:
 
 
 def distill(
-    initial: Subset,
-    prefix: Sequence[Subset],
-    step: Step,
-    matching: config.Matching,
-    checkpoint: Checkpoint,
-    device: torch.device,
-    restarts: Restarts = Restarts(),
-) -> Snapshots:
-    """Optimise one subset and its step size, S_1 … S_{k−1} frozen (Du et al. 2023, Algorithm 1).
-
-    Args:
-        initial: S_k to start from.
-        prefix: S_1 … S_{k−1}, empty for k = 1.
-        step: what is matched, by the union of `prefix` and the subset.
-        checkpoint: where the state is kept; a state found there is resumed.
-
-    Raises:
-        SeqmatchError: the loss or the images are no longer finite.
-    """
-    state = State(initial, matching, device)
-    distill_until(matching.iterations, state, prefix, step, checkpoint, restarts)
-    return state.snapshots()
-
-
-def distill_until(
     end: int,
     state: "State",
     prefix: Sequence[Subset],
@@ -67,7 +42,18 @@ def distill_until(
     checkpoint: Checkpoint,
     restarts: Restarts = Restarts(),
 ) -> None:
-    """Optimise one subset from where it is until `end` iterations are done; all else as in `distill`."""
+    """Optimise one subset and its step size, S_1 … S_{k−1} frozen (Du et al. 2023, Algorithm 1).
+
+    Args:
+        end: iterations that are done then, those that `state` has behind it among them.
+        state: of S_k, which this moves.
+        prefix: S_1 … S_{k−1}, empty for k = 1.
+        step: what is matched, by the union of `prefix` and the subset.
+        checkpoint: where the state is kept; a state found there is resumed.
+
+    Raises:
+        SeqmatchError: the loss or the images are no longer finite.
+    """
     initial, device = state.initial, state.device
     decoded = [subset.to(device).decoded() for subset in prefix]
     frozen, frozen_labels = ([each[part] for each in decoded] for part in (0, 1))

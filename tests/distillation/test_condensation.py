@@ -4,13 +4,14 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.distilling import distilled
 from helpers.tiny import FOUR, TINY, labelled, normal
 
 from seqmatch import config
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation import condensation
 from seqmatch.distillation.condensation import MEASURES, condensation_step
-from seqmatch.distillation.loop import Restarts, distill
+from seqmatch.distillation.loop import Restarts
 from seqmatch.distillation.optimizers import sgd_step
 from seqmatch.files.checkpoint import NoCheckpoint
 from seqmatch.matching.dispatch import classes_at_once
@@ -131,7 +132,7 @@ def distillation(start, prefix, settings, wrap=lambda step: step):
     real = labelled(per_class=20, name="real")
     step = condensation_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, ["crop"], Seed("d"))
     restarts = Restarts(settings.updates_per_network)
-    return distill(start, prefix, wrap(step), settings, NoCheckpoint(), CPU, restarts)
+    return distilled(start, prefix, wrap(step), settings, NoCheckpoint(), CPU, restarts)
 
 
 def test_the_match_moves_stored_images_through_their_cells():
@@ -212,7 +213,7 @@ def test_images_are_brought_back_to_where_real_ones_lie_whenever_the_network_cha
         return Match(0.0, torch.full_like(images, 0.01), 0.0)
 
     restarts = Restarts(settings.updates_per_network, statistics.clamp)
-    snapshots = distill(start, [], step, settings, NoCheckpoint(), CPU, restarts)
+    snapshots = distilled(start, [], step, settings, NoCheckpoint(), CPU, restarts)
     for iteration, (images, stored) in enumerate(zip(batches, snapshots.images[:6], strict=True)):
         assert stored.min() < black  # so that it matters whether they are brought back
         expected = stored.clamp(black, white) if iteration in (0, 3) else stored

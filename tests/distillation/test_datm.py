@@ -4,13 +4,14 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.distilling import distilled
 from helpers.tiny import FOUR, TINY, labelled, normal
 
 from benchmarks.plain import flat_parameters
 from seqmatch import config
 from seqmatch.distillation.coresets import classified_order, random_order
 from seqmatch.distillation.learned_labels import LabelState
-from seqmatch.distillation.loop import State, distill, is_skipped
+from seqmatch.distillation.loop import State, is_skipped
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.trajectory import picks, start_epochs, trajectory_step
@@ -63,7 +64,7 @@ def subset(name="init", shares=True, **changes):
 def run(experts, settings, start, prefix=(), checkpoint=None, wrap=lambda step: step):
     labels = torch.cat([part.decoded()[1] for part in (*prefix, start)])
     step = trajectory_step(experts, partial(one_graph, STUDENT), labels, 2, settings, ["color"], Seed("d"))
-    return distill(start, prefix, wrap(step), settings, checkpoint or NoCheckpoint(), CPU)
+    return distilled(start, prefix, wrap(step), settings, checkpoint or NoCheckpoint(), CPU)
 
 
 def same(left, right):

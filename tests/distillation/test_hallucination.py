@@ -6,12 +6,13 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.distilling import distilled
 from helpers.tiny import TINY, labelled, normal
 
 from seqmatch import config
 from seqmatch.distillation.hallucination import adversary_loss, hallucination_step, through_one_each
 from seqmatch.distillation.initial import Part, initial_subset
-from seqmatch.distillation.loop import Restarts, distill
+from seqmatch.distillation.loop import Restarts
 from seqmatch.distillation.trajectory import minibatches, trajectory_step
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.matching.contrast import class_contrast, likeness
@@ -160,7 +161,7 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, experts):
                 raise KeyboardInterrupt
             return step(images, step_size, iteration)
 
-        return distill(subset, [], killed, SETTINGS, checkpoint, torch.device("cpu"), restarts)
+        return distilled(subset, [], killed, SETTINGS, checkpoint, torch.device("cpu"), restarts)
 
     whole = run(NoCheckpoint())
     with pytest.raises(KeyboardInterrupt):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.distilling import distilled
 from helpers.tiny import FOUR, labelled
 
 from seqmatch import config
 from seqmatch.analysis.kernel_regression import accuracies
 from seqmatch.distillation.kernel import kernel_step
-from seqmatch.distillation.loop import distill
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.matching.kernels import Kernel
 from seqmatch.matching.regression import centred, match_regression, predictions
@@ -58,10 +58,10 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, kernel):
             raise KeyboardInterrupt
         return step(*arguments)
 
-    whole = distill(start, [earlier], step, settings, NoCheckpoint(), CPU)
+    whole = distilled(start, [earlier], step, settings, NoCheckpoint(), CPU)
     with pytest.raises(KeyboardInterrupt):
-        distill(start, [earlier], killed, settings, Checkpoint(tmp_path, "work", 0), CPU)
-    again = distill(start, [earlier], step, settings, Checkpoint(tmp_path, "work", 0), CPU)
+        distilled(start, [earlier], killed, settings, Checkpoint(tmp_path, "work", 0), CPU)
+    again = distilled(start, [earlier], step, settings, Checkpoint(tmp_path, "work", 0), CPU)
     assert all(torch.equal(tensor, again.tensors()[name]) for name, tensor in whole.tensors().items())
     assert (whole.step_sizes == 0.1).all() and not torch.equal(whole.images[0], whole.images[-1])
 
@@ -69,9 +69,9 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, kernel):
 def test_a_later_subset_makes_up_for_what_those_before_it_predict_wrongly():
     settings = SETTINGS.model_copy(update={"iterations": 30, "real_batch": 12, "kernel": "fully-connected"})
     earlier, start = subset(), subset(name="second")
-    alone = distill(earlier, [], step_of(settings, earlier), settings, NoCheckpoint(), CPU)
+    alone = distilled(earlier, [], step_of(settings, earlier), settings, NoCheckpoint(), CPU)
     first = alone.subset(-1)
-    both = distill(start, [first], step_of(settings, first, start), settings, NoCheckpoint(), CPU)
+    both = distilled(start, [first], step_of(settings, first, start), settings, NoCheckpoint(), CPU)
     assert alone.matching_losses[-1] < 0.5 * alone.matching_losses[0]
     assert both.matching_losses[-1] < 0.7 * both.matching_losses[0]
     assert both.matching_losses[-1] < alone.matching_losses[-1]
@@ -89,11 +89,11 @@ def test_labels_are_learned_as_shares_of_classes_and_regression_takes_them(tmp_p
             raise KeyboardInterrupt
         return step(*arguments)
 
-    stayed = distill(start, [], step_of(fixed, start), fixed, NoCheckpoint(), CPU)
-    whole = distill(start, [], step, learned, NoCheckpoint(), CPU)
+    stayed = distilled(start, [], step_of(fixed, start), fixed, NoCheckpoint(), CPU)
+    whole = distilled(start, [], step, learned, NoCheckpoint(), CPU)
     with pytest.raises(KeyboardInterrupt):
-        distill(start, [], killed, learned, Checkpoint(tmp_path, "work", 0), CPU)
-    again = distill(start, [], step, learned, Checkpoint(tmp_path, "work", 0), CPU)
+        distilled(start, [], killed, learned, Checkpoint(tmp_path, "work", 0), CPU)
+    again = distilled(start, [], step, learned, Checkpoint(tmp_path, "work", 0), CPU)
     assert all(torch.equal(tensor, again.tensors()[name]) for name, tensor in whole.tensors().items())
     assert whole.matching_losses[-1] < 0.9 * stayed.matching_losses[-1]
     last = whole.subset(-1)
@@ -107,7 +107,7 @@ def test_labels_are_learned_as_shares_of_classes_and_regression_takes_them(tmp_p
 
 def test_images_stored_as_several_in_one_are_regressed_on_as_they_look():
     start = Subset(labelled(per_class=1)[0], torch.arange(3), 0.1, FOUR)
-    snapshots = distill(start, [], step_of(SETTINGS, start), SETTINGS, NoCheckpoint(), CPU)
+    snapshots = distilled(start, [], step_of(SETTINGS, start), SETTINGS, NoCheckpoint(), CPU)
     assert snapshots.images.shape == (4, 3, 1, 8, 8) and snapshots.matching_losses[-1] < snapshots.matching_losses[0]
 
 

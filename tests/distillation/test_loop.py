@@ -2,6 +2,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.distilling import distilled
 from helpers.tiny import FOUR, TINY, labelled, normal
 
 from seqmatch import config
@@ -10,7 +11,7 @@ from seqmatch.distillation.alignment import alignment_step
 from seqmatch.distillation.condensation import condensation_step
 from seqmatch.distillation.distribution import distribution_step
 from seqmatch.distillation.gradient import gradient_step
-from seqmatch.distillation.loop import Restarts, State, distill, distill_until, undistilled
+from seqmatch.distillation.loop import Restarts, State, distill, undistilled
 from seqmatch.distillation.optimizers import OPTIMIZERS
 from seqmatch.distillation.trajectory import minibatches, trajectory_step
 from seqmatch.errors import SeqmatchError
@@ -66,7 +67,7 @@ def run(shard, folder, settings=SETTINGS, prefix=(), start=None, seconds=1e9, ma
         step = trajectory_step(
             trajectories, match or way("never"), labels, batch, settings, ["color", "crop"], Seed("d")
         )
-        return distill(start, prefix, step, settings, Checkpoint(folder, "work", seconds), CPU)
+        return distilled(start, prefix, step, settings, Checkpoint(folder, "work", seconds), CPU)
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])
@@ -82,7 +83,7 @@ def test_parts_of_the_iterations_are_the_whole_bit_for_bit(shard, tmp_path, ema)
             state = State(initial(), settings, CPU)
             if left:
                 state.restore(left)
-            distill_until(end, state, [], step, NoCheckpoint())
+            distill(end, state, [], step, NoCheckpoint())
             left = {name: tensor.clone() for name, tensor in state.tensors().items()}
             assert state.done == end
     whole = run(shard, tmp_path, settings)
@@ -230,7 +231,7 @@ def test_without_distillation_the_initial_images_are_all_there_is(tmp_path, soft
     assert snapshots.iterations.tolist() == [0] and torch.equal(snapshots.images[0], subset.images)
     assert len(snapshots.matching_losses) == len(snapshots.step_size_course) == 0
     settings = SETTINGS.model_copy(update={"iterations": 0})
-    assert same(snapshots, distill(subset, [], None, settings, Checkpoint(tmp_path, "work"), CPU))
+    assert same(snapshots, distilled(subset, [], None, settings, Checkpoint(tmp_path, "work"), CPU))
     save_snapshots(tmp_path / "s.safetensors", snapshots, {})
     assert same(load_snapshots(tmp_path / "s.safetensors"), snapshots)
 
@@ -252,7 +253,7 @@ def test_a_match_of_any_objective_that_is_not_finite_stops_before_the_update(tmp
 
     checkpoint = Checkpoint(tmp_path, "work", 0)
     with pytest.raises(SeqmatchError, match=r"not finite at iteration 3, step size 0\.05; lower lr_images"):
-        distill(initial(), [], step, SETTINGS.model_copy(update={"lr_step_size": 0.0}), checkpoint, CPU)
+        distilled(initial(), [], step, SETTINGS.model_copy(update={"lr_step_size": 0.0}), checkpoint, CPU)
     state = checkpoint.load()
     assert state["matching_losses"].tolist() == [1.0] * 3 and state["live.images"].isfinite().all()
 
@@ -339,7 +340,7 @@ def test_matching_without_trajectories_comes_nearer_and_resumes(tmp_path, object
 
     def run_to(folder, wrap=lambda step: step):
         step = STEPS[objective](real, new_network, start.labels, settings, ["crop", "flip"], Seed("d"))
-        return distill(start, [], wrap(step), settings, Checkpoint(folder, "work", 0), CPU, restarts)
+        return distilled(start, [], wrap(step), settings, Checkpoint(folder, "work", 0), CPU, restarts)
 
     whole = run_to(tmp_path / "whole")
     assert whole.matching_losses[-16:].mean() < 0.8 * whole.matching_losses[:16].mean()
@@ -360,6 +361,6 @@ def test_only_the_last_subset_moves_by_distribution_matching(tmp_path):
     before = prefix[0].images.clone()
     labels = torch.cat([prefix[0].labels, initial().labels])
     step = distribution_step(real, partial(build, TINY, (1, 8, 8), 3), labels, settings, [], Seed("d"), 32)
-    snapshots = distill(initial(), prefix, step, settings, Checkpoint(tmp_path, "work"), CPU)
+    snapshots = distilled(initial(), prefix, step, settings, Checkpoint(tmp_path, "work"), CPU)
     assert torch.equal(prefix[0].images, before) and snapshots.images.shape[1] == 3
     assert not torch.equal(snapshots.images[0], snapshots.images[-1])

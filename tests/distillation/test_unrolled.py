@@ -5,11 +5,12 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.distilling import distilled
 from helpers.tiny import TINY, labelled, normal
 
 from benchmarks.plain import flat_parameters, forward
 from seqmatch import config
-from seqmatch.distillation.loop import clipped, distill
+from seqmatch.distillation.loop import clipped
 from seqmatch.distillation.unrolled import GROUPS, unrolled_step
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
 from seqmatch.matching.derivatives import classifier
@@ -119,10 +120,10 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, order, step_sizes):
             raise KeyboardInterrupt
         return step(*arguments)
 
-    whole = distill(start, [], step, settings, NoCheckpoint(), CPU)
+    whole = distilled(start, [], step, settings, NoCheckpoint(), CPU)
     with pytest.raises(KeyboardInterrupt):
-        distill(start, [], killed, settings, Checkpoint(tmp_path, "work", 0), CPU)
-    again = distill(start, [], step, settings, Checkpoint(tmp_path, "work", 0), CPU)
+        distilled(start, [], killed, settings, Checkpoint(tmp_path, "work", 0), CPU)
+    again = distilled(start, [], step, settings, Checkpoint(tmp_path, "work", 0), CPU)
     save_snapshots(tmp_path / "s.safetensors", again, {})
     for found in again, load_snapshots(tmp_path / "s.safetensors"):
         assert all(torch.equal(tensor, found.tensors()[name]) for name, tensor in whole.tensors().items())
@@ -137,7 +138,7 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, order, step_sizes):
 def test_a_student_learns_more_from_the_images_that_come_out():
     settings = SETTINGS.model_copy(update={"iterations": 40, "real_batch": 8, "step_sizes": "each", "order": "fixed"})
     start = Subset(*images(1), 0.05)
-    snapshots = distill(start, [], step_of(settings, start.labels), settings, NoCheckpoint(), CPU)
+    snapshots = distilled(start, [], step_of(settings, start.labels), settings, NoCheckpoint(), CPU)
     before, after = snapshots.matching_losses[:5].mean(), snapshots.matching_losses[-5:].mean()
     assert after < 0.8 * before
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers.distilling import distilled
 from helpers.files import PARAMETERS, TABLES, write_all
 from helpers.tiny import TINY, labelled
 from safetensors.torch import save_file
@@ -22,7 +23,6 @@ from safetensors.torch import save_file
 from seqmatch import config
 from seqmatch.data import dataset
 from seqmatch.data.download import check
-from seqmatch.distillation.loop import distill
 from seqmatch.errors import SeqmatchError
 from seqmatch.files import kinds, schema, store
 from seqmatch.files.checkpoint import Checkpoint
@@ -384,7 +384,7 @@ def states(tmp_path_factory):
         "training": (partial(ensemble._kind_of_state, members, [range(0, 1), range(1, 2)]), train),
         "distillation": (
             lambda: kinds.distillation_state(live, {"images": initial.images}, {"formation": 1}),
-            lambda checkpoint: distill(initial, [], step, settings, checkpoint, torch.device("cpu")),
+            lambda checkpoint: distilled(initial, [], step, settings, checkpoint, torch.device("cpu")),
         ),
     }
     found = {}

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers.calls import CALLS, call
+from helpers.distilling import distilled
 from helpers.files import ARCHITECTURE, write_all
 from helpers.tiny import TINY, labelled
 from shared import compute
@@ -18,7 +19,6 @@ from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
 from seqmatch.distillation import alignment, condensation, distribution, gradient, trajectory
 from seqmatch.distillation.coresets import embed
-from seqmatch.distillation.loop import distill
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
@@ -303,7 +303,7 @@ def test_experts_distillation_and_evaluation_take_a_network_of_ones_own(nets, tm
                 continue
             needed = experts if objective is trajectory else None
             problem = Problem(dataset, spec, section, first.labels, 3, needed, Seed("d"), CPU, "never")
-            snapshots = distill(first, [], objective.make_step(problem), section, NoCheckpoint(), CPU)
+            snapshots = distilled(first, [], objective.make_step(problem), section, NoCheckpoint(), CPU)
             assert not torch.equal(snapshots.images[-1], first.images) and snapshots.images.isfinite().all()
     learner = Learner(new_network, settings, gradients_for=lambda images: gradients(images))
     curricula = {"last": make_curriculum([snapshots.subset(-1)], settings)}
