@@ -1,17 +1,17 @@
 """The gradient of a loss at the end of a student's steps, for the images that it learned from: exact in two ways.
 
-A student starts at θ_0 and takes N steps of SGD on synthetic batches: with g_i = ∇_θ ℓ(θ_i, x_i) + w θ_i,
+A student starts at θ_0 and takes N steps of SGD on synthetic batches: with g_i = ∇_θ ℓ(θ_i, x_i),
 
     v_{i+1} = m v_i + g_i,      θ_{i+1} = θ_i − α_i v_{i+1},      v_0 = 0.
 
 A terminal loss T says what θ_N is worth. Trajectory matching (Cazenavette et al. 2022, equation 2) takes its squared
-distance from a target, ‖θ_N − θ*‖² / ‖θ_0 − θ*‖², and has neither momentum m nor weight decay w.
+distance from a target, ‖θ_N − θ*‖² / ‖θ_0 − θ*‖², and has no momentum m.
 
 `one_graph` differentiates one graph through all steps: the fewest operations, and the activations of every step in
 memory. `adjoint` sweeps forward keeping θ_i alone, then backward carrying λ = dT/dθ_{i+1} and κ = −dT/dg_i; each step
-needs one graph, that of the directional derivative s_i = ⟨∇_θ ℓ(θ_i, x_i), κ⟩, since
+needs one graph, that of the directional derivative s_i = ⟨g_i, κ⟩, since
 
-    κ ← m κ + α_i λ,      dT/dx_i = −∂s_i/∂x_i,      dT/dα_i = −⟨v_{i+1}, λ⟩,      λ ← λ − ∂s_i/∂θ_i − w κ.
+    κ ← m κ + α_i λ,      dT/dx_i = −∂s_i/∂x_i,      dT/dα_i = −⟨v_{i+1}, λ⟩,      λ ← λ − ∂s_i/∂θ_i.
 
 Its memory is the graph of one chunk of one minibatch, and parameter vectors. Of as many steps as memory allows it keeps
 what s_i needs again of the sweep forward, and then costs as many convolutions as one graph. Both give the same up to
@@ -51,8 +51,6 @@ class Descent:
     """α > 0 of all steps, or one α_i for each."""
     momentum: float = 0.0
     """m, in [0, 1)."""
-    weight_decay: float = 0.0
-    """w ≥ 0."""
 
     def rates(self, steps: int) -> Sequence[float]:
         """The step size of each of so many steps."""
@@ -117,7 +115,7 @@ def one_graph(
     for (view, index), rate in zip(batches, alpha if alpha.dim() else [alpha] * len(batches), strict=True):
         parameters = shaped(theta, student.shapes)
         loss = student.loss(parameters, view(pixels), shares[index], even_weights(index, theta))
-        velocity = _velocity(flat(torch.autograd.grad(loss, parameters, create_graph=True)), theta, velocity, descent)
+        velocity = _velocity(flat(torch.autograd.grad(loss, parameters, create_graph=True)), velocity, descent)
         theta = theta - rate * velocity
     value, cotangent = terminal(theta.detach(), [theta.shape])
     leaves = [pixels, alpha, *([shares] if shares.requires_grad else [])]
@@ -187,10 +185,9 @@ def adjoint(
         image_gradient.sub_(*pull_back(batch, by_batch, pixels), alpha=rate)
         if label_gradient is not None:
             label_gradient.index_add_(0, index, by_labels, alpha=-rate)
-        by_rates.append(_by_rate(along, cotangent, theta, after, rate, descent))
+        # −⟨v_{i+1}, λ⟩; with momentum from the way that the student went, as the slope is along another direction.
+        by_rates.append((after - theta) @ cotangent / rate if descent.momentum else -along)
         cotangent = cotangent.sub(by_theta, alpha=rate)
-        if descent.weight_decay:
-            cotangent = cotangent.sub(direction, alpha=rate * descent.weight_decay)
         if descent.momentum:
             carried = rate * direction
         after = theta
@@ -280,7 +277,7 @@ def _sweep(
 
 def _moved(state: _State, gradient: Tensor, rate: float, descent: Descent) -> _State:
     """The state after a step."""
-    velocity = _velocity(gradient, state.theta, state.velocity, descent)
+    velocity = _velocity(gradient, state.velocity, descent)
     return _State(state.theta.sub(velocity, alpha=rate), velocity if descent.momentum else None)
 
 
@@ -289,20 +286,8 @@ def _leaf(labels: Tensor) -> Tensor:
     return labels.detach().requires_grad_(labels.is_floating_point())
 
 
-def _velocity(gradient: Tensor, theta: Tensor, before: Tensor | None, descent: Descent) -> Tensor:
-    velocity = gradient
-    if descent.weight_decay:
-        velocity = velocity + descent.weight_decay * theta
-    if descent.momentum and before is not None:
-        velocity = velocity + descent.momentum * before
-    return velocity
-
-
-def _by_rate(slope: Tensor, cotangent: Tensor, theta: Tensor, after: Tensor, rate: float, descent: Descent) -> Tensor:
-    """−⟨v_{i+1}, λ⟩; with momentum from the way that the student went, as the slope is along another direction."""
-    if descent.momentum:
-        return (after - theta) @ cotangent / rate
-    return -slope - descent.weight_decay * (theta @ cotangent) if descent.weight_decay else -slope
+def _velocity(gradient: Tensor, before: Tensor | None, descent: Descent) -> Tensor:
+    return gradient + descent.momentum * before if descent.momentum and before is not None else gradient
 
 
 def _numbers(gradient: Tensor) -> float | list[float]:

@@ -231,18 +231,16 @@ def by_hand(network, start, images, shares, batches, descent):
     for (view, index), rate in zip(batches, rates, strict=True):
         loss = F.cross_entropy(forward(network, theta, view(pixels)), labels[index])
         (gradient,) = torch.autograd.grad(loss, theta, create_graph=True)
-        velocity = descent.momentum * velocity + gradient + descent.weight_decay * theta
+        velocity = descent.momentum * velocity + gradient
         theta = theta - rate * velocity
     return [theta.detach(), *torch.autograd.grad(theta.sin().sum(), [pixels, rates, labels])]
 
 
 DESCENTS = {
     "plain": Descent(0.05),
-    "decay": Descent(0.05, weight_decay=0.3),
     "momentum": Descent(0.05, momentum=0.9),
-    "all": Descent(0.05, momentum=0.9, weight_decay=0.3),
     "rates": Descent([0.05, 0.1, 0.02, 0.07, 0.03]),
-    "rates and all": Descent([0.05, 0.1, 0.02, 0.07, 0.03], 0.5, 0.1),
+    "rates and momentum": Descent([0.05, 0.1, 0.02, 0.07, 0.03], 0.5),
 }
 
 
@@ -300,7 +298,7 @@ def test_the_first_order_gradient_is_that_of_one_graph_cut_between_the_steps(des
         cut = theta.detach().requires_grad_()
         loss = F.cross_entropy(forward(network, cut, view(pixels)), leaves[index])
         (gradient,) = torch.autograd.grad(loss, cut, create_graph=True)
-        velocity = descent.momentum * velocity + gradient + descent.weight_decay * cut.detach()
+        velocity = descent.momentum * velocity + gradient
         moved = moved - rate * velocity
         theta = start + moved
     by_images, by_rates, by_labels = torch.autograd.grad(theta.sin().sum(), [pixels, rates, leaves])
