@@ -166,6 +166,7 @@ def condensation(way: str, device: torch.device, real: int, ipc: int, learned: i
             OPERATIONS,
             Seed("condensation"),
             setup.classes_at_once(real, 4 * ipc),
+            OPERATIONS,
         )
         numbers = count()
 

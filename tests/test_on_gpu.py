@@ -51,7 +51,7 @@ from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import Trajectories, record_trajectories, save_shard
 from seqmatch.training.gradients import EAGER, Gradients, best_gradients, in_chunks, loss_gradient
 from seqmatch.training.inference import accuracy, instance_losses
-from seqmatch.training.loop import Phase, Position, Stage, train, train_joined, train_through
+from seqmatch.training.loop import Phase, Position, Stage, train_joined, train_through
 from seqmatch.training.sharpness import sharpness_aware
 from seqmatch.transforms import dsa
 
@@ -281,8 +281,8 @@ def distillation(device, shard, folder, matching, seconds=1e9, wrap=lambda step:
                 *about,
             ),
             "distribution": lambda: distribution_step(real, fresh, labels, *about, 9),
-            "gradient": lambda: gradient_step(real, fresh, labels, *about, together=2),
-            "condensation": lambda: condensation_step(real, fresh, labels, *about, together=2),
+            "gradient": lambda: gradient_step(real, fresh, labels, *about, 2),
+            "condensation": lambda: condensation_step(real, fresh, labels, *about, 2, EVERY),
             "unrolled": lambda: unrolled_step(real, fresh, partial(one_graph, STUDENT), STUDENT, labels, 1, *about, 5),
             "kernel": lambda: kernel_step(real, labels, *about),
             "alignment": lambda: alignment_step(real, fresh, labels, *about, (0.1, 1, 2), 9),
@@ -565,7 +565,7 @@ def train_with(rest):
     if rest == "velocities":
         position = Position(0, 0, tuple(torch.zeros(parameter.shape) for parameter in network.parameters()))
     phase = Phase(data, 1, config.Training(batch_size=12, momentum=0.9), Seed("t"))
-    list(train(network, [phase], ["color"], position=position))
+    list(train_joined([network], [[phase]], ["color"], position=position))
 
 
 @pytest.mark.parametrize("rest", ["images", "labels", "network", "velocities"])

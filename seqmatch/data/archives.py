@@ -19,31 +19,31 @@ MOST_MEMBERS = 1000
 CHUNK = 2**20
 
 
-def unpack_tar(archive: Path, folder: Path, largest: int = LARGEST) -> None:
+def unpack_tar(archive: Path, folder: Path) -> None:
     """Unpack a compressed tar file of plain files and folders below `folder`.
 
     Raises:
-        SeqmatchError: it is damaged, unpacks to more than `largest` bytes, has more than `MOST_MEMBERS` members, or
+        SeqmatchError: it is damaged, unpacks to more than `LARGEST` bytes, has more than `MOST_MEMBERS` members, or
             holds a link, a device, or a path that leads out of `folder`.
     """
     with TemporaryFile(dir=folder) as plain:  # first, because tarfile takes a header of any length into memory
-        _unzip(archive, plain, largest)
+        _unzip(archive, plain)
         plain.seek(0)
         try:
             with tarfile.open(fileobj=plain, mode="r:") as opened:
-                opened.extractall(folder, members=_harmless(opened, archive, largest), filter="data")
+                opened.extractall(folder, members=_harmless(opened, archive), filter="data")
         except tarfile.FilterError as error:
             raise SeqmatchError(f"{archive}: refused: {error}") from None
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None
 
 
-def _harmless(opened: tarfile.TarFile, archive: Path, largest: int) -> Iterable[tarfile.TarInfo]:
+def _harmless(opened: tarfile.TarFile, archive: Path) -> Iterable[tarfile.TarInfo]:
     total = 0
     for count, member in enumerate(opened, start=1):
         total += member.size  # of a sparse file: more than it takes in the archive
-        if total > largest:
-            raise SeqmatchError(f"{archive}: refused: it unpacks to more than {largest:,} bytes")
+        if total > LARGEST:
+            raise SeqmatchError(f"{archive}: refused: it unpacks to more than {LARGEST:,} bytes")
         if count > MOST_MEMBERS:
             raise SeqmatchError(f"{archive}: refused: it has more than {MOST_MEMBERS:,} members")
         if not (member.isreg() or member.isdir()):
@@ -51,24 +51,24 @@ def _harmless(opened: tarfile.TarFile, archive: Path, largest: int) -> Iterable[
         yield member
 
 
-def unpack_gzip(archive: Path, out: Path, largest: int = LARGEST) -> None:
+def unpack_gzip(archive: Path, out: Path) -> None:
     """Unpack one gzip file to `out`.
 
     Raises:
-        SeqmatchError: it is damaged or unpacks to more than `largest` bytes.
+        SeqmatchError: it is damaged or unpacks to more than `LARGEST` bytes.
     """
     with out.open("wb") as file:
-        _unzip(archive, file, largest)
+        _unzip(archive, file)
 
 
-def _unzip(archive: Path, file: BinaryIO, largest: int) -> None:
+def _unzip(archive: Path, file: BinaryIO) -> None:
     written = 0
     try:
         with gzip.open(archive) as packed:
             while chunk := packed.read(CHUNK):
                 written += len(chunk)
-                if written > largest:
-                    raise SeqmatchError(f"{archive}: refused: it unpacks to more than {largest:,} bytes")
+                if written > LARGEST:
+                    raise SeqmatchError(f"{archive}: refused: it unpacks to more than {LARGEST:,} bytes")
                 file.write(chunk)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SeqmatchError(f"{archive}: damaged ({error}); delete it and fetch it again") from None

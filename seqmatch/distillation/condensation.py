@@ -36,8 +36,8 @@ def condensation_step(
     matching: config.CondensationMatching,
     augmentation: Sequence[str],
     seed: Seed,
-    together: int | None = None,
-    learned: Sequence[str] | None = None,
+    together: int,
+    learned: Sequence[str],
 ) -> Step:
     """Match each class's gradients in a network that passes over real images between two iterations.
 
@@ -48,16 +48,14 @@ def condensation_step(
         real: training images and labels, on the device of the synthetic ones.
         new_network: fresh ones for a first subset; for a later one, networks trained through the subsets before it.
         labels: of all synthetic images.
-        together: classes to a batch, by default all.
-        learned: DSA operations of what the network learns from, by default those of what is matched; without cutout,
-            unless `matching.learner` says which.
+        together: classes to a batch.
+        learned: DSA operations of what the network learns from, cutout left out, unless `matching.learner` says which.
     """
     images, real_labels = real
     real_index, synthetic_index = ([*by_class(each).values()] for each in (real_labels, labels))
     learner = matching.learner
     if learner.augmentation is None:
-        operations = augmentation if learned is None else learned
-        learner = learner.model_copy(update={"augmentation": [name for name in operations if name != "cutout"]})
+        learner = learner.model_copy(update={"augmentation": [name for name in learned if name != "cutout"]})
     network, course = None, iter(())
 
     def begin(name: Seed, step_size: float) -> tuple[nn.Module, Iterator[Position]]:

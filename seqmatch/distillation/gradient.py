@@ -31,7 +31,7 @@ def gradient_step(
     matching: config.GradientMatching,
     augmentation: Sequence[str],
     seed: Seed,
-    together: int | None = None,
+    together: int,
 ) -> Step:
     """Match each class's gradients (DC, Zhao et al. 2021; with augmentation DSA, Zhao & Bilen 2021).
 
@@ -42,7 +42,7 @@ def gradient_step(
     Args:
         real: training images and labels, on the device of the synthetic ones.
         labels: of all synthetic images.
-        together: classes to a batch, by default all.
+        together: classes to a batch.
     """
     images, real_labels = real
     real_index = [*by_class(real_labels).values()]

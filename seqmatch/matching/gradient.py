@@ -46,7 +46,7 @@ def match_gradient(
     members: Tensor,
     view: Callable[[Tensor], Tensor],
     measure: Measure,
-    together: int | None = None,
+    together: int,
 ) -> Match:
     """The match of synthetic images; nothing depends on a step size.
 
@@ -56,9 +56,8 @@ def match_gradient(
         images: synthetic images (n, C, H, W).
         members: indices into `images` of each class, (classes, m).
         view: augments the synthetic ones, as the real ones were.
-        together: classes per batch, by default all: fewer take less memory.
+        together: classes per batch; fewer take less memory.
     """
-    size = together or len(members)
     labels = torch.arange(len(members), device=images.device)
     pixels = images.detach().requires_grad_()
 
@@ -71,7 +70,7 @@ def match_gradient(
         return loss.detach(), torch.autograd.grad(loss, pixels)[0]
 
     losses, gradient = [], torch.zeros_like(images)
-    for group in zip(real.split(size), members.split(size), labels.split(size), strict=True):
+    for group in zip(*(each.split(together) for each in (real, members, labels)), strict=True):
         loss, of_group = match(*group)
         losses.append(loss)
         gradient += of_group

@@ -68,11 +68,10 @@ def put_on_path() -> None:
     )
 
 
-def slow_arithmetic(experiment: Experiment, cpu: Path = CPU) -> str:
+def slow_arithmetic(experiment: Experiment) -> str:
     """A warning, if networks are to train in bfloat16 and this processor cannot multiply it; else nothing.
 
-    Args:
-        cpu: what the system says of its processors; nothing is known of one that does not.
+    Of a system that does not say what its processors can, nothing is known.
     """
     trainings = [*experiment.config.experts.values()]
     for run in experiment.runs.values():
@@ -81,7 +80,7 @@ def slow_arithmetic(experiment: Experiment, cpu: Path = CPU) -> str:
     if all(training.precision != "bfloat16" for training in trainings):
         return ""
     try:
-        known = set(cpu.read_text(encoding="utf-8", errors="replace").split())
+        known = set(CPU.read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         return ""
     if known & MULTIPLIES_BFLOAT16:

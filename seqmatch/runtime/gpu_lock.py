@@ -18,20 +18,17 @@ _held: list[int] = []
 """File descriptors of locks, open as long as the process lives."""
 
 
-def claim(gpus: Sequence[str], folder: Path | None = None) -> int:
+def claim(gpus: Sequence[str]) -> int:
     """Index of a GPU in `gpus` that no other process holds, and hold it; waits while all are held.
 
     Args:
         gpus: what they are called by every process of the machine, such as their UUIDs.
-        folder: of the lock files; by default one of this user's alone.
 
     Raises:
-        SeqmatchError: there is no such folder.
+        SeqmatchError: there is no folder for lock files that is this user's alone.
         OSError: the lock files cannot be written.
     """
-    folder = folder or private_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    waiting = False
+    folder, waiting = private_folder(), False
     while True:
         for index, gpu in enumerate(gpus):
             lock = _lock(folder / f"seqmatch-gpu-{gpu.replace('/', '-')}.lock")

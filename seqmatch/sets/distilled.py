@@ -205,7 +205,7 @@ def tensor_of(values: Tensor | np.ndarray) -> Tensor:
     return torch.as_tensor(values.copy() if read_only else values)
 
 
-def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None = None) -> Tensor:
+def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int]) -> Tensor:
     """Images as a tensor: uint8, or float32 in [0, 1].
 
     Args:
@@ -215,12 +215,10 @@ def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int] | None =
         SeqmatchError: says what was expected and what was found.
     """
     found = tensor_of(images)
-    wanted = f"(N, {', '.join(map(str, shape))})" if shape else "(N, C, H, W)"
-    if found.dim() != 4 or (shape and tuple(found.shape[1:]) != tuple(shape)):
-        hint = ""
-        if shape and found.dim() == 4 and tuple(found.shape[1:]) == (*shape[1:], shape[0]):
-            hint = "; channels come before height and width: images.permute(0, 3, 1, 2)"
-        raise SeqmatchError(f"images: expected {wanted}, found {tuple(found.shape)}{hint}")
+    if found.shape[1:] != shape:
+        last = found.shape[1:] == (*shape[1:], shape[0])
+        hint = "; channels come before height and width: images.permute(0, 3, 1, 2)" if last else ""
+        raise SeqmatchError(f"images: expected (N, {', '.join(map(str, shape))}), found {tuple(found.shape)}{hint}")
     if found.dtype == torch.uint8:
         return found
     if not found.is_floating_point():

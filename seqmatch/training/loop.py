@@ -90,12 +90,10 @@ def train(
     phases: Sequence[Phase],
     augmentation: Sequence[str],
     gradients: Gradients = EAGER,
-    position: Position | None = None,
 ) -> Iterator[Position]:
     """Train `network` in place by SGD on cross-entropy, phase after phase; every batch gets its own DSA draw.
 
     Yields the position before the first epoch of each phase and after each epoch: there the caller records, or saves.
-    Given a position, with the network's tensors of that moment, the rest of the training is the same to the bit.
 
     Whether training diverged is for the caller to check (`inference.is_finite`): an expert must not diverge; a snapshot
     on which networks diverge is a bad snapshot.
@@ -103,9 +101,8 @@ def train(
     Args:
         augmentation: DSA operations of the data, which a phase's settings may replace.
         gradients: how the gradients of minibatches are computed.
-        position: where to resume.
     """
-    return train_joined([network], [phases], augmentation, gradients, position)
+    return train_joined([network], [phases], augmentation, gradients)
 
 
 def train_joined(
@@ -120,6 +117,7 @@ def train_joined(
     Args:
         networks: as `join` takes them.
         phases: those of each network; they may differ in what `alike` leaves out.
+        position: where to resume. With the networks' tensors of that moment the rest is the same to the bit.
     """
     whole, resumed = join(networks), position or Position(epoch=-1)
     velocities = resumed.velocities

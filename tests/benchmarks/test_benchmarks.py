@@ -67,7 +67,7 @@ def test_the_plain_gradient_matching_is_the_same():
     network = build(TINY, (1, 8, 8), 3, Seed("n")).double()
     real, images = normal(3, 4, 1, 8, 8, name="r").double(), normal(3, 2, 1, 8, 8).double()
     loss, gradient = plain.match_gradients(network, real, images)
-    ours = match_gradient(network, real, images.flatten(0, 1), torch.arange(6).view(3, 2), lambda x: x, DIRECTIONS)
+    ours = match_gradient(network, real, images.flatten(0, 1), torch.arange(6).view(3, 2), lambda x: x, DIRECTIONS, 3)
     assert ours.loss == pytest.approx(loss, rel=1e-6)
     assert torch.allclose(ours.image_gradient, gradient.flatten(0, 1), rtol=1e-6, atol=1e-9)
 
@@ -79,7 +79,7 @@ def test_the_plain_condensation_is_the_same():
     leaf = stored.flatten(0, 1).requires_grad_()
     decoded = decode(leaf, 2)
     members = torch.arange(24).view(3, 8)
-    ours = match_gradient(network, real, decoded, members, lambda x: x, MEASURES["squared"])
+    ours = match_gradient(network, real, decoded, members, lambda x: x, MEASURES["squared"], 3)
     assert ours.loss == pytest.approx(loss, rel=1e-9)
     (by_stored,) = pull_back(decoded, ours.image_gradient, leaf)
     assert torch.allclose(by_stored, gradient.flatten(0, 1), rtol=1e-8, atol=1e-12)

@@ -318,8 +318,8 @@ def test_a_part_ends_so_many_epochs_later_at_the_same_expert(tmp_path):
 
 STEPS = {
     "distribution": partial(distribution_step, chunk=32),
-    "gradient": gradient_step,
-    "condensation": condensation_step,
+    "gradient": partial(gradient_step, together=3),
+    "condensation": partial(condensation_step, together=3, learned=["crop", "flip"]),
     "alignment": partial(alignment_step, weights=(0.1, 1, 2), chunk=32),
 }
 SMALL = {

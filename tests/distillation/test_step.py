@@ -164,7 +164,7 @@ def test_gradients_are_matched_in_networks_that_learn_from_the_images(experts, a
     section = SECTIONS["gradient"].model_copy(update={"augment_matching": augmented})
     problem = make_problem(section, None, earlier=1)
     operations = ("crop", "color") if augmented else ()
-    expected = gradient.gradient_step(problem.real(), FRESH, problem.labels, section, operations, SEED)
+    expected = gradient.gradient_step(problem.real(), FRESH, problem.labels, section, operations, SEED, 3)
     assert bits(declared_step("gradient", problem), problem.labels) == bits(expected, problem.labels)
 
 
@@ -180,8 +180,8 @@ def test_a_batch_has_no_more_images_than_there_are(experts, monkeypatch):
 @pytest.mark.parametrize(
     ("objective", "step", "match"),
     [
-        ("gradient", gradient.gradient_step, "match_gradient"),
-        ("condensation", condensation.condensation_step, "match_gradient"),
+        ("gradient", partial(gradient.gradient_step, together=3), "match_gradient"),
+        ("condensation", partial(condensation.condensation_step, together=3, learned=["color"]), "match_gradient"),
         ("alignment", partial(alignment.alignment_step, weights=(0, 0, 1), chunk=3), "match_alignment"),
     ],
 )
@@ -205,7 +205,9 @@ def test_condensation_of_a_later_subset_starts_from_teachers(experts, earlier):
     section = SECTIONS["condensation"].model_copy(update={"updates_per_network": 2})
     problem = make_problem(section, experts if earlier else None, earlier)
     network = condensation.teacher_start(experts, FRESH) if earlier else FRESH
-    expected = condensation.condensation_step(problem.real(), network, problem.labels, section, ("crop", "color"), SEED)
+    operations = ("crop", "color")
+    about = section, operations, SEED, 3, operations
+    expected = condensation.condensation_step(problem.real(), network, problem.labels, *about)
     assert bits(declared_step("condensation", problem), problem.labels) == bits(expected, problem.labels)
 
 

@@ -13,22 +13,30 @@ from seqmatch.runtime import gpu_lock
 from seqmatch.runtime.device import prepare
 
 HOLD = """
-import sys, time
-from pathlib import Path
+import time
 from seqmatch.runtime import gpu_lock
 gpu_lock.SECONDS_BETWEEN_TRIES = 0.02
-print(gpu_lock.claim(["0", "GPU-b"], Path(sys.argv[1])), flush=True)
+print(gpu_lock.claim(["0", "GPU-b"]), flush=True)
 time.sleep(60)
 """
 
 
 @pytest.fixture
-def hold(tmp_path):
+def locks(tmp_path, monkeypatch):
+    """The folder of this user's lock files."""
+    folder = tmp_path / "locks"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def hold(locks):
     """Start a process that claims one of two GPUs."""
     processes = []
 
     def start():
-        command = [sys.executable, "-c", HOLD, str(tmp_path / "locks")]
+        command = [sys.executable, "-c", HOLD]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process
@@ -59,15 +67,15 @@ def releases():
         os.close(gpu_lock._held.pop())
 
 
-def test_a_lock_file_that_is_deleted_under_its_holder_is_not_claimed_twice(hold, tmp_path, releases):
+def test_a_lock_file_that_is_deleted_under_its_holder_is_not_claimed_twice(hold, locks, releases):
     first = hold()
     assert first.stdout.readline().strip() == "0"
-    (lock,) = (tmp_path / "locks").iterdir()
+    (lock,) = locks.iterdir()
     lock.unlink()
-    assert gpu_lock.claim(["0", "GPU-b"], tmp_path / "locks") == 1
+    assert gpu_lock.claim(["0", "GPU-b"]) == 1
     first.kill()
     first.wait()
-    assert gpu_lock.claim(["0", "GPU-b"], tmp_path / "locks") == 0
+    assert gpu_lock.claim(["0", "GPU-b"]) == 0
 
 
 def test_a_lock_file_that_is_deleted_before_it_is_locked_is_not_held(tmp_path, monkeypatch, releases):

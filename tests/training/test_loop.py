@@ -20,6 +20,7 @@ from seqmatch.training.loop import (
     learning_rate,
     make_phases,
     train,
+    train_joined,
     train_through,
 )
 from seqmatch.transforms import cutmix, dsa
@@ -74,7 +75,7 @@ def test_momentum_may_begin_anew_at_each_decay():
         if position.epoch == 2:
             break
     velocities = tuple(velocity.clone() for velocity in position.velocities)
-    for _ in train(ours, phases, (), position=Position(0, 2, velocities)):
+    for _ in train_joined([ours], [phases], (), position=Position(0, 2, velocities)):
         pass
     for epochs, rate in ((2, 0.05), (2, 0.025), (1, 0.0125)):
         optimizer = torch.optim.SGD(theirs.parameters(), lr=rate, momentum=0.9)
@@ -281,6 +282,7 @@ def test_training_goes_on_from_any_position_bit_for_bit(norm, continues):
     for position, (velocities, tensors) in moments:
         resumed = network(norm, "other")
         resumed.load_state_dict(tensors)
-        rest = list(train(resumed, phases, ["color"], position=Position(position.phase, position.epoch, velocities)))
+        start = Position(position.phase, position.epoch, velocities)
+        rest = list(train_joined([resumed], [phases], ["color"], position=start))
         assert same(whole, resumed)
         assert len(rest) == 5 - [p for p, _ in moments].index(position)

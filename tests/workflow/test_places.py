@@ -181,15 +181,16 @@ def test_a_folder_that_cannot_be_written_is_told_of_in_one_line(tmp_path, monkey
         (None, {"evaluation": {"precision": "bfloat16"}}, False),
     ],
 )
-def test_arithmetic_that_the_processor_cannot_do_is_warned_of(tmp_path, flags, settings, slow):
+def test_arithmetic_that_the_processor_cannot_do_is_warned_of(tmp_path, monkeypatch, flags, settings, slow):
     """Told by what Linux says of the processor; where nothing is said, nothing is known."""
     cpu = tmp_path / "cpuinfo"
+    monkeypatch.setattr(host, "CPU", cpu)
     if flags is not None:
         cpu.write_text(f"processor: 0\nmodel name: any\nflags: fpu {flags} sse\n")
     cells = [{"dataset": "digits", "ipc": 2} | cell for cell in settings.get("cells", TINY["cells"])]
     evaluation = TINY["evaluation"] | settings.get("evaluation", {})
     experiment = config.load(TINY | {"cells": cells, "evaluation": evaluation})
-    assert host.slow_arithmetic(experiment, cpu).startswith("precision: bfloat16 is slow here") == slow
+    assert host.slow_arithmetic(experiment).startswith("precision: bfloat16 is slow here") == slow
 
 
 def test_a_user_without_a_name_has_a_number(monkeypatch):
