@@ -73,13 +73,13 @@ def condensation_step(
         real_batch = some_of_each(real_index, matching.real_batch, generator)
         synthetic_batch = some_of_each(synthetic_index, matching.synthetic_batch or len(labels), generator)
         drawn = dsa.draw_composed(augmentation, 1, generator)
-        real_images = dsa.apply_composed(drawn, images[real_batch.flatten()]).unflatten(0, real_batch.shape)
+        real_images = dsa.apply(drawn, images[real_batch.flatten()]).unflatten(0, real_batch.shape)
         return match_gradient(
             network,
             real_images,
             synthetic,
             synthetic_batch,
-            lambda synthetic: dsa.apply_composed(drawn, synthetic),
+            lambda synthetic: dsa.apply(drawn, synthetic),
             MEASURES[matching.distance],
             together,
         )

@@ -15,9 +15,11 @@ from seqmatch import config, networks
 from seqmatch.data.dataset import Dataset
 from seqmatch.matching.dispatch import classes_at_once
 from seqmatch.matching.match import Match
+from seqmatch.matching.unrolled import Minibatch
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories
 from seqmatch.training.loop import Labelled
+from seqmatch.transforms import dsa
 
 
 class Step(Protocol):
@@ -82,6 +84,11 @@ class Problem:
         """Classes whose gradients can be matched as one batch, with `synthetic` images of each."""
         parameters = sum(parameter.numel() for parameter in self.structure().parameters())
         return classes_at_once(self.matching.real_batch, synthetic, self.activations, parameters, self.device)
+
+
+def augmented(index: Tensor, drawn: Sequence[dsa.Draw]) -> Minibatch:
+    """A student's minibatch of the images at `index` (B,), with what was drawn for them."""
+    return lambda images: dsa.apply(drawn, images[index]), index
 
 
 def some_of_each(indices: Sequence[Tensor], count: int, generator: torch.Generator) -> Tensor:

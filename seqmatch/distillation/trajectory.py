@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
-from seqmatch.distillation.step import Problem, Step
+from seqmatch.distillation.step import Problem, Step, augmented
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.dispatch import best_unroll, first_order_unroll
 from seqmatch.matching.match import Match
-from seqmatch.matching.unrolled import Descent, Minibatch, Unroll, View, distance
+from seqmatch.matching.unrolled import Descent, Minibatch, Unroll, distance
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories
 from seqmatch.transforms import dsa
@@ -154,12 +154,8 @@ def _pick(
     for index in draw(len(labels), batch_size, matching.synthetic_steps, generator):
         drawn = dsa.draw(augmentation, len(index), generator)
         index = index.to(labels.device, non_blocking=True)
-        batches.append((_view(index, drawn), index))
+        batches.append(augmented(index, drawn))
     return Pick(expert, start_epoch, batches)
-
-
-def _view(index: Tensor, drawn: dsa.Draw | None) -> View:
-    return lambda images: dsa.apply(drawn, images[index])
 
 
 def _mean(matches: Sequence[Match]) -> Match:

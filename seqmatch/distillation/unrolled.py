@@ -5,14 +5,13 @@ gradient goes back through all steps.
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from seqmatch import config
 from seqmatch.distillation.starts import teacher_start
-from seqmatch.distillation.step import Problem, Step, some_of_each
+from seqmatch.distillation.step import Problem, Step, augmented, some_of_each
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import Student, classifier, flat
 from seqmatch.matching.dispatch import best_unroll
@@ -90,17 +89,13 @@ def unrolled_step(
         judges = some_of_each(real_index, matching.real_batch, generator).flatten()
         terminal = mean_loss(student, dsa.apply(drawn, images[judges]), real_labels[judges], chunk)
         batches = [
-            (partial(_view, index, drawn), index)
+            augmented(index, drawn)
             for index in groups(torch.stack(members), shown, matching.synthetic_steps, generator)
         ]
         descent = Descent(step_size, matching.student_momentum)
         return unroll(start, terminal, synthetic, labels, batches, descent)
 
     return step
-
-
-def _view(index: Tensor, drawn: dsa.Draw | None, images: Tensor) -> Tensor:
-    return dsa.apply(drawn, images[index])
 
 
 def _in_turn(members: Tensor, shown: int, steps: int, generator: torch.Generator) -> list[Tensor]:

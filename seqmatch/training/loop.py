@@ -214,7 +214,7 @@ def _minibatches(phase: Phase, epoch: int, augmentation: Sequence[str], classes:
     order = torch.randperm(len(stage.labels), generator=generator)[: _images(phase)]
     for batch in batches(order.to(stage.labels.device, non_blocking=True), settings.batch_size):
         draws = dsa.FORMS[settings.augmentation_form](operations, len(batch), generator)
-        images, labels = dsa.apply_composed(draws, stage.images[batch]), stage.labels[batch]
+        images, labels = dsa.apply(draws, stage.images[batch]), stage.labels[batch]
         if settings.cutmix:
             cut = cutmix.draw(settings.cutmix, len(batch), generator)
             images, labels = cutmix.apply(cut, images, labels, classes)

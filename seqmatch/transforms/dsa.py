@@ -2,13 +2,12 @@
 
 In the form that trajectory matching uses, one operation is drawn for a whole batch, its parameters for each sample;
 IDC's form composes several. `apply` is a pure function, affine in the images. Whoever needs the same augmentation twice
-keeps the `Draw` and applies it twice.
+keeps what was drawn and applies it twice.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -34,37 +33,25 @@ class Draw:
         return Draw(self.operation, self.uniform.to(images, non_blocking=True))
 
 
-def draw(operations: Sequence[str], batch: int, generator: torch.Generator) -> Draw | None:
-    """Draw one of `operations` for `batch` images; None where there are none to draw from."""
+def draw(operations: Sequence[str], batch: int, generator: torch.Generator) -> list[Draw]:
+    """Draw one of `operations` for `batch` images; nothing where there are none to draw from."""
     if not operations:
-        return None
+        return []
     operation = operations[int(torch.randint(len(operations), (), generator=generator))]
-    return Draw(operation, torch.rand(batch, OPERATIONS[operation][1], generator=generator))
-
-
-def apply(drawn: Draw | None, images: Tensor) -> Tensor:
-    """Augment images (B, C, H, W); the shape stays. A draw for one image is shared by all."""
-    if drawn is None:
-        return images
-    drawn = drawn.to(images)
-    return OPERATIONS[drawn.operation][0](images, drawn.uniform.expand(len(images), -1))
-
-
-def draw_single(operations: Sequence[str], batch: int, generator: torch.Generator) -> list[Draw]:
-    """The form of trajectory matching, as a list."""
-    drawn = draw(operations, batch, generator)
-    return [] if drawn is None else [drawn]
+    return [Draw(operation, torch.rand(batch, OPERATIONS[operation][1], generator=generator))]
 
 
 def draw_composed(operations: Sequence[str], batch: int, generator: torch.Generator) -> list[Draw]:
     """IDC's form (Kim et al. 2022): flip, colour, one geometric operation and cutout, as far as in `operations`."""
     choices = [[name for name in group if name in operations] for group in (["flip"], ["color"], GEOMETRIC, ["cutout"])]
-    return [draw(choice, batch, generator) for choice in choices if choice]
+    return [one for choice in choices for one in draw(choice, batch, generator)]
 
 
-def apply_composed(drawn: Sequence[Draw], images: Tensor) -> Tensor:
-    """Augment images (B, C, H, W) by one draw after the other."""
-    return reduce(lambda augmented, each: apply(each, augmented), drawn, images)
+def apply(drawn: Sequence[Draw], images: Tensor) -> Tensor:
+    """Augment images (B, C, H, W) by one draw after the other; the shape stays. All share a draw for one image."""
+    for one in drawn:
+        images = OPERATIONS[one.operation][0](images, one.to(images).uniform.expand(len(images), -1))
+    return images
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:
@@ -121,7 +108,7 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
 GEOMETRIC = ("crop", "scale", "rotate")
 """Operations that move pixels; a mirror image apart."""
 
-FORMS = {"single": draw_single, "composed": draw_composed}
+FORMS = {"single": draw, "composed": draw_composed}
 """By the name that `augmentation_form` gives."""
 
 

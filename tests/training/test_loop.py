@@ -157,7 +157,7 @@ def test_the_composed_form_draws_as_many_operations_as_there_are():
     order = torch.randperm(12, generator=generator)
     draws = dsa.draw_composed(operations, 12, generator)
     assert len(draws) == 3
-    gradients = loss_gradient(theirs, dsa.apply_composed(draws, data.images[order]), data.labels[order])
+    gradients = loss_gradient(theirs, dsa.apply(draws, data.images[order]), data.labels[order])
     for left, right, gradient in zip(ours.parameters(), theirs.parameters(), gradients, strict=True):
         assert torch.allclose(left, right - 0.05 * gradient, atol=1e-7)
 

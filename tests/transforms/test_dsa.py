@@ -85,7 +85,7 @@ REFERENCE = {"color": color, "crop": crop, "cutout": cutout, "flip": flip, "scal
 def test_operation_against_loops(operation, shape):
     images = normal(*shape, dtype=torch.float64)
     numbers = uniform(shape[0], dsa.OPERATIONS[operation][1])
-    result = dsa.apply(Draw(operation, numbers), images)
+    result = dsa.apply([Draw(operation, numbers)], images)
     expected = [REFERENCE[operation](image.numpy(), u.tolist()) for image, u in zip(images, numbers, strict=True)]
     assert result.shape == images.shape
     assert np.abs(result.numpy() - np.stack(expected)).max() < 1e-12
@@ -93,7 +93,7 @@ def test_operation_against_loops(operation, shape):
 
 @pytest.mark.parametrize("operation", dsa.OPERATIONS)
 def test_operation_is_linear_in_the_images_up_to_a_constant(operation):
-    drawn = Draw(operation, uniform(4, dsa.OPERATIONS[operation][1]))
+    drawn = [Draw(operation, uniform(4, dsa.OPERATIONS[operation][1]))]
     x, y = normal(4, 3, 8, 8, dtype=torch.float64), normal(4, 3, 8, 8, name="y", dtype=torch.float64)
     zero = dsa.apply(drawn, torch.zeros_like(x))
     both = dsa.apply(drawn, 2 * x - 3 * y) - zero
@@ -103,7 +103,7 @@ def test_operation_is_linear_in_the_images_up_to_a_constant(operation):
 
 @pytest.mark.parametrize("operation", dsa.OPERATIONS)
 def test_operation_is_differentiable(operation):
-    drawn = Draw(operation, uniform(2, dsa.OPERATIONS[operation][1]))
+    drawn = [Draw(operation, uniform(2, dsa.OPERATIONS[operation][1]))]
     images = normal(2, 3, 8, 8, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: dsa.apply(drawn, x), images)
 
@@ -112,7 +112,7 @@ def test_operation_is_differentiable(operation):
 def test_whole_range_is_reached_and_not_left(operation):
     ends = torch.tensor([[0.0, 0.0], [1 - 2**-24, 1 - 2**-24]])
     images = torch.arange(1.0, 129.0).view(2, 1, 8, 8)
-    first, last = dsa.apply(Draw(operation, ends), images)
+    first, last = dsa.apply([Draw(operation, ends)], images)
     if operation == "crop":
         assert first[0, 1, 1] == images[0, 0, 0, 0] and last[0, 0, 0] == images[1, 0, 1, 1]
     else:
@@ -122,7 +122,8 @@ def test_whole_range_is_reached_and_not_left(operation):
 def test_one_operation_a_batch_and_each_is_drawn_equally_often():
     operations = list(dsa.OPERATIONS)
     generator = Seed("draws").generator()
-    drawn = [dsa.draw(operations, 3, generator) for _ in range(3000)]
+    draws = [dsa.draw(operations, 3, generator) for _ in range(3000)]
+    drawn = [one for (one,) in draws]
     counts = np.array([sum(d.operation == operation for d in drawn) for operation in operations])
     assert ((counts - 500) ** 2 / 500).sum() < 20.5  # χ² with 5 degrees of freedom, p = .001
     assert all(d.uniform.shape == (3, dsa.OPERATIONS[d.operation][1]) for d in drawn)
@@ -132,5 +133,5 @@ def test_one_operation_a_batch_and_each_is_drawn_equally_often():
 
 def test_nothing_to_draw_from_leaves_images_as_they_are():
     images = normal(2, 1, 8, 8)
-    assert dsa.draw([], 2, Seed("x").generator()) is None
-    assert dsa.apply(None, images) is images
+    assert dsa.draw([], 2, Seed("x").generator()) == []
+    assert dsa.apply([], images) is images
