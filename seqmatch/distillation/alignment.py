@@ -7,13 +7,11 @@ from torch import Tensor, nn
 
 from seqmatch import config
 from seqmatch.distillation.learning import learning
-from seqmatch.distillation.starts import teacher_start
 from seqmatch.distillation.step import Problem, Step, some_of_each
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.alignment import match_alignment
 from seqmatch.matching.match import Match
 from seqmatch.networks import layer_maps
-from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled, NewNetwork
@@ -25,17 +23,17 @@ USUAL_WEIGHTS = (0.1, 1.0, 2.0)
 
 def make_step(problem: Problem) -> Step:
     """Match as many images at once as fit in memory; networks of a later subset start from teachers."""
-    matching, count = problem.matching, problem.matching.real_batch * problem.dataset.classes
+    matching = problem.matching
     image = torch.zeros(1, *problem.dataset.shape, device=problem.device)
     return alignment_step(
         problem.real(),
-        problem.fresh if problem.first else teacher_start(problem.trajectories, problem.fresh),
+        problem.new_network,
         problem.labels,
         matching,
         problem.augmentation,
         problem.seed,
         layer_weights(matching.layer_weights, problem.structure(), image),
-        chunk_size(count, problem.activations, problem.device),
+        problem.chunk,
     )
 
 

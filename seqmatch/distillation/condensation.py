@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from seqmatch import config
-from seqmatch.distillation.starts import teacher_start
 from seqmatch.distillation.step import Problem, Step, some_of_each
 from seqmatch.matching.gradient import Measure, absolute, match_gradient, squared
 from seqmatch.matching.match import Match
@@ -22,10 +21,15 @@ def make_step(problem: Problem) -> Step:
     """Match as many classes at once as fit in memory; networks of a later subset start from teachers."""
     each = len(problem.labels) // problem.dataset.classes
     together = problem.classes_at_once(min(problem.matching.synthetic_batch or each, each))
-    new_network = problem.fresh if problem.first else teacher_start(problem.trajectories, problem.fresh)
-    matching, learned = problem.matching, problem.dataset.augmentation
     return condensation_step(
-        problem.real(), new_network, problem.labels, matching, problem.augmentation, problem.seed, together, learned
+        problem.real(),
+        problem.new_network,
+        problem.labels,
+        problem.matching,
+        problem.augmentation,
+        problem.seed,
+        together,
+        problem.dataset.augmentation,
     )
 
 

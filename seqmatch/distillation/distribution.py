@@ -9,7 +9,6 @@ from seqmatch import config
 from seqmatch.distillation.step import Problem, Step, some
 from seqmatch.matching.distribution import match_distribution
 from seqmatch.matching.match import Match
-from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled, NewNetwork
@@ -18,15 +17,14 @@ from seqmatch.transforms import dsa
 
 def make_step(problem: Problem) -> Step:
     """Match in fresh networks."""
-    matching = problem.matching
     return distribution_step(
         problem.real(),
         problem.fresh,
         problem.labels,
-        matching,
+        problem.matching,
         problem.augmentation,
         problem.seed,
-        chunk_size(matching.real_batch * problem.dataset.classes, problem.activations, problem.device),
+        problem.chunk,
     )
 
 

@@ -16,6 +16,7 @@ from seqmatch.data.dataset import Dataset
 from seqmatch.matching.dispatch import classes_at_once
 from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Minibatch
+from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories
 from seqmatch.training.loop import Labelled
@@ -59,14 +60,14 @@ class Problem:
         return self.dataset.augmentation if getattr(self.matching, "augment_matching", True) else ()
 
     @property
-    def first(self) -> bool:
-        """Whether no subsets come before this one."""
-        return self.new == len(self.labels)
-
-    @property
     def activations(self) -> list[int]:
         """Numbers that each convolution, or other layer, writes for one image."""
         return networks.activations(self.architecture, self.dataset.shape, self.dataset.classes)
+
+    @property
+    def chunk(self) -> int:
+        """Images at a time, where as many real ones of each class are taken as `matching.real_batch` says."""
+        return chunk_size(self.matching.real_batch * self.dataset.classes, self.activations, self.device)
 
     def real(self) -> Labelled:
         """All training images and their labels, on the device."""
@@ -79,6 +80,14 @@ class Problem:
     def fresh(self, seed: Seed) -> nn.Module:
         """A freshly initialised network on the device."""
         return networks.build(self.architecture, self.dataset.shape, self.dataset.classes, seed, self.device)
+
+    def new_network(self, seed: Seed) -> nn.Module:
+        """A fresh network for a first subset; for a later one, a teacher that was trained through those before it."""
+        network = self.fresh(seed)
+        if self.new == len(self.labels):
+            return network
+        number = int(torch.randint(len(self.trajectories), (), generator=(seed / "teacher").generator()))
+        return self.trajectories.load(network, number, 0)
 
     def classes_at_once(self, synthetic: int) -> int:
         """Classes whose gradients can be matched as one batch, with `synthetic` images of each."""

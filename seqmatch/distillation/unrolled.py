@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
-from seqmatch.distillation.starts import teacher_start
 from seqmatch.distillation.step import Problem, Step, augmented, some_of_each
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import Student, classifier, flat
 from seqmatch.matching.dispatch import best_unroll
 from seqmatch.matching.match import Match
 from seqmatch.matching.unrolled import Descent, Unroll, mean_loss
-from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.classes import by_class
 from seqmatch.training.loop import Labelled, NewNetwork
@@ -42,7 +40,7 @@ def make_step(problem: Problem) -> Step:
     )
     return unrolled_step(
         problem.real(),
-        problem.fresh if problem.first else teacher_start(problem.trajectories, problem.fresh),
+        problem.new_network,
         unroll,
         classifier(problem.structure()),
         problem.labels,
@@ -50,7 +48,7 @@ def make_step(problem: Problem) -> Step:
         matching,
         problem.augmentation,
         problem.seed,
-        chunk_size(matching.real_batch * classes, problem.activations, problem.device),
+        problem.chunk,
     )
 
 

@@ -204,7 +204,7 @@ def test_real_and_synthetic_images_share_one_draw(monkeypatch, objective, step, 
 def test_condensation_of_a_later_subset_starts_from_teachers(experts, earlier):
     section = SECTIONS["condensation"].model_copy(update={"updates_per_network": 2})
     problem = make_problem(section, experts if earlier else None, earlier)
-    network = condensation.teacher_start(experts, FRESH) if earlier else FRESH
+    network = problem.new_network if earlier else FRESH
     operations = ("crop", "color")
     about = section, operations, SEED, 3, operations
     expected = condensation.condensation_step(problem.real(), network, problem.labels, *about)
@@ -228,7 +228,7 @@ def test_unrolled_students_see_as_many_images_of_a_class_as_the_subset_has_unles
     problem = make_problem(section, experts if earlier else None, earlier)
     network = structure(TINY, SHAPE, CLASSES)
     unroll = best_unroll(network, "never", activations(TINY, SHAPE, CLASSES), 3 * (batch or 2), 3, 4, CPU)
-    start = unrolled.teacher_start(experts, FRESH) if earlier else FRESH
+    start = problem.new_network if earlier else FRESH
     student, chunk = classifier(network), chunk_size(12, activations(TINY, SHAPE, CLASSES), CPU)
     expected = unrolled.unrolled_step(
         problem.real(), start, unroll, student, problem.labels, batch or 2, section, ("crop", "color"), SEED, chunk
@@ -247,7 +247,7 @@ def test_unrolled_students_that_would_never_see_some_images_are_refused(experts)
 def test_alignment_weighs_all_layers_and_starts_from_teachers_for_a_later_subset(experts, earlier, weights):
     section = SECTIONS["alignment"].model_copy(update={"layer_weights": weights})
     problem = make_problem(section, experts if earlier else None, earlier)
-    start = alignment.teacher_start(experts, FRESH) if earlier else FRESH
+    start = problem.new_network if earlier else FRESH
     chunk = chunk_size(12, activations(TINY, SHAPE, CLASSES), CPU)
     about = (("crop", "color"), SEED, weights or [0.1, 1.0, 2.0], chunk)
     expected = alignment.alignment_step(problem.real(), start, problem.labels, section, *about)
@@ -263,7 +263,7 @@ def test_weights_that_are_not_one_for_each_layer_are_refused():
 
 
 def test_a_teacher_is_one_of_all_at_its_start_by_the_seed(experts):
-    new_network = condensation.teacher_start(experts, FRESH)
+    new_network = make_problem(SECTIONS["condensation"], experts, earlier=1).new_network
     starts = [experts.parameters(index, 0) for index in range(4)]
     numbers = set()
     for index in range(30):
