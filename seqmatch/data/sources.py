@@ -12,7 +12,6 @@ from seqmatch.data import tiny_imagenet, torchvision_sets
 from seqmatch.data.download import PublishedFile
 from seqmatch.data.folders import read_imagefolder, read_imagenet_subset
 from seqmatch.data.images import RawImages, resized
-from seqmatch.errors import SeqmatchError, allowed
 
 Reader = Callable[[config.Dataset, Path | None], RawImages]
 """A data set of the configuration, and the folder of its source's published files where it has any, to its images."""
@@ -25,10 +24,8 @@ def read(dataset: config.Dataset, folder: Path | None = None) -> RawImages:
         folder: where its published files lie, for a source that has any.
 
     Raises:
-        SeqmatchError: names the file or folder at fault, or the source if there is no such one.
+        SeqmatchError: names the file or folder at fault.
     """
-    if dataset.source not in READERS:
-        raise SeqmatchError(f"unknown source {dataset.source}; {allowed(dataset.source, READERS)}")
     return READERS[dataset.source](dataset, folder)
 
 

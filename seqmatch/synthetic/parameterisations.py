@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from seqmatch.config.sections import Stored
-from seqmatch.errors import SeqmatchError, allowed
+from seqmatch.errors import SeqmatchError
 from seqmatch.synthetic import formation, hallucinators, memories
 
 Decoder = Mapping[str, Tensor]
@@ -46,25 +46,12 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Parameterisation:
-    """A parameterisation and its size.
-
-    Raises:
-        SeqmatchError: there is none of that name, or images stored as they are shall have a size.
-    """
+    """A parameterisation and its size."""
 
     name: str = "pixels"
     size: int = 1
     """Images that a stored one holds along a side; how much smaller memories are than images; how many hallucinators
     there are."""
-
-    def __post_init__(self):
-        if self.name not in FORMS:
-            raise SeqmatchError(f"unknown parameterisation {self.name}; {allowed(self.name, FORMS)}")
-        if FORMS[self.name].size is None and self.size != 1:
-            raise SeqmatchError(
-                f"formation {self.size}: images stored as {self.name} do not read it; set the parameterisation to "
-                "multi-formation, or leave it out"
-            )
 
     @property
     def held(self) -> int:
@@ -91,7 +78,7 @@ class Parameterisation:
     @classmethod
     def of(cls, name: str, sizes: Mapping[str, int]) -> "Parameterisation":
         """The one of that name, with the size that it has in a file."""
-        return cls(name, int(sizes[FORMS[name].size or "formation"]) if name in FORMS else 1)
+        return cls(name, int(sizes[FORMS[name].size or "formation"]))
 
     def check(self, path: Path, stored: Tensor, decoder: Decoder, known: Mapping[str, int] | None) -> None:
         """Compare the images that networks would see with those of the data set that they are used with.

@@ -35,6 +35,10 @@ def settings(source, **more):
     return config.Dataset(source=source, **more)
 
 
+def test_every_source_has_a_reader():
+    assert set(sources.READERS) == {"imagefolder", *catalog.SOURCES}
+
+
 # What torchvision reads: miniature files in the published formats, with their own checksums in torchvision's lists.
 
 

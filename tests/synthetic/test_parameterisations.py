@@ -1,13 +1,11 @@
 from typing import get_args
 
-import pytest
 import torch
 from helpers.tiny import FOUR, normal
 
 from seqmatch.config.sections import Parameterisation as Name
-from seqmatch.errors import SeqmatchError
 from seqmatch.synthetic import formation
-from seqmatch.synthetic.parameterisations import FORMS, PIXELS, Parameterisation
+from seqmatch.synthetic.parameterisations import FORMS, PIXELS
 
 
 def test_the_configuration_knows_the_same_names():
@@ -25,14 +23,3 @@ def test_multi_formation_holds_as_many_images_as_its_grid_has_cells():
     assert FOUR.held == 4 and stored.shape == (2, 1, 8, 8)
     assert torch.equal(stored, formation.encode(images, 2))
     assert torch.equal(FOUR.decode(stored, {}), formation.decode(stored, 2)) and len(FOUR.decode(stored, {})) == 8
-
-
-def test_an_unknown_name_is_refused():
-    with pytest.raises(SeqmatchError, match="unknown parameterisation pixel; did you mean pixels"):
-        Parameterisation("pixel")
-
-
-def test_pixels_hold_no_other_images():
-    """With a formation each stored image would count for several real ones, of which all but one are not in it."""
-    with pytest.raises(SeqmatchError, match="formation 2: images stored as pixels do not read it"):
-        Parameterisation("pixels", 2)
