@@ -9,7 +9,7 @@ two seeds.
 import pandas as pd
 from shared import command, runs, table_formats
 
-from seqmatch.analysis.difficulty import RANDOM_STATE, agreement_table, binned_losses, difficulty_table, hard_instances
+from seqmatch.analysis.difficulty import agreement_table, binned_losses, difficulty_table, hard_instances
 from seqmatch.files import finished
 from seqmatch.files.kinds import LOSSES, RUN
 from seqmatch.files.store import load_arrays, provenance, save_table
@@ -25,10 +25,10 @@ def main(args):
     for path in args.losses:
         record, header = load_arrays(path, LOSSES)
         run = runs.run_of(header["parameters"])
-        hard = hard_instances(record["losses"].mean(0), RANDOM_STATE)
+        hard = hard_instances(record["losses"].mean(0))
         kinds.append(runs.add_run(run, difficulty_table(**record, hard=hard)))
         bins.append(runs.add_run(run, binned_losses(**record, hard=hard)))
-        networks = {index: hard_instances(losses, RANDOM_STATE) for index, losses in enumerate(record["losses"])}
+        networks = {index: hard_instances(losses) for index, losses in enumerate(record["losses"])}
         agreements.append(runs.add_run(run | {"between": "networks"}, agreement_table(networks)))
         splits.setdefault(tuple(run[name] for name in SEEDLESS), {})[run["seed"]] = hard
     for names, seeds in splits.items():

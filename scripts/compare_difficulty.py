@@ -7,7 +7,7 @@ run, stage and kind; none of a cell with a single seed.
 import pandas as pd
 from shared import command, runs
 
-from seqmatch.analysis.difficulty import RANDOM_STATE, common_difficulty, stage_ends
+from seqmatch.analysis.difficulty import common_difficulty, stage_ends
 from seqmatch.files import finished
 from seqmatch.files.kinds import LOSSES, RUN
 from seqmatch.files.store import load_arrays, provenance, save_table
@@ -23,9 +23,7 @@ def main(args):
         run = runs.run_of(header["parameters"])
         cell = cells.setdefault((run["dataset"], run["ipc"]), {})
         cell[run["method"], run["seed"]] = stage_ends(record["losses"], record["stages"])
-    tables = [
-        common_difficulty(ends, RANDOM_STATE).assign(dataset=dataset, ipc=ipc) for (dataset, ipc), ends in cells.items()
-    ]
+    tables = [common_difficulty(ends).assign(dataset=dataset, ipc=ipc) for (dataset, ipc), ends in cells.items()]
     table = pd.concat(tables, ignore_index=True)[COLUMNS]
     save_table(args.out, table.round(6), provenance(command.parameters(args), args.losses))
 

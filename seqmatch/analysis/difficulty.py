@@ -14,19 +14,18 @@ BINS = 100
 """The table of all instances has about so many rows, each the mean over near-equally many instances."""
 
 
-def hard_instances(losses: np.ndarray, random_state: int) -> np.ndarray:
+def hard_instances(losses: np.ndarray) -> np.ndarray:
     """Split instances in two by k-means on their loss vectors; hard is the cluster with the higher final loss.
 
     Args:
         losses: (R, N), one column per instance.
-        random_state: seeds the starts of k-means.
 
     Returns:
         Boolean (N,), True for hard; all False where every instance has the same losses.
     """
     if (losses == losses[:, :1]).all():
         return np.zeros(losses.shape[1], bool)
-    means = KMeans(n_clusters=2, n_init=10, random_state=random_state)
+    means = KMeans(n_clusters=2, n_init=10, random_state=RANDOM_STATE)
     cluster = means.fit_predict(losses.T)
     final = [losses[-1, cluster == index].mean() for index in (0, 1)]
     return cluster == int(np.argmax(final))
@@ -86,7 +85,7 @@ def stage_ends(losses: np.ndarray, stages: np.ndarray) -> np.ndarray:
     return losses.mean(0)[ends]
 
 
-def common_difficulty(ends: Mapping[tuple[str, int], np.ndarray], random_state: int) -> pd.DataFrame:
+def common_difficulty(ends: Mapping[tuple[str, int], np.ndarray]) -> pd.DataFrame:
     """Mean losses of hard and easy instances when each stage ends, on a split that all methods share.
 
     An instance is hard for a seed by k-means on its final losses under all methods, of the *other* seeds: a split by
@@ -104,7 +103,7 @@ def common_difficulty(ends: Mapping[tuple[str, int], np.ndarray], random_state: 
         others = [losses[-1] for (_, other), losses in ends.items() if other != seed]
         if not others:
             continue
-        hard = hard_instances(np.mean(others, axis=0, keepdims=True), random_state)
+        hard = hard_instances(np.mean(others, axis=0, keepdims=True))
         rows += [
             {
                 "method": method,

@@ -43,17 +43,17 @@ def two_kinds(easy=30, hard=10, moments=5):
 
 def test_hard_instances_are_found():
     losses, is_hard = two_kinds()
-    assert (hard_instances(losses, 0) == is_hard).all()
+    assert (hard_instances(losses) == is_hard).all()
 
 
 def test_instances_that_are_all_alike_are_easy():
-    assert not hard_instances(np.ones((4, 7)), 0).any()
+    assert not hard_instances(np.ones((4, 7))).any()
 
 
 def test_the_table_holds_shares_and_means():
     losses, is_hard = two_kinds()
     stack = np.stack([losses, losses + 1])
-    table = difficulty_table(stack, np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), hard_instances(losses, 0))
+    table = difficulty_table(stack, np.arange(5) * 10, np.array([1, 1, 1, 2, 2]), hard_instances(losses))
     assert len(table) == 2 * 5 * 2
     last = table[(table["network"] == 1) & (table["epoch"] == 40)].set_index("difficulty")
     assert last.loc["hard", "share"] == 0.25 and last.loc["easy", "share"] == 0.75
@@ -70,7 +70,7 @@ def test_what_stages_teach_is_judged_on_images_that_other_seeds_found_hard():
         final[hard] = 2.0
         ends["mtt", seed] = final[None]
         ends["two", seed] = np.stack([final + 1, final - 0.05])
-    table = common_difficulty(ends, 0).set_index(["method", "seed", "stage", "difficulty"])["mean_loss"]
+    table = common_difficulty(ends).set_index(["method", "seed", "stage", "difficulty"])["mean_loss"]
     assert len(table) == 12
     for seed in (0, 1):
         others = hard_of[1 - seed]  # these are easy for this seed
@@ -80,7 +80,7 @@ def test_what_stages_teach_is_judged_on_images_that_other_seeds_found_hard():
         assert table["two", seed, 1, "hard"] == pytest.approx(1.1) and table["two", seed, 2, "hard"] == pytest.approx(
             0.05
         )
-    assert common_difficulty({("mtt", 0): ends["mtt", 0]}, 0).empty
+    assert common_difficulty({("mtt", 0): ends["mtt", 0]}).empty
 
 
 def test_a_stage_ends_with_its_last_record():
@@ -114,7 +114,7 @@ def test_splits_that_agree_have_index_one_and_independent_ones_none():
     losses, is_hard = two_kinds(easy=3000, hard=1000)
     other, _ = two_kinds(easy=3000, hard=1000)
     unrelated = np.random.default_rng(1).permutation(is_hard)
-    splits = {0: hard_instances(losses, 0), 3: hard_instances(other + 0.1, 0), 5: unrelated}
+    splits = {0: hard_instances(losses), 3: hard_instances(other + 0.1), 5: unrelated}
     table = agreement_table(splits).set_index(["first", "second"])["adjusted_rand_index"]
     assert list(table.index) == [(0, 3), (0, 5), (3, 5)]
     assert table[0, 3] == 1 and abs(table[0, 5]) < 0.05
@@ -143,10 +143,10 @@ def test_stability_is_of_networks_within_a_run_and_of_seeds_between_runs(tmp_pat
     )
     table = load_table(forms["csv"])
     networks = table[table["between"] == "networks"].set_index("seed")["adjusted_rand_index"]
-    expected = adjusted_rand_score(hard_instances(losses, 0), hard_instances(flipped, 0))
+    expected = adjusted_rand_score(hard_instances(losses), hard_instances(flipped))
     assert networks[0] == 1 and networks[1] == pytest.approx(expected, abs=1e-4)
     (seeds,) = table[table["between"] == "seeds"].itertuples()
-    both = hard_instances(np.stack([losses, flipped]).mean(0), 0)
+    both = hard_instances(np.stack([losses, flipped]).mean(0))
     assert (seeds.first, seeds.second) == (0, 1) and pd.isna(seeds.seed)
     assert seeds.adjusted_rand_index == pytest.approx(adjusted_rand_score(is_hard, both), abs=1e-4)
 
