@@ -101,7 +101,7 @@ def accuracies_in(folder: Path, experiment: config.Experiment, side: str) -> pd.
     """
     from seqmatch.report.tables.methods import methods_table  # scipy, which other commands do without
 
-    asked = Plan(experiment).own_accuracies(bool, experiment.config.seeds)
+    asked = Plan(experiment).own_accuracies(bool)
     found = [folder / name for name in asked if (folder / name).exists()]
     if not found:
         raise SeqmatchError(f"{folder}: nothing has been evaluated there yet; the first is to be {folder / asked[0]}")

@@ -5,7 +5,7 @@ done stands in workflow/rules. The log and the benchmark file of a job are named
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import attrgetter
@@ -105,20 +105,24 @@ class Plan:
             scale, [job for job in jobs if job.wildcards.get("architecture", run.architecture) == run.architecture]
         )
 
-    def own_accuracies(self, wanted: Callable[[Run], bool], seeds: Collection[int]) -> list[str]:
+    def own_accuracies(self, wanted: Callable[[Run], bool]) -> list[str]:
         """Accuracies of runs on the network that was matched."""
 
-        def own(wildcards: Wildcards) -> bool:
-            run = self.experiment.run_of(wildcards)
-            return wanted(run) and wildcards["seed"] in seeds and wildcards["architecture"] == run.architecture
+        def own(of: Wildcards) -> bool:
+            run = self.experiment.run_of(of)
+            return wanted(run) and of["architecture"] == run.architecture
 
         return self.outputs("evaluate", own)
 
     def of_table2(self) -> list[str]:
-        """Accuracies of runs that are evaluated on other architectures: on their own, then on those, each once."""
-        own = self.own_accuracies(attrgetter("others"), self.experiment.cross_seeds)
-        others = self.outputs("evaluate", lambda of: of["architecture"] in self.experiment.run_of(of).others)
-        return list(dict.fromkeys([*own, *others]))
+        """Accuracies of runs that are evaluated on other architectures: on their own, then on those."""
+
+        def shown(of: Wildcards) -> bool:
+            run, seeds = self.experiment.run_of(of), self.experiment.cross_seeds
+            own = of["architecture"] == run.architecture and of["seed"] in seeds
+            return bool(run.others) and (own or of["architecture"] in run.others)
+
+        return self.outputs("evaluate", shown)
 
     @cached_property
     def targets(self) -> list[str]:

@@ -1,10 +1,10 @@
 # Tables are made where Snakemake itself runs, in a second or two each.
-TABLE1 = PLAN.own_accuracies(partial(contents.in_table1, EXPERIMENT), CONFIG.seeds)
-TABLE3 = PLAN.own_accuracies(partial(contents.in_table3, EXPERIMENT), CONFIG.seeds)
+TABLE1 = PLAN.own_accuracies(partial(contents.in_table1, EXPERIMENT))
+TABLE3 = PLAN.own_accuracies(partial(contents.in_table3, EXPERIMENT))
 TABLE2 = PLAN.of_table2()
 CONTRASTS = contents.contrasts(EXPERIMENT)
 PREFIXES = contents.prefixes(EXPERIMENT)
-COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS), CONFIG.seeds)
+COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS))
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
 PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
@@ -186,9 +186,7 @@ rule prefixes:
         **tables(
             stages=made("collect_stages"),
             accuracies=needed(
-                PLAN.own_accuracies(
-                    partial(contents.in_prefixes, PREFIXES), CONFIG.seeds
-                ),
+                PLAN.own_accuracies(partial(contents.in_prefixes, PREFIXES)),
                 "method of several subsets whose backbone makes sets of the first ones' size",
             ),
         ),
@@ -213,7 +211,7 @@ rule prefixes:
 rule fair:
     input:
         **tables(
-            accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
+            accuracies=PLAN.own_accuracies(bool),
             baselines=needed(
                 PLAN.outputs("evaluate_baselines"), "`fair_comparison: true`"
             ),
@@ -242,7 +240,7 @@ rule overview:
         **tables(
             tables=METHOD_TABLES,
             comparison=PLAN.outputs("comparison"),
-            accuracies=PLAN.own_accuracies(bool, CONFIG.seeds),
+            accuracies=PLAN.own_accuracies(bool),
             resources=PLAN.outputs("collect_resources"),
         ),
         figures=FIGURES,
