@@ -113,7 +113,7 @@ def is_undistilled(path):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments, subsets="*")
-    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+    compute.add_architecture_name(arguments)
     arguments.add_argument(
         "--matched-on",
         type=command.name,

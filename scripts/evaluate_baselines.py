@@ -68,7 +68,7 @@ def random_images(args, job, subsets):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
-    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+    compute.add_architecture_name(arguments)
     arguments.add_argument(
         "--choosers", type=command.path, nargs="*", default=[], help="shards of experts that label the random images"
     )

@@ -33,7 +33,7 @@ def main(args):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     compute.add_synthetic_set(arguments)
-    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+    compute.add_architecture_name(arguments)
     arguments.add_argument("--out", type=command.table_file, required=True, help="table to write (.csv)")
     compute.add_arguments(arguments)
     command.run(main, arguments)

@@ -211,7 +211,6 @@ if __name__ == "__main__":
     )
     command.add_configuration(arguments)
     table_formats.add_published(arguments)
-    table_formats.add_published_architectures(arguments)
     arguments.add_argument("--out", dest="overview", type=command.file, required=True, help="page to write")
     arguments.add_argument(
         "--configuration-page", type=command.file, required=True, help="page of the configuration to write"

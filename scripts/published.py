@@ -34,6 +34,5 @@ if __name__ == "__main__":
         "--architecture-tables", type=command.path, nargs="*", default=[], help="tables that table2.py wrote"
     )
     table_formats.add_published(arguments)
-    table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)
     command.run(main, arguments)

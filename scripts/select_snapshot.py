@@ -79,7 +79,7 @@ if __name__ == "__main__":
     )
     command.add_section(arguments, "architecture", config.Architecture, help="architecture to train")
     command.add_section(arguments, "evaluation", config.Evaluation, help="how to train it")
-    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+    compute.add_architecture_name(arguments)
     arguments.add_argument("--networks", type=command.count, required=True, help="networks that score each snapshot")
     arguments.add_argument(
         "--name", type=command.words, required=True, help="names the random draws, parts joined by /"

@@ -34,6 +34,5 @@ if __name__ == "__main__":
     arguments.add_argument("--methods", type=command.name, nargs="+", required=True, help="method names, top to bottom")
     arguments.add_argument("--operations", type=command.path, help="table that count_operations.py wrote")
     table_formats.add_published(arguments)
-    table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)
     command.run(main, arguments)

@@ -26,6 +26,5 @@ if __name__ == "__main__":
     arguments.add_argument("accuracies", type=command.path, nargs="+", help="tables that evaluate.py wrote")
     arguments.add_argument("--methods", type=command.name, nargs="+", required=True, help="method names, top to bottom")
     table_formats.add_published(arguments)
-    table_formats.add_published_architectures(arguments)
     table_formats.add_csv(arguments)
     command.run(main, arguments)

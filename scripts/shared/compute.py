@@ -95,6 +95,11 @@ def add_synthetic_set(arguments: argparse.ArgumentParser, subsets: str = "+") ->
     add_run(arguments)
 
 
+def add_architecture_name(arguments: argparse.ArgumentParser) -> None:
+    """What the architecture to train is called."""
+    arguments.add_argument("--architecture-name", type=command.name, required=True, help="name of the architecture")
+
+
 @dataclass(frozen=True)
 class Job:
     """What a command that computes works with."""

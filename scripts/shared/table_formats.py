@@ -26,13 +26,11 @@ def add_csv(arguments: argparse.ArgumentParser) -> None:
 
 
 def add_published(arguments: argparse.ArgumentParser) -> None:
+    """Published numbers, and what they call data sets and architectures."""
     arguments.add_argument("--published", type=command.path, required=True, help="list of published numbers")
     arguments.add_argument(
         "--published-data", type=names, default={}, metavar="JSON", help="published data set that each of the run's is"
     )
-
-
-def add_published_architectures(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--published-architectures",
         type=names,

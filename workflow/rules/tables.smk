@@ -7,11 +7,15 @@ PREFIXES = contents.prefixes(EXPERIMENT)
 COMPARED = PLAN.own_accuracies(partial(contents.in_contrasts, CONTRASTS))
 METHOD_TABLES = [*PLAN.outputs("table1"), *PLAN.outputs("table3")]
 METHODS = contents.method_order(EXPERIMENT)
-PUBLISHED_DATA = json.dumps(contents.published_data(EXPERIMENT))
 FIGURES = there([path for path in PLAN.targets if path.endswith(".png")])
 FAMILIES = tuple(sorted({network.module for network in CONFIG.architectures.values()}))
-PUBLISHED_ARCHITECTURES = json.dumps(contents.published_architectures(EXPERIMENT))
-
+# What publications call the data sets and architectures of the experiment.
+PUBLISHED_NAMES = [
+    "--published-data",
+    json.dumps(contents.published_data(EXPERIMENT)),
+    "--published-architectures",
+    json.dumps(contents.published_architectures(EXPERIMENT)),
+]
 
 OF_ANALYSES = ("difficulty", "coupling", "fair_comparison")
 
@@ -59,12 +63,10 @@ rule table1:
         **command("table1"),
         number=1,
         methods=METHODS,
-        published_data=PUBLISHED_DATA,
-        architectures=PUBLISHED_ARCHITECTURES,
+        published=PUBLISHED_NAMES,
     shell:
         "python {params.script:q} {input.accuracies:q} --number {params.number} --methods {params.methods} --operations {input.operations:q}"
-        " --published {input.published:q} --published-data {params.published_data:q}"
-        " --published-architectures {params.architectures:q} --csv {output.csv:q} > {log:q} 2>&1"
+        " --published {input.published:q} {params.published:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 use rule table1 as table3 with:
@@ -83,8 +85,7 @@ use rule table1 as table3 with:
         **command("table1"),
         number=3,
         methods=METHODS,
-        published_data=PUBLISHED_DATA,
-        architectures=PUBLISHED_ARCHITECTURES,
+        published=PUBLISHED_NAMES,
 
 
 rule table2:
@@ -104,11 +105,10 @@ rule table2:
     params:
         **command("table2"),
         methods=METHODS,
-        published_data=PUBLISHED_DATA,
-        architectures=PUBLISHED_ARCHITECTURES,
+        published=PUBLISHED_NAMES,
     shell:
         "python {params.script:q} {input.accuracies:q} --methods {params.methods} --published {input.published:q}"
-        " --published-data {params.published_data:q} --published-architectures {params.architectures:q} --csv {output.csv:q} > {log:q} 2>&1"
+        " {params.published:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule table4:
@@ -146,12 +146,10 @@ rule published:
         **limits("published", 500),
     params:
         **command("published"),
-        published_data=PUBLISHED_DATA,
-        architectures=PUBLISHED_ARCHITECTURES,
+        published=PUBLISHED_NAMES,
     shell:
         "python {params.script:q} --method-tables {input.methods:q} --architecture-tables {input.architectures:q}"
-        " --published {input.published:q} --published-data {params.published_data:q}"
-        " --published-architectures {params.architectures:q} --csv {output.csv:q} > {log:q} 2>&1"
+        " --published {input.published:q} {params.published:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 rule comparison:
@@ -271,12 +269,10 @@ rule overview:
         **command("overview"),
         configuration=contents.configuration(EXPERIMENT),
         resolved=contents.resolved(EXPERIMENT),
-        published_data=PUBLISHED_DATA,
-        architectures=PUBLISHED_ARCHITECTURES,
+        published=PUBLISHED_NAMES,
     shell:
         "python {params.script:q} --tables {input.tables:q} --comparison {input.comparison:q}"
-        " --accuracies {input.accuracies:q} --published {input.published:q}"
-        " --published-data {params.published_data:q} --published-architectures {params.architectures:q}"
+        " --accuracies {input.accuracies:q} --published {input.published:q} {params.published:q}"
         " --resources {input.resources:q} --figures {input.figures:q}"
         " --configuration {params.configuration:q} --out {output.overview:q}"
         " --configuration-page {output.configuration:q} > {log:q} 2>&1"
