@@ -240,7 +240,6 @@ def load(raw: dict[str, Any]) -> Experiment:
         for name, entry in getattr(config, section).items():
             refuse_unread(f"{section}.{name}", entry)
     _check_datasets(config)
-    _check_architectures(config)
     _check_experts(config)
     _check_names(config)
     runs: dict[tuple[str, str, str], Run] = {}
@@ -628,17 +627,6 @@ def _check_splits(name: str, dataset: Dataset) -> None:
             f"datasets.{name}.validation_fraction = {dataset.validation_fraction}: leaves {sizes.train} training "
             f"images of {source.classes} classes; use smaller shares"
         )
-
-
-def _check_architectures(config: Config) -> None:
-    """A class of the user's own is called with `options`, and with nothing else; families of the package have none."""
-    for name, architecture in config.architectures.items():
-        others = ("width", "depth", "norm") if architecture.own else ("options",)
-        for key in others:
-            if key in architecture.model_fields_set:
-                value, what = getattr(architecture, key), f"{architecture.family} does not read it"
-                hint = "give it in `options`" if architecture.own else "set width, depth or norm"
-                raise SeqmatchError(f"architectures.{name}.{key} = {value}: {what}; {hint}")
 
 
 def _check_whitening(name: str, dataset: Dataset) -> None:

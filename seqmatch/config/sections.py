@@ -111,9 +111,6 @@ Family = Annotated[
     WithJsonSchema({"anyOf": [{"enum": list(FAMILIES)}, {"type": "string", "pattern": f"^{OWN_FAMILY}$"}]}),
 ]
 
-WITHOUT_DEPTH = ("resnet18", "vgg11", "alexnet")
-"""Families of networks whose depth is their own."""
-
 DOWNLOADED = tuple(name for name, source in SOURCES.items() if source.downloaded)
 """Sources whose published files are fetched."""
 

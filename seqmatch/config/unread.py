@@ -10,7 +10,6 @@ from seqmatch.config.experiment import AnyMatching, Config
 from seqmatch.config.sections import (
     LEARNED,
     SIZES,
-    WITHOUT_DEPTH,
     Architecture,
     CondensationMatching,
     Coreset,
@@ -46,6 +45,8 @@ class Condition:
     """Whether it is, in a section."""
     reader: str
     """What would read it, in words."""
+    instead: str = "leave it out"
+    """What to do about it."""
 
 
 def _own_test_split(dataset: Dataset) -> bool:
@@ -68,7 +69,12 @@ CONDITIONS = (
         "a data set of which images are held out",
     ),
     Condition(Dataset, "zca_regularization", lambda d: d.normalization == "zca", "`normalization: zca`"),
-    Condition(Architecture, "depth", lambda a: a.family not in WITHOUT_DEPTH, "a convnet"),
+    *(
+        Condition(Architecture, key, lambda a: not a.own, "a family of the package", "give it in `options`")
+        for key in ("width", "depth", "norm")
+    ),
+    Condition(Architecture, "depth", lambda a: a.family == "convnet", "a convnet"),
+    Condition(Architecture, "options", lambda a: a.own, "a class of your own", "set width, depth or norm"),
     Condition(Experts, "gsam_alpha", lambda e: e.rho > 0, "a recipe with `rho`"),
     Condition(Experts, "adaptive", lambda e: e.rho > 0, "a recipe with `rho`"),
     Condition(
@@ -149,7 +155,7 @@ def refuse_unread(place: str, section: Section, keys: Collection[str] | None = N
     """
     for found in unread(section, section.model_fields_set if keys is None else keys):
         raise SeqmatchError(
-            f"{place}.{found.key} = {getattr(section, found.key)}: {found.reader} alone reads it; leave it out"
+            f"{place}.{found.key} = {getattr(section, found.key)}: {found.reader} alone reads it; {found.instead}"
         )
 
 
