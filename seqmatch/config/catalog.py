@@ -1,7 +1,7 @@
 """The sources of images that seqmatch knows, and their sizes. Imports no torch."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 128
 """Pixels of a side, of images that networks take."""
@@ -22,6 +22,11 @@ class Source:
     """(C, H, W)."""
     downloaded: bool = False
     """Its published files are fetched; other sources come with a package or lie in a folder of the user's."""
+
+    def resized(self, side: int | None) -> "Source":
+        """With images of `side` pixels, where it is given."""
+        channels, height, width = self.shape
+        return replace(self, shape=(channels, side or height, side or width))
 
 
 ASSUMED = Source(train=50_000, test=10_000, classes=10, smallest=0, shape=(3, 32, 32))

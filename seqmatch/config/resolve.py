@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -50,10 +50,9 @@ from seqmatch.config.sections import (
     UnrolledMatching,
 )
 from seqmatch.config.storage import (
-    Shape,
     check_stored,
     needs_real,
-    seen_images,
+    new_images,
     started_per_class,
     subset_sizes,
 )
@@ -349,19 +348,11 @@ def _with_equal_compute(
 
 def _deals_with(dataset: Dataset, run: Run) -> list[Images]:
     """What an iteration of each subset deals with."""
-    source, (classes, shape) = SOURCES.get(dataset.source, ASSUMED), _size(dataset)
+    source = SOURCES.get(dataset.source, ASSUMED).resized(dataset.image_size)
     train = splits_of(source, dataset.test_fraction, dataset.validation_fraction).train
-    seen = seen_images(run.stages, run.sizes, classes, shape)
-    return [
-        Images(classes, train, union - before, union, shape[1] * shape[2]) for before, union in pairwise((0, *seen))
-    ]
-
-
-def _size(dataset: Dataset) -> tuple[int, Shape]:
-    """Classes and shape of its images; assumed, where nothing has counted them."""
-    source = SOURCES.get(dataset.source, ASSUMED)
-    channels, *sides = source.shape
-    return source.classes, (channels, *(dataset.image_size or side for side in sides))
+    new = new_images(run.stages, run.sizes, source.classes, source.shape)
+    pixels = math.prod(source.shape[1:])
+    return [Images(source.classes, train, *both, pixels) for both in zip(new, accumulate(new), strict=True)]
 
 
 def _backbone(method: str, entry: Entry, key: str) -> str:
@@ -534,7 +525,7 @@ def _check_size(config: Config, run: Run, key: str) -> None:
     source = SOURCES.get(dataset.source)
     if source is None or not run.stages:
         return
-    size = _size(dataset)
+    size = source.classes, source.resized(dataset.image_size).shape
     most = smallest_class(source, splits_of(source, dataset.test_fraction, dataset.validation_fraction))
     check_stored(run.stages, run.ipc, *size, key)
     sizes = zip(run.stages, run.sizes, strict=True)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 
 from seqmatch.config.sections import Started, Stored
 from seqmatch.errors import SeqmatchError
@@ -51,10 +50,12 @@ def started_per_class(stage: Stored, ipc: int, classes: int, shape: Shape) -> in
     return mixed * stored_per_class(stage, ipc, classes, shape)
 
 
-def seen_images(stages: Sequence[Stored], sizes: Sequence[int], classes: int, shape: Shape) -> list[int]:
-    """Decoded images of S_1, of S_1 ∪ S_2, and so on, where subsets have `sizes` images per class."""
-    held = (stage.held * stored_per_class(stage, ipc, classes, shape) for stage, ipc in zip(stages, sizes, strict=True))
-    return [classes * images for images in accumulate(held)]
+def new_images(stages: Sequence[Stored], sizes: Sequence[int], classes: int, shape: Shape) -> list[int]:
+    """Decoded images of S_1, of S_2, and so on, where subsets have `sizes` images per class."""
+    return [
+        classes * stage.held * stored_per_class(stage, ipc, classes, shape)
+        for stage, ipc in zip(stages, sizes, strict=True)
+    ]
 
 
 def needs_real(stage: Started) -> bool:

@@ -7,14 +7,14 @@ formulas, and what jobs took beside their estimates.
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any
 
 from seqmatch import config
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import splits_of
 from seqmatch.config.methods import MATCHING, TRAINING, Images
-from seqmatch.config.storage import needs_real, seen_images, started_per_class, stored_numbers
+from seqmatch.config.storage import needs_real, new_images, started_per_class, stored_numbers
 from seqmatch.planning.sizes import pixels_of, size_of
 
 NUMBER = 4
@@ -125,17 +125,20 @@ class Scale:
         self.data = cache(self._data)
         self.work = cache(lambda dataset, network: self._work(measure, dataset, network))
 
+    def new(self, run: Run) -> list[int]:
+        """Decoded images of S_1, of S_2, and so on."""
+        data = self.data(run.dataset)
+        return new_images(run.stages, run.sizes, data.classes, data.shape)
+
     def unions(self, run: Run) -> list[int]:
         """Decoded images of S_1, of S_1 ∪ S_2, and so on."""
-        data = self.data(run.dataset)
-        return seen_images(run.stages, run.sizes, data.classes, data.shape)
+        return list(accumulate(self.new(run)))
 
     def seen(self, run: Run) -> list[int]:
         """Images that each stage of the curriculum trains on."""
         if not run.subsets:
             return [self.data(run.dataset).train]
-        unions = self.unions(run)
-        return unions if run.evaluation.curriculum == "union" else [b - a for a, b in pairwise((0, *unions))]
+        return self.unions(run) if run.evaluation.curriculum == "union" else self.new(run)
 
     def started(self, run: Run) -> int:
         """Real training images of each class that the subsets of a run start from, all together; of sums of memories,
@@ -210,8 +213,8 @@ def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def images_of(scale: Scale, run: Run, k: int) -> Images:
     """What an iteration of subset k, from 1, deals with."""
-    data = scale.data(run.dataset)
-    return Images(data.classes, data.train, *_new_and_union(scale, run, k), data.shape[1] * data.shape[2])
+    data, new, union = scale.data(run.dataset), scale.new(run)[k - 1], scale.unions(run)[k - 1]
+    return Images(data.classes, data.train, new, union, data.shape[1] * data.shape[2])
 
 
 def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
@@ -259,16 +262,9 @@ def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 
 def stages(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
-    work, unions = scale.work(run.dataset, run.architecture), scale.unions(run)
-    alone = [after - before for before, after in pairwise([0, *unions])]
+    work, sets = scale.work(run.dataset, run.architecture), [*scale.unions(run), *scale.new(run)]
     tested = work.forward(2 * run.subsets * scale.data(run.dataset).tested)
-    return run.evaluation.networks * (scale.learning(run, work, [*unions, *alone]) + tested)
-
-
-def _new_and_union(scale: Scale, run: Run, k: int) -> tuple[int, int]:
-    """Decoded images of S_k, and of S_1 ∪ … ∪ S_k."""
-    unions = [0, *scale.unions(run)]
-    return unions[k] - unions[k - 1], unions[k]
+    return run.evaluation.networks * (scale.learning(run, work, sets) + tested)
 
 
 def snapshots(stage: config.Matching | config.Coreset) -> int:

@@ -1,6 +1,5 @@
 """How large the data sets of a configuration are; of images in a folder, one is opened. Imports no torch."""
 
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,9 +22,7 @@ def size_of(dataset: Dataset) -> Source:
     """
     if dataset.source == "imagefolder":
         return _counted(dataset)
-    known = SOURCES[dataset.source]
-    channels, height, width = known.shape
-    return replace(known, shape=(channels, dataset.image_size or height, dataset.image_size or width))
+    return SOURCES[dataset.source].resized(dataset.image_size)
 
 
 def pixels_of(dataset: Dataset) -> int:
