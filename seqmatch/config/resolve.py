@@ -42,9 +42,7 @@ from seqmatch.config.sections import (
     Dataset,
     Evaluation,
     External,
-    HallucinationMatching,
     Matching,
-    RangedMatching,
     Section,
     SelectedBy,
     UnrolledMatching,
@@ -465,7 +463,7 @@ def _check_stages(config: Config, run: Run, key: str) -> None:
                 f"{key}.stages: parameterisation {stage.parameterisation}: {run.backbone} moves nothing, and "
                 f"{stage.parameterisation} say something only once they are distilled"
             )
-        if isinstance(stage, RangedMatching | HallucinationMatching) and stage.fault:
+        if stage.fault:
             raise SeqmatchError(f"{key}.stages[{k - 1}]: {stage.fault}")
         if isinstance(stage, UnrolledMatching) and stage.parameterisation != "memories":  # which shapes decide about
             counts = [other.held * size for other, size in zip(run.stages[:k], run.sizes[:k], strict=True)]

@@ -316,6 +316,8 @@ class Stored(WholeData):
         description="with `hallucinators`: how many a subset has; networks see of each stored image what every one "
         "makes of it. Their own numbers are stored on top of `ipc`",
     )
+    fault: ClassVar[str] = ""
+    """What is wrong with the keys together; empty if nothing is."""
 
     @property
     def held(self) -> int:

@@ -170,8 +170,8 @@ def _mean(matches: Sequence[Match]) -> Match:
 
 
 def _check(trajectories: Trajectories, matching: config.TrajectoryMatching) -> None:
-    if fault := getattr(matching, "fault", ""):
-        raise SeqmatchError(fault)
+    if matching.fault:
+        raise SeqmatchError(matching.fault)
     needed = matching.max_start_epoch - 1 + matching.expert_epochs
     if trajectories.epochs < needed:
         raise SeqmatchError(
