@@ -1,6 +1,5 @@
 """What may be asked, and what it means: the vocabulary of an experiment. No torch."""
 
-from seqmatch.config.experiment import Config
 from seqmatch.config.faults import UNUSABLE
 from seqmatch.config.reading import check_words, default_file, read, typed
 from seqmatch.config.resolve import Experiment, Run, load
@@ -30,5 +29,4 @@ from seqmatch.config.sections import (
     Training,
     TrajectoryMatching,
     UnrolledMatching,
-    WholeData,
 )

@@ -7,7 +7,8 @@ from torch import nn
 
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
-from seqmatch.networks import build, initialize, layer_maps, structure
+from seqmatch.networks import build, layer_maps, structure
+from seqmatch.networks.build import initialize
 from seqmatch.networks.pooling import AveragePool, pool
 from seqmatch.seeds import Seed
 

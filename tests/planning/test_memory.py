@@ -10,6 +10,7 @@ from seqmatch.config.sections import FAMILIES
 from seqmatch.data import normalization
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import structure
+from seqmatch.networks.features import head
 from seqmatch.planning import memory
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan
@@ -41,7 +42,7 @@ def test_parameters_are_known_without_torch(family, shape):
     _, _, parameters, *_ = memory.approximate(spec, shape, 10)
     network = structure(spec, shape, 10)
     assert parameters == pytest.approx(sum(p.numel() for p in network.parameters()), rel=0.05)
-    assert memory.features(spec, shape) == pytest.approx(networks.head(network).in_features, rel=0.05)
+    assert memory.features(spec, shape) == pytest.approx(head(network).in_features, rel=0.05)
 
 
 def test_every_rule_that_trains_has_its_memory_counted_for_every_job():
