@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +54,5 @@ def merged(paths: list[Path]) -> dict[str, Any]:
             raise SeqmatchError(f"there is no config.yaml in {Path.cwd()}; name one with --configfile")
     settings: dict[str, Any] = {}
     for name in paths:
-        settings = _laid_over(settings, config.read(name))
+        settings = config.laid_over(settings, config.read(name))
     return settings
-
-
-def _laid_over(settings: Any, others: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings are joined key by key; any other value takes the place of what was there."""
-    joined = dict(settings) if isinstance(settings, Mapping) else {}
-    for key, value in others.items():
-        joined[key] = _laid_over(joined.get(key, {}), value) if isinstance(value, Mapping) else value
-    return joined

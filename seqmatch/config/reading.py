@@ -67,6 +67,16 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    """Both; mappings are joined key by key, and of other values the upper one counts."""
+    joined = {
+        key: laid_over(lower[key], value)
+        for key, value in upper.items()
+        if isinstance(value, dict) and isinstance(lower.get(key), dict)
+    }
+    return lower | upper | joined
+
+
 def typed(settings: Any, given: Any) -> Any:
     """`settings` as Snakemake has them, with values in place of the text that `--config` gave.
 

@@ -34,6 +34,7 @@ from seqmatch.config.methods import (
     Objective,
     standard_names,
 )
+from seqmatch.config.reading import laid_over
 from seqmatch.config.sections import (
     CHOSEN_BY_EXPERTS,
     LEARNED,
@@ -397,7 +398,7 @@ def _read(declared: Method, *sections: AnyMatching) -> dict[str, Any]:
     """What the method takes of general sections, over its usual values."""
     merged = declared.usual
     for section in sections:
-        merged = _merged(merged, {name: value for name, value in _set(section).items() if name in declared.reads})
+        merged = laid_over(merged, {name: value for name, value in _set(section).items() if name in declared.reads})
     return merged
 
 
@@ -559,22 +560,13 @@ def _layered(section: type[T], *layers: dict[str, Any]) -> T:
     """The last layer in which a key was set decides it; sections within are layered likewise, over their default."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged = _merged(merged, layer)
+        merged = laid_over(merged, layer)
     nested = {
-        name: _merged(_set(field.default), merged[name])
+        name: laid_over(_set(field.default), merged[name])
         for name, field in section.model_fields.items()
         if isinstance(field.default, Section) and name in merged
     }
     return section(**merged | nested)
-
-
-def _merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
-    both = {
-        name: _merged(lower[name], value)
-        for name, value in upper.items()
-        if isinstance(value, dict) and isinstance(lower.get(name), dict)
-    }
-    return lower | upper | both
 
 
 def _set(section: Section) -> dict[str, Any]:
