@@ -46,6 +46,14 @@ class Rule:
         """Of its log and benchmark file, as a pattern."""
         return PurePosixPath(self.outputs[0].removeprefix("results/")).with_suffix("").as_posix()
 
+    @property
+    def log(self) -> str:
+        return f"logs/{self.name}.log"
+
+    @property
+    def benchmark(self) -> str:
+        return f"results/benchmarks/{self.name}.tsv"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -60,11 +68,11 @@ class Job:
 
     @property
     def log(self) -> str:
-        return f"logs/{RULES[self.rule].name}.log".format(**self.wildcards)
+        return RULES[self.rule].log.format(**self.wildcards)
 
     @property
     def benchmark(self) -> str:
-        return f"results/benchmarks/{RULES[self.rule].name}.tsv".format(**self.wildcards)
+        return RULES[self.rule].benchmark.format(**self.wildcards)
 
 
 class Plan:

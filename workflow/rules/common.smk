@@ -87,7 +87,7 @@ for name, architecture in CONFIG.architectures.items():
             f"architectures.{name}.family = {architecture.family}: {error}"
         )
 
-if workflow.storage_settings.default_storage_provider is None:
+if not STORED:
     try:
         external.check(EXPERIMENT)
     except SeqmatchError as error:
@@ -147,11 +147,11 @@ def drawn(rule_name, caption, **labels):
 
 
 def log_of(rule_name):
-    return f"logs/{RULES[rule_name].name}.log"
+    return RULES[rule_name].log
 
 
 def benchmark_of(rule_name):
-    return f"results/benchmarks/{RULES[rule_name].name}.tsv"
+    return RULES[rule_name].benchmark
 
 
 def tables(**inputs):
