@@ -6,8 +6,8 @@ documentation show of it: all derive from the two tables here. `seqmatch-X`, sev
 for every method X that can have them, without a line of its own.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from seqmatch.config.sections import (
@@ -47,9 +47,8 @@ class Images:
     """Of each image, in each channel."""
 
 
-TRAINING, MATCHING = 3, 3 + 8
-"""Forward passes' worth of what a layer does for the gradient of the parameters, and for a student's step with its part
-of the exact gradient: 8 for the directional derivative's."""
+TRAINING, SLOPE = 3, 8
+"""Forward passes' worth of what a layer does for the gradient of the parameters, and for the derivative of that."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class Passes:
     """Forward passes."""
     training: float = 0.0
     """Forward and backward passes for the gradient of the parameters."""
-    matching: float = 0.0
-    """Steps of a student with their part of the exact gradient for the images."""
+    slope: float = 0.0
+    """Derivatives of such a gradient along a direction, by parameters and images."""
     batch: float = 1.0
     """Images that go through together."""
     operations: float = 0.0
@@ -70,7 +69,7 @@ class Passes:
     @property
     def work(self) -> float:
         """All of it, to compare iterations of one method: in forward passes of an image, or in operations."""
-        return self.forward + TRAINING * self.training + MATCHING * self.matching + self.operations
+        return self.forward + TRAINING * self.training + SLOPE * self.slope + self.operations
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,9 @@ class Objective:
     """``module:function`` of how its authors say what images are worth, besides the evaluation that all methods share:
     from subsets, the section of each, test images with labels, and a `Learner` with its seed to the accuracy in percent
     of each of the networks that the learner's settings ask for."""
+    own_cost: Callable[[Sequence[Any], Sequence[Images], int], Passes] = lambda stages, sets, networks: Passes()
+    """What that takes besides test passes, by the sections, the images that each deals with, test images in place of
+    `real` ones, and the number of networks."""
 
     @property
     def module(self) -> str:
@@ -157,51 +159,65 @@ class Method:
 def _trajectory_cost(matching: TrajectoryMatching, images: Images) -> Passes:
     batch = min(matching.synthetic_batch or images.new, images.union)
     matched = matching.experts_per_step * matching.synthetic_steps * batch
-    return Passes(training=matched if matching.adjoint == "first-order" else 0, matching=matched, batch=batch)
+    if matching.adjoint == "first-order":  # it goes its way twice, and is never compiled
+        return Passes(forward=matched, training=2 * matched, slope=matched, batch=batch)
+    return Passes(training=matched, slope=matched, batch=batch)
 
 
 def _hallucination_cost(matching: HallucinationMatching, images: Images) -> Passes:
     stored, union = images.new // matching.hallucinators, images.union // matching.hallucinators
     batch = min(matching.synthetic_batch or stored, union)
-    adversary = 2 * 2 * batch if matching.lr_adversary else 0
+    adversary = 2 * batch if matching.lr_adversary else 0  # its real and hallucinated images, in forward passes
     matched = matching.experts_per_step * matching.synthetic_steps * batch
-    return Passes(training=adversary, matching=matched, batch=batch)
+    return Passes(forward=5 * adversary, training=matched, slope=matched, batch=batch)
 
 
 def _trajectory_epochs(matching: TrajectoryMatching) -> int:
     return matching.max_start_epoch - 1 + matching.expert_epochs
 
 
+def _real_batch(matching: Any, images: Images) -> int:
+    """Real images of an iteration: at most as many as there are."""
+    return min(images.classes * matching.real_batch, images.real)
+
+
 def _gradient_cost(matching: GradientMatching, images: Images) -> Passes:
     learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
-    return Passes(
-        forward=3 * images.classes * matching.real_batch + 9 * images.union, training=learned, batch=matching.real_batch
-    )
+    real = _real_batch(matching, images)
+    return Passes(training=real + learned, slope=images.union, batch=matching.real_batch)
 
 
 def _distribution_cost(matching: DistributionMatching, images: Images) -> Passes:
-    return Passes(forward=images.classes * matching.real_batch + 4 * images.union, batch=matching.real_batch)
+    return Passes(forward=_real_batch(matching, images) + 3 * images.union, batch=matching.real_batch)
 
 
 def _alignment_cost(matching: AlignmentMatching, images: Images) -> Passes:
     learned = matching.network_epochs * images.union * (1 - 1 / matching.updates_per_network)
-    return Passes(
-        forward=images.classes * matching.real_batch + 4 * images.union, training=learned, batch=matching.real_batch
-    )
+    real = _real_batch(matching, images)
+    return Passes(forward=real + 3 * images.union, training=learned, batch=matching.real_batch)
 
 
 def _condensation_cost(matching: CondensationMatching, images: Images) -> Passes:
     shown = min((matching.synthetic_batch or images.union) * images.classes, images.union)
     learned = min(matching.network_images, images.real) * (1 - 1 / matching.updates_per_network)
-    return Passes(
-        forward=3 * images.classes * matching.real_batch + 9 * shown, training=learned, batch=matching.real_batch
-    )
+    return Passes(training=_real_batch(matching, images) + learned, slope=shown, batch=matching.real_batch)
 
 
 def _unrolled_cost(matching: UnrolledMatching, images: Images) -> Passes:
+    replayed = _replayed(matching, images)
+    return replace(replayed, training=replayed.training + _real_batch(matching, images), slope=replayed.training)
+
+
+def _replayed(matching: UnrolledMatching, images: Images) -> Passes:
+    """The student's steps alone."""
     each = matching.synthetic_batch or images.new // images.classes
     batch = min(each * images.classes, images.union)
-    return Passes(training=images.classes * matching.real_batch, matching=matching.synthetic_steps * batch, batch=batch)
+    return Passes(training=matching.synthetic_steps * batch, batch=batch)
+
+
+def _replay_cost(stages: Sequence[UnrolledMatching], sets: Sequence[Images], networks: int) -> Passes:
+    replayed = list(map(_replayed, stages, sets))
+    return Passes(training=networks * sum(each.training for each in replayed), batch=replayed[-1].batch)
 
 
 KERNEL_OPERATIONS = 20_000
@@ -219,8 +235,15 @@ def _kernel_numbers(matching: KernelMatching, images: Images) -> float:
 
 
 def _kernel_cost(matching: KernelMatching, images: Images) -> Passes:
-    pairs = images.union * (min(images.classes * matching.real_batch, images.real) + 1.5 * images.union)
+    pairs = images.union * (_real_batch(matching, images) + 1.5 * images.union)
     return Passes(operations=KERNEL_OPERATIONS * pairs * _kernel_numbers(matching, images))
+
+
+def _regression_cost(stages: Sequence[KernelMatching], sets: Sequence[Images], networks: int) -> Passes:
+    """Once for all networks, and without gradients, which are half of it."""
+    images = sets[-1]
+    pairs = images.union * (images.real + images.union)
+    return Passes(operations=KERNEL_OPERATIONS / 2 * pairs * _kernel_numbers(stages[-1], images))
 
 
 def _kernel_memory(matching: KernelMatching, images: Images) -> float:
@@ -257,6 +280,7 @@ OBJECTIVES = {
         cost=_unrolled_cost,
         needs="starts",
         own_protocol="seqmatch.analysis.replay:accuracies",
+        own_cost=_replay_cost,
     ),
     "kernel": Objective(
         section=KernelMatching,
@@ -265,6 +289,7 @@ OBJECTIVES = {
         needs="nothing",
         memory=_kernel_memory,
         own_protocol="seqmatch.analysis.kernel_regression:accuracies",
+        own_cost=_regression_cost,
     ),
     "gradient": Objective(
         section=GradientMatching,

@@ -5,7 +5,7 @@ formulas, and what jobs took beside their estimates.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 from itertools import accumulate
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from seqmatch import config
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import splits_of
-from seqmatch.config.methods import MATCHING, TRAINING, Images
+from seqmatch.config.methods import SLOPE, TRAINING, Images, Passes
 from seqmatch.config.storage import needs_real, new_images, started_per_class, stored_numbers
 from seqmatch.planning.sizes import pixels_of, size_of
 
@@ -89,12 +89,23 @@ class Work:
         """Forward and backward passes; nothing asks for the gradient of the images."""
         return self._passes(2, TRAINING, images, batch)
 
-    def matching(self, images: float, batch: float) -> Cost:
-        """A student's steps and their part of the exact gradient.
+    def slope(self, images: float, batch: float) -> Cost:
+        """Derivatives of the gradient of the parameters along a direction.
 
-        What is kept (`kept_memory`) saves 2 of them, and is not counted: tables must not depend on a machine's memory.
+        What is kept of a student's step (`kept_memory`) saves 2 of them, and compiled code saves 1, which other code
+        takes. Neither is counted: tables must not depend on a machine.
         """
-        return self._passes(2 + 5, MATCHING, images, batch)
+        return self._passes(5, SLOPE, images, batch)
+
+    def all_of(self, passes: Passes) -> Cost:
+        """Of all that an iteration takes."""
+        batch = passes.batch
+        return (
+            self.forward(passes.forward, batch)
+            + self.training(passes.training, batch)
+            + self.slope(passes.slope, batch)
+            + Cost(passes.operations)
+        )
 
     def _passes(self, first: int, rest: int, images: float, batch: float) -> Cost:
         """So many of the first layer, and of the others."""
@@ -206,9 +217,7 @@ def distillation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     kept = Cost(disk=snapshots(stage) * _stored(scale, run, k))
     if not iterations:
         return kept
-    passes = run.objective.cost(stage, images_of(scale, run, k))
-    one = work.forward(passes.forward, passes.batch) + work.training(passes.training, passes.batch)
-    return kept + iterations * (one + work.matching(passes.matching, passes.batch) + Cost(passes.operations))
+    return kept + iterations * work.all_of(run.objective.cost(stage, images_of(scale, run, k)))
 
 
 def images_of(scale: Scale, run: Run, k: int) -> Images:
@@ -221,18 +230,33 @@ def selection(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, k = scale.experiment.run_of(wildcards), wildcards["subset"]
     stage, seen, work = run.stages[k - 1], scale.seen(run), scale.work(run.dataset, run.architecture)
     kept = Cost(disk=_stored(scale, run, k))
-    if not {"validation", "test"} & set(run.selections):
+    chosen_by = set(run.selections if k == run.subsets else run.selections[:1]) & {"validation", "test"}
+    if not chosen_by:
         return kept
+    data = scale.data(run.dataset)
+    scored = sum({"validation": data.validation, "test": data.tested}[name] for name in chosen_by)
     earlier = scale.learning(run, work, seen[: k - 1], 1 if run.evaluation.momentum_restarts else snapshots(stage))
     trained = earlier + scale.learning(run, work, seen[k - 1 : k], snapshots(stage))
-    return kept + scale.experiment.config.selection.networks * trained
+    tested = work.forward(snapshots(stage) * scored)
+    return kept + scale.experiment.config.selection.networks * (trained + tested)
 
 
 def evaluation(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run = scale.experiment.run_of(wildcards)
     work, tested = scale.work(run.dataset, wildcards["architecture"]), scale.data(run.dataset).tested
-    choices = len(run.selections) if wildcards["architecture"] == run.architecture else 1
-    return run.evaluation.networks * choices * (scale.through(run, work) + work.forward(tested))
+    trained = run.evaluation.networks * (scale.through(run, work) + work.forward(tested))
+    matched = wildcards["architecture"] == run.architecture
+    return len(run.selections) * (trained + _own_protocol(scale, run, work)) if matched else trained
+
+
+def _own_protocol(scale: Scale, run: Run, work: Work) -> Cost:
+    """Of an evaluation by the objective's own protocol, where it has one."""
+    if not run.own_protocol:
+        return Cost()
+    networks, tested = run.evaluation.networks, scale.data(run.dataset).tested
+    sets = [replace(images_of(scale, run, k), real=tested) for k in range(1, run.subsets + 1)]
+    passes = run.objective.own_cost(run.stages, sets, networks)
+    return work.all_of(passes) + (work.forward(networks * tested) if passes.training else Cost())
 
 
 def baselines(scale: Scale, wildcards: dict[str, Any]) -> Cost:
@@ -255,7 +279,8 @@ def losses(scale: Scale, wildcards: dict[str, Any]) -> Cost:
 def coupling(scale: Scale, wildcards: dict[str, Any]) -> Cost:
     run, section = scale.experiment.run_of(wildcards), scale.experiment.config.coupling
     work, images = scale.work(run.dataset, run.architecture), scale.unions(run)[-1]
-    products = work.matching(section.draws * (section.records + 1) * images, images)
+    directions = section.draws * (section.records + 1) * images
+    products = work.slope(directions, images) + work.forward(directions, images)  # never compiled
     tested = work.forward(2 * scale.data(run.dataset).tested)
     return section.networks * (2 * scale.through(run, work) + products + tested)
 

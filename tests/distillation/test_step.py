@@ -1,13 +1,15 @@
 """The step that each objective makes of a problem."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+from helpers.flops import Counted
 from helpers.tiny import TINY, labelled, normal
 
 from seqmatch import config
-from seqmatch.config.methods import OBJECTIVES
+from seqmatch.config.methods import OBJECTIVES, Images
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import fit_standardization
 from seqmatch.distillation import (
@@ -25,7 +27,8 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import classifier
 from seqmatch.matching.dispatch import best_unroll, classes_at_once
 from seqmatch.matching.match import Match
-from seqmatch.networks import activations, build, structure
+from seqmatch.networks import activations, build, count_operations, structure
+from seqmatch.planning.costs import Work
 from seqmatch.runtime.budget import chunk_size
 from seqmatch.seeds import Seed
 from seqmatch.training.experts import Trajectories, save_shard
@@ -86,6 +89,24 @@ def bits(step, labels, iterations=3):
 def declared_step(objective, problem):
     assert OBJECTIVES[objective].step == f"{MAKERS[objective].__module__}:make_step"
     return MAKERS[objective](problem)
+
+
+@pytest.mark.parametrize("objective", ["gradient", "distribution", "condensation"])
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_operations_are_counted_as_pytorch_counts_those_of_an_iteration(objective, earlier, experts, monkeypatch):
+    """Of a network's only update, one class after the other: products of several classes at once count otherwise."""
+    monkeypatch.setattr("seqmatch.distillation.step.classes_at_once", lambda *sizes: 1)
+    section = SECTIONS[objective]
+    if "updates_per_network" in type(section).model_fields:
+        section = section.model_copy(update={"updates_per_network": 1})
+    problem = make_problem(section, experts, earlier)
+    problem = replace(problem, dataset=replace(problem.dataset, augmentation=()))
+    step, images = MAKERS[objective](problem), normal(len(problem.labels), *SHAPE)
+    with Counted() as counted:
+        step(images, 0.05, 0)
+    work = Work(*count_operations(TINY, SHAPE, CLASSES))
+    passes = OBJECTIVES[objective].cost(section, Images(CLASSES, 50, 6, len(problem.labels), 64))
+    assert work.all_of(passes).operations == pytest.approx(counted.total, rel=0.02)
 
 
 def test_a_small_class_gives_what_it_has_again_and_again():

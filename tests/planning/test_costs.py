@@ -12,7 +12,7 @@ from seqmatch.command import estimate
 from seqmatch.command.estimate import costs_table
 from seqmatch.errors import SeqmatchError
 from seqmatch.planning.costs import CALL_SECONDS, START_SECONDS, WRITING, Scale
-from seqmatch.planning.jobs import OF_A_RUN, Plan
+from seqmatch.planning.jobs import OF_A_RUN, RULES, Plan
 from seqmatch.seeds import Seed
 
 FILES = sorted((ROOT / "config").glob("*.yaml"))
@@ -59,6 +59,38 @@ def test_costs_of_one_cell_by_hand():
     assert seconds == pytest.approx(
         START_SECONDS + (second + WRITING * passes * 50 * written) / 1e12 + CALL_SECONDS * passes * 4
     )
+
+
+def costs_of(rule, method, entry, **settings):
+    """Of each job of a rule, for one method of four images per class of the digits; and what its network does."""
+    cell = {"dataset": "digits", "ipc": 4, "methods": {method: entry}}
+    experiment = config.load(TINY | {"cells": [cell], "cross_architecture": {}} | settings)
+    scale = Scale(experiment, networks.count_operations)
+    found = [RULES[rule].cost(scale, job.wildcards).operations for job in Plan(experiment).by_rule[rule]]
+    return found, scale.work("digits", "convnet"), scale.data("digits")
+
+
+@pytest.mark.parametrize(("also", "fraction"), [(["test"], 0.1), ([], 0.1), (["test"], 0.0)])
+def test_selection_tests_each_snapshot_on_what_it_is_scored_for(also, fraction):
+    """Those of earlier subsets by the first choice alone; without validation images that is the last, unscored."""
+    datasets = {"digits": {"source": "digits", "validation_fraction": fraction}}
+    settings = {"datasets": datasets, "selection": {"networks": 3, "also": also}}
+    (first, second), work, data = costs_of("select_snapshot", "seqmatch-mtt", {"stages": [{}, {}]}, **settings)
+    learned = [work.training(60 * images, images).operations for images in (20, 40)]
+    tested = [3 * data.validation, 3 * (data.validation + data.tested * bool(also))]
+    ways = [3 * learned[0] * (fraction > 0), learned[0] + 3 * learned[1]]
+    expected = [3 * (way + work.forward(images).operations) for way, images in zip(ways, tested, strict=True)]
+    assert [first, second] == pytest.approx(expected)
+
+
+def test_evaluation_counts_what_a_method_s_own_protocol_takes():
+    alone = {"selection": {"networks": 1, "also": []}}
+    (shared,), work, data = costs_of("evaluate", "mtt", {}, **alone)
+    (replayed,), *_ = costs_of("evaluate", "dd", {"stages": [{"synthetic_steps": 7, "synthetic_batch": 2}]}, **alone)
+    expected = 2 * (work.training(7 * 20, 20).operations + work.forward(data.tested).operations)
+    assert replayed - shared == pytest.approx(expected)
+    (kernel,), *_ = costs_of("evaluate", "kip", {"stages": [{"kernel": "fully-connected"}]}, **alone)
+    assert kernel - shared == pytest.approx(10_000 * 40 * (data.tested + 40) * 3)  # layers
 
 
 def test_operations_of_kernels_by_hand():
