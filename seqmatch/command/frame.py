@@ -91,8 +91,8 @@ def errors_in_words(after_ending: str = "") -> Iterator[None]:
             raise
         _fail(
             f"out of memory ({in_short(error)}), {peak_memory()} of main memory; give the job more (mem_mb, or a "
-            "larger GPU), or lower what its memory follows from: batch_size, synthetic_batch, width, image_size "
-            "(most of all with `normalization: zca`), networks_per_shard, snapshots, or records"
+            "larger GPU), or lower what its memory follows from: batch_size, synthetic_batch, the width of the "
+            "network, image_size (most of all with `normalization: zca`), networks_per_shard, snapshots, or records"
         )
 
 

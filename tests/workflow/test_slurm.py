@@ -47,10 +47,11 @@ def slurm():
 
 
 def planned(folder: Path, *arguments: str) -> dict[str, dict[str, str]]:
-    """Resources by rule."""
+    """Resources by rule, of that of its jobs which asks for most memory: their order differs from call to call."""
     text = snakemake(folder, "-n", "all", *PROFILE, *arguments).stdout
     found = re.findall(r"^(?:local)?rule (\w+):\n(?: .*\n)*?    resources: (.*)$", text, flags=re.MULTILINE)
-    return {rule: dict(each.split("=", 1) for each in resources.split(", ")) for rule, resources in found}
+    jobs = [(rule, dict(each.split("=", 1) for each in resources.split(", "))) for rule, resources in found]
+    return dict(sorted(jobs, key=lambda job: int(job[1].get("mem_mb", 0))))
 
 
 def contents(folder: Path) -> dict[Path, object]:
