@@ -51,7 +51,12 @@ def planned(folder: Path, *arguments: str) -> dict[str, dict[str, str]]:
     text = snakemake(folder, "-n", "all", *PROFILE, *arguments).stdout
     found = re.findall(r"^(?:local)?rule (\w+):\n(?: .*\n)*?    resources: (.*)$", text, flags=re.MULTILINE)
     jobs = [(rule, dict(each.split("=", 1) for each in resources.split(", "))) for rule, resources in found]
-    return dict(sorted(jobs, key=lambda job: int(job[1].get("mem_mb", 0))))
+
+    def asked(job: tuple[str, dict[str, str]]) -> int:
+        memory = job[1].get("mem_mb", "")
+        return int(memory) if memory.isdigit() else 0  # of some it is not known yet
+
+    return dict(sorted(jobs, key=asked))
 
 
 def contents(folder: Path) -> dict[Path, object]:
