@@ -10,7 +10,7 @@ import torch
 from seqmatch import config
 from seqmatch.config.sections import Operation
 from seqmatch.data.normalization import Normalization, Standardization, identity
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.sets.distilled import Distilled
 from seqmatch.synthetic import foreign
 from seqmatch.synthetic.subset import Subset, pixels_of
@@ -81,18 +81,27 @@ def from_tensors(
         raise SeqmatchError(f"space = {space!r}: expected pixels or normalized")
     if doubt := foreign.doubt(found.images, space):
         warnings.warn(doubt, stacklevel=2)
+    if unknown := [operation for operation in augmentation if operation not in DSA]:
+        raise SeqmatchError(f"augmentation: expected operations, found {unknown[0]!r}; {allowed(unknown[0], DSA)}")
     channels, soft = found.images.shape[1], found.labels.is_floating_point()
     classes = found.labels.shape[1] if soft else int(found.labels.max()) + 1
-    names = tuple(map(str, range(classes))) if class_names is None else tuple(class_names)
+    if class_names is None and not soft and len(found.labels.unique()) < classes:
+        raise SeqmatchError(
+            f"labels: up to {classes - 1}, but not each class has an image; do they count from 0? Where a class has "
+            "none, give `class_names`"
+        )
+    names = tuple(map(str, range(classes) if class_names is None else class_names))
     if len(names) < classes or (soft and len(names) != classes):
         from_zero = "" if soft or int(found.labels.min()) == 0 else "; do labels count from 0?"
         raise SeqmatchError(f"class_names: expected {classes}, as labels tell, found {len(names)}{from_zero}")
-    if isinstance(normalization, tuple):
+    if isinstance(normalization, tuple | list):
+        if len(normalization) != 2:
+            raise SeqmatchError(f"normalization: expected a pair, means and deviations, found {len(normalization)}")
         normalization = _standardization(*normalization, channels)
     if normalization is None and space == "pixels":
         normalization = identity(channels)
     seen = found.images.clone() if space == "normalized" else normalization.apply(found.images)
-    hard = found.labels.argmax(1) if soft else found.labels
+    hard = found.labels.argmax(1) if soft else found.labels.clone()
     subset = Subset(seen, hard, float(step_size), soft_labels=found.labels if soft else None)
     return Distilled(
         subsets=(subset,),
@@ -108,6 +117,6 @@ def from_tensors(
 
 def _standardization(mean: Sequence[float], std: Sequence[float], channels: int) -> Standardization:
     pair = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
-    if any(values.shape != (channels,) for values in pair) or not (pair[1] > 0).all():
+    if any(values.shape != (channels,) or not values.isfinite().all() for values in pair) or not (pair[1] > 0).all():
         raise SeqmatchError(f"normalization: expected {channels} means and {channels} standard deviations above 0")
     return Standardization(*pair)

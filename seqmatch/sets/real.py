@@ -11,7 +11,7 @@ from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data import download, prepare, sources
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
-from seqmatch.errors import SeqmatchError
+from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled
 
@@ -90,6 +90,8 @@ def dataset(
 
 def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
     """None are held out to choose by: all that is not test data trains."""
+    if source not in (known := ("imagefolder", *SOURCES)):
+        raise SeqmatchError(f"{source}: not a source of real images; {allowed(source, known)}")
     if shape[1] != shape[2] or not SMALLEST_SIDE <= shape[1] <= LARGEST_SIDE:
         raise SeqmatchError(
             f"images of {shape[1]}×{shape[2]} pixels: real ones are square here, of {SMALLEST_SIDE} to {LARGEST_SIDE} "

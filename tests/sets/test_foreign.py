@@ -80,10 +80,11 @@ def test_rounded_shares_of_classes_are_no_logits(rounded):
 
 
 def test_a_set_keeps_its_images_when_the_tensors_that_it_was_made_of_go_on():
-    images = IMAGES.clone()
-    found = seqmatch.from_tensors(images, LABELS, 0.01, "normalized", PAIR)
+    images, labels = IMAGES.clone(), LABELS.clone()
+    found = seqmatch.from_tensors(images, labels, 0.01, "normalized", PAIR)
     images += 1
-    assert torch.equal(found.stages[0].images, IMAGES)
+    labels += 1
+    assert torch.equal(found.stages[0].images, IMAGES) and torch.equal(found.stages[0].labels, LABELS)
 
 
 def test_files_may_be_named_one_by_one(tmp_path):
@@ -218,3 +219,26 @@ def test_what_contradicts_itself_is_refused():
     ):
         with pytest.raises(SeqmatchError, match=message):
             seqmatch.from_tensors(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "message"),
+    [
+        (LABELS + 1, {}, "up to 3, but not each class has an image; do they count from 0"),
+        (LABELS * 10**9, {}, "up to 2000000000, but not each class"),
+        (LABELS, {"augmentation": "color_crop"}, "augmentation: expected operations, found 'c'"),
+        (LABELS, {"augmentation": ["flp"]}, "found 'flp'; did you mean flip"),
+        (LABELS, {"normalization": ([float("nan")], [1.0])}, "expected 1 means and 1 standard deviations"),
+        (LABELS, {"normalization": [[0.5], [0.2], [0.1]]}, "expected a pair, means and deviations, found 3"),
+    ],
+)
+def test_what_a_set_could_not_be_made_of_is_refused(labels, settings, message):
+    with pytest.raises(SeqmatchError, match=message):
+        seqmatch.from_tensors(IMAGES, labels, 0.1, "normalized", **{"normalization": PAIR} | settings)
+
+
+def test_names_and_statistics_may_be_of_any_usual_form():
+    found = seqmatch.from_tensors(IMAGES, LABELS, 0.1, "normalized", [[0.5], [0.2]], range(3))
+    assert found.class_names == ("0", "1", "2")
+    with pytest.raises(SeqmatchError, match="digit: not a source of real images; did you mean digits"):
+        seqmatch.test_images(found, source="digit")
