@@ -7,6 +7,7 @@ moves no draw in another. Nothing here touches a global generator.
 import hashlib
 import json
 from dataclasses import dataclass
+from operator import index
 
 import torch
 
@@ -15,7 +16,8 @@ import torch
 class Seed:
     """The name of a family of random draws, such as ``Seed("distill", "digits", "mtt", 10, 0)``.
 
-    ``seed / name`` is the name of a sub-family; equal names give equal draws on every machine.
+    ``seed / name`` is the name of a sub-family; equal names give equal draws on every machine. Whole numbers are equal
+    whatever their type.
     """
 
     names: tuple[str | int, ...]
@@ -28,7 +30,7 @@ class Seed:
 
     def integer(self) -> int:
         """An integer in [0, 2³²), for libraries that take a seed of their own."""
-        digest = hashlib.sha256(json.dumps(self.names).encode()).digest()
+        digest = hashlib.sha256(json.dumps(self.names, default=index).encode()).digest()
         return int.from_bytes(digest[:4], "little")
 
     def generator(self) -> torch.Generator:

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 
 from seqmatch.seeds import Seed
@@ -11,6 +12,10 @@ def test_equal_names_give_equal_draws_and_others_do_not():
 
 def test_a_number_and_its_text_are_different_names():
     assert Seed("a", 1).integer() != Seed("a", "1").integer()
+
+
+def test_whole_numbers_are_equal_names_whatever_their_type():
+    assert Seed("a", np.int64(1)).integer() == Seed("a", 1).integer()
 
 
 def test_names_do_not_run_together():

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import index
 
 import numpy as np
 import torch
@@ -181,7 +180,7 @@ def _seed(distilled: Distilled, seed: int | None) -> Seed:
     name = parameters.get("architecture_name")
     if seed is None and name and {"dataset", "ipc", "seed"} <= run.keys():
         return Seed("evaluate", run["dataset"], run["ipc"], run["seed"], name)
-    return Seed("evaluate", int(index(seed or 0)))
+    return Seed("evaluate", seed or 0)
 
 
 @contextmanager
