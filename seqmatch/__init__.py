@@ -1,7 +1,7 @@
 """Sequential Subset Matching for dataset distillation (Du, Shi, Zhou, NeurIPS 2023).
 
 What stands here is loaded when it is used: `load` a distilled set, `train` networks on it, `evaluate` it on its
-`test_images`, `save` it in one file; `from_tensors` makes one of what other programs distilled; `sets` are those that
+`test_images`, `save` it in one file; `from_files` makes one of what other programs distilled; `sets` are those that
 come with the package.
 """
 
@@ -9,14 +9,18 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
+    "Accuracies": "seqmatch.sets.learning",
     "Distilled": "seqmatch.sets.distilled",
+    "SeqmatchError": "seqmatch.errors",
     "load": "seqmatch.sets.distilled",
     "evaluate": "seqmatch.sets.learning",
     "export": "seqmatch.sets.exports",
+    "from_files": "seqmatch.sets.foreign",
     "from_tensors": "seqmatch.sets.foreign",
     "save": "seqmatch.sets.distilled",
     "test_images": "seqmatch.sets.real",
     "train": "seqmatch.sets.learning",
+    "training_images": "seqmatch.sets.real",
 }
 
 __all__ = sorted(_PLACES)

@@ -4,11 +4,14 @@ import fcntl
 import os
 import random
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import torch
 from helpers import snakemake
+
+from seqmatch.command import main as command
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +32,25 @@ def one_thread():
 @pytest.fixture(autouse=True, scope="session")
 def chunks_as_everywhere():
     os.environ["SEQMATCH_CHUNK_MB"] = "4"
+
+
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """What a call of the command `seqmatch` prints, in this process, and the status that it ends with."""
+
+    def call(*words, status=0):
+        monkeypatch.setattr(sys, "argv", ["seqmatch", *map(str, words)])
+        try:
+            command.main()
+        except SystemExit as end:
+            assert end.code == status
+        else:
+            assert status == 0
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return said.err if status else said.out
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -33,12 +33,14 @@ def add_section(
 ) -> None:
     """An option that takes one section of the configuration as JSON."""
     keys = ", ".join(model.model_fields)
+    needed = any(field.is_required() for field in model.model_fields.values())
+    defaults = "" if needed else " ({} for all defaults)"
     arguments.add_argument(
         f"--{name}",
         type=_section(f"--{name}", model),
         required=required,
         metavar="JSON",
-        help=f"{help}, as JSON ({{}} for all defaults); keys: {keys}",
+        help=f"{help}, as JSON{defaults}; keys: {keys}",
     )
 
 
@@ -159,6 +161,16 @@ def file(text: str) -> Path:
     if found.name in ("", "..") or text.endswith("/"):
         raise _unexpected(text, "the path of a file")
     return found
+
+
+def set_file(text: str) -> Path:
+    """The path of a file of tensors to write."""
+    return _ending(file(text), (".safetensors",))
+
+
+def new_folder(text: str) -> Path:
+    """The path of a folder to write."""
+    return file(text.rstrip("/") or text)
 
 
 def table_file(text: str) -> Path:

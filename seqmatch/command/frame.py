@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel
 
-from seqmatch.command.arguments import figure_file, file, path, table_file
+from seqmatch.command.arguments import figure_file, file, new_folder, path, set_file, table_file
 from seqmatch.errors import HIDDEN, SeqmatchError, in_short, printable, ran_out_of_memory
 from seqmatch.runtime.held import hold
 from seqmatch.runtime.interruption import Interrupted, interruptible
@@ -120,7 +120,7 @@ class Plain:
 def check_apart(arguments: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """Refuse to write over a file that is read, or that is written already: it would be lost."""
     taken = {os.path.realpath(read) for read in _paths(arguments, parsed, (path,))}
-    for written in _paths(arguments, parsed, (file, table_file, figure_file)):
+    for written in _paths(arguments, parsed, (file, set_file, new_folder, table_file, figure_file)):
         place = os.path.realpath(written)
         if place in taken:
             arguments.error(f"{written}: stands for two files, one of which would be lost; name another one to write")

@@ -2,13 +2,14 @@
 
 import argparse
 import math
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import seqmatch
 from seqmatch import config
-from seqmatch.command.arguments import add_section, between, count, file, number
-from seqmatch.command.sets import TENSORS, add_dataset, add_set, add_tensors, foreign, opened, refuse_of_tensors
+from seqmatch.command.arguments import add_section, between, count, number, set_file
+from seqmatch.command.sets import add_dataset, add_set, add_tensors, are_tensors, foreign, opened, refuse_of_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ def add_train(arguments: argparse.ArgumentParser) -> None:
     """What learns from what, and where its parameters go."""
     add_set(arguments)
     add_network(arguments)
-    arguments.add_argument("--out", type=file, required=True, help="file of the parameters to write (.safetensors)")
+    arguments.add_argument("--out", type=set_file, required=True, help="file of the parameters to write (.safetensors)")
 
 
 def train(args: argparse.Namespace) -> None:
@@ -39,11 +40,12 @@ def train(args: argparse.Namespace) -> None:
 
     They are those of the network's state_dict, which `safetensors.torch.load_file` reads.
     """
-    from seqmatch.files.store import provenance
+    from seqmatch.files.store import check_writable, provenance
     from seqmatch.files.tensors import save_tensors
     from seqmatch.networks import build
     from seqmatch.seeds import Seed
 
+    check_writable(args.out)
     distilled, device = prepared(args, opened(args))
     seed = args.seed or 0
     fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
@@ -68,17 +70,23 @@ def evaluate(args: argparse.Namespace) -> None:
     Prints the accuracy of each in percent, and their mean and standard deviation. Without further options networks and
     test images are those of the set's own makers.
     """
-    from seqmatch.sets.real import test_images
+    from seqmatch.sets.real import real
 
-    is_foreign = args.labels is not None or args.set.suffix in TENSORS
-    if not is_foreign:
+    if are_tensors(args):
+        distilled, found = foreign(args)
+    else:
         refuse_of_tensors(args)
-    distilled, device = prepared(args, foreign(args) if is_foreign else opened(args))
-    images, labels = test_images(distilled, args.dataset, args.data)
-    found = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)
-    for index, value in enumerate(found.values):
+        distilled = opened(args)
+        found = real(distilled, args.dataset, args.data)
+    distilled, device = prepared(args, distilled)
+    if distilled.fingerprint and not distilled.normalization:
+        print("note: the set comes without its whitening matrix, which is fitted anew", file=sys.stderr)
+        distilled = distilled.refit(found.images("train")[0])
+    images, labels = found.images("test")
+    accuracies = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)
+    for index, value in enumerate(accuracies.values):
         print(f"network {index}: " + ("failed" if math.isnan(value) else f"{value:.2f} %"))
-    print(f"accuracy: {found}, on {len(labels)} test images")
+    print(f"accuracy: {accuracies}, on {len(labels)} test images")
 
 
 def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple["seqmatch.Distilled", "torch.device"]:

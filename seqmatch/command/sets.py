@@ -4,17 +4,20 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from tabulate import tabulate
 
 import seqmatch
 from seqmatch import config
-from seqmatch.command.arguments import file, number, path, rate, words
+from seqmatch.command.arguments import new_folder, number, path, rate, set_file, words
 from seqmatch.config.catalog import SOURCES
 from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.sets import listed
 from seqmatch.sets.formats import FORMATS
+
+if TYPE_CHECKING:
+    from seqmatch.sets.real import Real
 
 USUAL_STEP_SIZE = 0.01
 """At which networks learn from images that came with none (DC, DSA, DM)."""
@@ -74,7 +77,7 @@ def show(args: argparse.Namespace) -> None:
 def add_export(arguments: argparse.ArgumentParser) -> None:
     """The set, and how and where it is written."""
     add_set(arguments)
-    arguments.add_argument("--out", type=file, required=True, help="folder to write; it must not be there yet")
+    arguments.add_argument("--out", type=new_folder, required=True, help="folder to write; it must not be there yet")
     summaries = "; ".join(f"{name}: {form.summary}" for name, form in FORMATS.items())
     arguments.add_argument("--format", choices=FORMATS, required=True, help=summaries)
     arguments.add_argument("--name", type=words, help="of the set, for its card")
@@ -156,7 +159,7 @@ def add_take_in(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("set", type=path, metavar="images", help="file of the images (.pt), or the folder of all")
     add_tensors(arguments)
     add_dataset(arguments, "source of the real images")
-    arguments.add_argument("--out", type=file, required=True, help="file of the set to write (.safetensors)")
+    arguments.add_argument("--out", type=set_file, required=True, help="file of the set to write (.safetensors)")
 
 
 def take_in(args: argparse.Namespace) -> None:
@@ -165,19 +168,29 @@ def take_in(args: argparse.Namespace) -> None:
     Files of MTT, FTD, TESLA, DATM, DC, DSA, DM and DD-Ranking are known. They are read as tensors alone: a file that
     would run code is refused. The normalisation is fitted on the training images of --dataset.
     """
-    distilled = foreign(args)
+    from seqmatch.files.store import check_writable
+
+    check_writable(args.out)
+    distilled, _ = foreign(args)
     seqmatch.save(distilled, args.out)
     print(distilled)
     print(f"wrote {args.out}")
 
 
-def foreign(args: argparse.Namespace) -> "seqmatch.Distilled":
-    """The set that tensors of another program make.
+def are_tensors(args: argparse.Namespace) -> bool:
+    """Whether tensors of another program are named, not a set."""
+    given = args.set
+    of_others = given.is_dir() and not any(given.rglob("*.safetensors")) and any(given.glob("*.pt"))
+    return args.labels is not None or given.suffix in TENSORS or of_others
+
+
+def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
+    """The set that tensors of another program make, and the real images that it is of.
 
     Raises:
         SeqmatchError: they cannot be read, do not fit the data set, or it is not named.
     """
-    from seqmatch.sets.real import dataset
+    from seqmatch.sets.real import usual
     from seqmatch.synthetic.foreign import read
 
     if args.dataset is None:
@@ -187,19 +200,20 @@ def foreign(args: argparse.Namespace) -> "seqmatch.Distilled":
         print(
             f"note: no step size is given, nor beside the images; networks learn at {USUAL_STEP_SIZE}", file=sys.stderr
         )
-    settings, real = dataset(args.dataset, tuple(found.images.shape[1:]), args.normalization, args.data)
+    real = usual(args.dataset, tuple(found.images.shape[1:]), args.normalization, args.data)
+    dataset = real.dataset()
     distilled = seqmatch.from_tensors(
         found.images,
         found.labels,
         found.step_size or USUAL_STEP_SIZE,
         space=args.space,
-        normalization=real.normalization,
-        class_names=real.class_names,
-        augmentation=real.augmentation,
+        normalization=dataset.normalization,
+        class_names=dataset.class_names,
+        augmentation=dataset.augmentation,
         name=args.set.name,
     )
-    told = settings.model_dump(mode="json", exclude={"path"})
-    return replace(distilled, about=distilled.about | {"prepared": {"dataset": args.dataset, "preparation": told}})
+    told = {"dataset": args.dataset, "preparation": real.settings.model_dump(mode="json", exclude={"path"})}
+    return replace(distilled, about=distilled.about | {"prepared": told}), real
 
 
 def size(place: Path) -> str:

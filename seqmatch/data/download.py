@@ -101,8 +101,9 @@ def _fetch(file: PublishedFile, folder: Path, places: Sequence[str]) -> Path:
                 raise
             tried.append(f"  {url}: {' '.join(str(error).split())[:300]}")
     raise SeqmatchError(
-        f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}; or, in "
-        "an experiment, name a folder or URL that has it in `data.mirrors`. Tried:\n" + "\n".join(tried)
+        f"{file.name} could not be fetched. Download it elsewhere (MD5 {file.md5}) and put it at {target}; or name a "
+        "folder that has it: in an experiment in `data.mirrors`, where URLs may stand too, for the command `seqmatch` "
+        "with --data, in Python with `folder`. Tried:\n" + "\n".join(tried)
     )
 
 

@@ -306,6 +306,17 @@ def check_replaceable(path: Path) -> None:
         raise SeqmatchError(f"{path}: is a folder, a device or a pipe, and is left alone; name a file to write")
 
 
+def check_writable(path: Path) -> None:
+    """Whether `replacing` can write at `path`, before work that ends there.
+
+    Raises:
+        SeqmatchError, OSError: as `replacing`.
+    """
+    check_replaceable(path)
+    with named(path), temporary_folder(path.parent, path.name):
+        pass
+
+
 @contextmanager
 def named(path: Path) -> Iterator[None]:
     """System errors within name `path` where they name no file, or a temporary one for it.

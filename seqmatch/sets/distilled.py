@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from seqmatch import config
-from seqmatch.config.catalog import SOURCES
 from seqmatch.config.faults import explain
-from seqmatch.data.images import RawImages
 from seqmatch.data.normalization import (
     Fingerprint,
     Normalization,
@@ -29,11 +27,10 @@ from seqmatch.errors import SeqmatchError, printable
 from seqmatch.files import kinds
 from seqmatch.files.store import load_header, load_table, open_tensors
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.seeds import Seed
 from seqmatch.sets.index import path_of
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.parameterisations import PIXELS
-from seqmatch.synthetic.subset import Subset, subset_of
+from seqmatch.synthetic.subset import Subset, pixels_of, subset_of
 from seqmatch.training.loop import Stage
 
 SUBSET_FILE, SEED_FOLDER = re.compile(r"subset(\d+)\.safetensors"), re.compile(r"seed(\d+)")
@@ -132,21 +129,20 @@ class Distilled:
             raise SeqmatchError(
                 "the images of this set are normalised by statistics that are not at hand"
                 + (
-                    ": its file tells only what its whitening is known by; set.refit(images), with the training images "
-                    "of its data set, gives the set with it"
+                    ": its file tells only what its whitening is known by; set.refit(images), with the images of "
+                    "seqmatch.training_images(set), gives the set with it"
                     if self.fingerprint
-                    else "; dataclasses.replace(set, normalization=…) gives the set with them"
+                    else "; set.with_normalization(…) gives the set with them"
                 )
             )
         return self.normalization.apply(raw_images(images, self.shape))
 
-    def refit(self, images: Tensor | np.ndarray, labels: Tensor | np.ndarray | None = None) -> "Distilled":
+    def refit(self, images: Tensor | np.ndarray) -> "Distilled":
         """The set with its whitening, fitted anew.
 
         Args:
-            images: uint8 (N, C, H, W): the training images of the data set in its own order (all of its images, if it
-                has no test images of its own).
-            labels: their classes (N,); needed where images were held out of training.
+            images: uint8 (N, C, H, W): all that its data set trains on, in their own order, as
+                `seqmatch.training_images(distilled)` gives them.
 
         Raises:
             SeqmatchError: the set is not whitened, or by other images than these.
@@ -156,20 +152,19 @@ class Distilled:
         images = raw_images(images, self.shape)
         if images.is_floating_point():
             raise SeqmatchError("images: expected uint8: whitening is fitted on images as files hold them")
-        index = None if labels is None else _training_split(self, images, torch.as_tensor(labels))
-        found = fit_whitening(images, self.fingerprint.regularization, index)
+        found = fit_whitening(images, self.fingerprint.regularization)
         if not self.fingerprint.fits(found):
-            held_out = self.about.get("prepared", {}).get("preparation", {}).get("validation_fraction")
-            hint = (
-                "; some of its training images were held out, so give `labels` too"
-                if held_out and index is None
-                else ""
-            )
             raise SeqmatchError(
-                f"the images of this set were whitened by other images than these {len(images)}{hint}; "
-                "expected are the training images of its data set, all of them, in their own order"
+                f"the images of this set were whitened by other images than these {len(images)}; expected are all "
+                "those that its data set trains on, in their own order, without those that were held out: "
+                "seqmatch.training_images(set)"
             )
-        return replace(self, normalization=found)
+        return self.with_normalization(found)
+
+    def with_normalization(self, normalization: Normalization) -> "Distilled":
+        """The set with what takes pixels to what networks see, where that is not at hand."""
+        pictures = self.pictures or tuple(pixels_of(subset, normalization) for subset in self.subsets)
+        return replace(self, normalization=normalization, pictures=pictures)
 
     def with_evaluation(self, **evaluation: Any) -> "Distilled":
         """The set under another protocol of training: ``distilled.with_evaluation(epochs=25)`` for a quick look.
@@ -230,23 +225,6 @@ def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int]) -> Tens
             "seqmatch normalises them itself"
         )
     return found.float()
-
-
-def _training_split(distilled: Distilled, images: Tensor, labels: Tensor) -> Tensor:
-    """The images that a data set was prepared to train on, as the header of the set says."""
-    from seqmatch.data.prepare import split  # imports scikit-learn
-
-    prepared = distilled.about.get("prepared", {})
-    try:
-        settings, name = config.Dataset(**prepared["preparation"]), prepared["dataset"]
-    except (KeyError, ValidationError):
-        raise SeqmatchError(
-            "the header of this set does not tell which images were held out; leave out `labels`"
-        ) from None
-    own_test = settings.source in SOURCES and SOURCES[settings.source].test > 0
-    test = torch.zeros(len(labels)).bool() if own_test else None
-    raw = RawImages(images, labels.long(), distilled.class_names, test)
-    return split(raw, settings, Seed("prepare", name, settings.split_seed))["train"]
 
 
 def _description(distilled: Distilled) -> list[str]:
@@ -326,7 +304,7 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     if file.suffix in (".pt", ".pth"):
         raise SeqmatchError(
             f"{file}: tensors of another program; `seqmatch import` makes a set of them, and in Python "
-            "seqmatch.sets.foreign.load"
+            "seqmatch.from_files"
         )
     if "subsets" in load_header(file):
         return _whole(file)
@@ -349,9 +327,11 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
         real: whether its own images may be real ones, as those of `random` are.
 
     Raises:
-        SeqmatchError: they are, and may not.
+        SeqmatchError: they are, and may not; or `path` does not end in .safetensors.
         OSError: the file cannot be written.
     """
+    if Path(path).suffix != ".safetensors":
+        raise SeqmatchError(f"{path}: expected a name that ends in .safetensors, as what is written")
     if distilled.real and not real:
         raise SeqmatchError(
             f"{path}: not written: images of this set are real ones, which nothing distilled; save(…, real=True) "

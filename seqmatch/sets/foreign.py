@@ -22,7 +22,7 @@ DSA: tuple[Operation, ...] = get_args(Operation)
 """The operations that such sets are usually trained with."""
 
 
-def load(
+def from_files(
     images: str | Path,
     labels: str | Path | None = None,
     step_size: str | Path | float | None = None,

@@ -56,7 +56,7 @@ images = load_dataset("parquet", data_dir="path/of/this/folder/data", split="tra
         """\
 `set.npz`: `images` (float32, N×C×H×W, normalised, to the bit), `labels`, `subsets` (from 1), `step_sizes` (one per
 subset), `class_names`; `soft_labels` where networks learn these instead; `mean` and `std`, or `zca_mean` and
-`zca_matrix`, the normalisation.
+`zca_matrix`, the normalisation where the set has it.
 
 ```python
 import numpy

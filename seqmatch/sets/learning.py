@@ -15,7 +15,7 @@ from seqmatch.networks import averages_batches, build, joinable, written
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled, tensor_of
 from seqmatch.training.ensemble import GradientsFor, always_eager
-from seqmatch.training.gradients import best_gradients
+from seqmatch.training.gradients import best_gradients, trained
 from seqmatch.training.inference import is_finite
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import NewNetwork, make_phases, train_through
@@ -43,19 +43,25 @@ class Accuracies:
         return f"{self.mean:.1f}{spread} % ({number(count, 'network')}{left_out})"
 
 
+@torch.enable_grad()
 def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Transform | None = None) -> nn.Module:
     """Train `network`, in place, through the stages of the set under the protocol that the set was evaluated under.
 
     Args:
         distilled: what it learns from; another protocol is that of `distilled.with_evaluation(epochs=25)`.
-        network: takes images (N, C, H, W) to logits (N, classes). It is trained where its parameters are, and comes
-            back in evaluation mode.
+        network: takes images (N, C, H, W) to logits (N, classes). It is trained where its parameters are, but for
+            frozen ones (`requires_grad=False`), and comes back in evaluation mode.
         seed: names the draws of minibatches, augmentation and dropout.
         transform: what the network shall see of images, such as larger ones; applied to each minibatch.
 
     Raises:
         SeqmatchError: the network does not fit the set; says what.
     """
+    if not isinstance(network, nn.Module) or not isinstance(distilled, Distilled):
+        raise SeqmatchError(
+            "train(network, set): expected a torch.nn.Module, and a set as `load` gives it; found "
+            f"{type(network).__name__} and {type(distilled).__name__}"
+        )
     learner = _Through(network, transform) if transform else network
     check(learner, distilled)
     device = next(network.parameters()).device
@@ -67,6 +73,7 @@ def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Tr
     return network.eval()
 
 
+@torch.enable_grad()
 def evaluate(
     distilled: Distilled,
     images: Tensor | np.ndarray,
@@ -93,6 +100,8 @@ def evaluate(
     """
     from seqmatch.analysis.evaluation import evaluate as evaluate_curricula  # imports pandas
 
+    if networks is not None:
+        distilled = distilled.with_evaluation(networks=networks)
     images = distilled.normalize(images)
     labels = _checked_labels(labels, len(images), len(distilled.class_names))
     named = _seed(distilled, seed)
@@ -100,9 +109,8 @@ def evaluate(
     first = make(named / 0 / "initial")
     check(first, distilled)
     device = next(first.parameters()).device
-    update = {} if networks is None else {"networks": networks}
     gradients = always_eager if new_network or transform else _gradients_for(first, distilled, device)
-    learner = Learner(make, distilled.evaluation.model_copy(update=update), distilled.augmentation, gradients)
+    learner = Learner(make, distilled.evaluation, distilled.augmentation, gradients)
     stages = [stage.to(device) for stage in distilled.stages]
     with _drawing(named / "dropout", device):
         found = evaluate_curricula({"last": stages}, (images.to(device), labels.to(device)), learner, named)["accuracy"]
@@ -136,7 +144,7 @@ def _new_networks(
     def given(seed: Seed) -> nn.Module:
         with _drawing(seed, device):
             made = _one_of(new_network)
-        if set(made.parameters()) & {parameter for network in before for parameter in network.parameters()}:
+        if set(trained(made)) & {parameter for network in before for parameter in trained(network)}:
             raise SeqmatchError(
                 "new_network: it makes the same network again, which has learned already; make a new one each time, as "
                 "lambda: Network(…) does"
@@ -207,13 +215,14 @@ def check(network: nn.Module, distilled: Distilled) -> None:
     Raises:
         SeqmatchError: says what does not fit: the images that it takes, the number of outputs, or a parameter.
     """
-    named = [(name.removeprefix("network."), parameter) for name, parameter in network.named_parameters()]
+    every = [(name.removeprefix("network."), parameter) for name, parameter in network.named_parameters()]
+    named = [(name, parameter) for name, parameter in every if parameter.requires_grad]
     if not named:
-        raise SeqmatchError("the network has no parameters to train")
+        frozen = ": all are frozen (requires_grad=False)" if every else ""
+        raise SeqmatchError(f"the network has no parameters to train{frozen}")
     for name, parameter in named:
-        if parameter.dtype != torch.float32 or not parameter.requires_grad:
-            kept = "" if parameter.requires_grad else " that is frozen (requires_grad=False)"
-            raise SeqmatchError(f"parameter {name}: expected float32 numbers to train, found {parameter.dtype}{kept}")
+        if parameter.dtype != torch.float32:
+            raise SeqmatchError(f"parameter {name}: expected float32 numbers to train, found {parameter.dtype}")
     classes, shape = len(distilled.class_names), distilled.shape
     was_training, size = network.training, "×".join(map(str, shape))
     image = distilled.stages[0].images[:1].to(named[0][1].device)
@@ -236,4 +245,7 @@ def check(network: nn.Module, distilled: Distilled) -> None:
     slopes = torch.autograd.grad(logits.sum(), [parameter for _, parameter in named], allow_unused=True)
     unused = [name for (name, _), slope in zip(named, slopes, strict=True) if slope is None]
     if unused:
-        raise SeqmatchError(f"parameter {unused[0]} of the network has no part in its logits, and cannot be trained")
+        raise SeqmatchError(
+            f"parameter {unused[0]} of the network has no part in its logits, and cannot be trained; where that is "
+            "meant, freeze it: parameter.requires_grad_(False)"
+        )

@@ -1,7 +1,11 @@
 """The real images of a set: those that it is tested on, and those that tell how it is normalised."""
 
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -11,12 +15,40 @@ from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data import download, prepare, sources
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
-from seqmatch.errors import SeqmatchError, allowed
+from seqmatch.errors import SeqmatchError, allowed, printable
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled
 
 NEVER_MIRRORED = ("digits", "mnist", "svhn")
 """Sources of numerals."""
+
+
+@dataclass(frozen=True)
+class Real:
+    """Images of a source, and how the data set of a set prepares them."""
+
+    raw: RawImages
+    name: str
+    """Of the data set; names the draws of its splits."""
+    settings: config.Dataset
+
+    @cached_property
+    def splits(self) -> dict[str, Tensor]:
+        """As of `seqmatch.data.prepare.split`."""
+        return prepare.split(self.raw, self.settings, self._seed)
+
+    def images(self, split: str) -> tuple[Tensor, Tensor]:
+        """Images and labels of one split: uint8 (N, C, H, W), int64 (N,)."""
+        index = self.splits[split]
+        return self.raw.images[index], self.raw.labels[index]
+
+    def dataset(self) -> Dataset:
+        """The images as prepared for others."""
+        return prepare.prepare(self.raw, self.settings, self._seed)
+
+    @property
+    def _seed(self) -> Seed:
+        return Seed("prepare", self.name, self.settings.split_seed)
 
 
 def test_images(
@@ -32,16 +64,28 @@ def test_images(
         folder: where its files lie; what is published and not there is fetched. By default data/SOURCE.
 
     Returns:
-        uint8 (N, C, H, W), int64 (N,).
+        uint8 (N, C, H, W), int64 (N,), in the set's order of classes.
 
     Raises:
         SeqmatchError: the source is not known, its files cannot be had, or its images do not fit the set.
     """
+    return real(distilled, source, folder).images("test")
+
+
+def training_images(
+    distilled: Distilled, source: str | None = None, folder: str | Path | None = None
+) -> tuple[Tensor, Tensor]:
+    """Real training images and their labels, without those that the set's makers held out: what `refit` takes.
+
+    Arguments, what is returned and raised: as of `test_images`.
+    """
+    return real(distilled, source, folder).images("train")
+
+
+def real(distilled: Distilled, source: str | None = None, folder: str | Path | None = None) -> Real:
+    """All images of the source of a set, or of another; as of `test_images`."""
     name, settings = _settings(distilled, source)
-    raw = read(settings, folder)
-    _check(raw, distilled, settings.source)
-    index = prepare.split(raw, settings, Seed("prepare", name, settings.split_seed))["test"]
-    return raw.images[index], raw.labels[index]
+    return Real(_fitting(read(settings, folder), distilled, settings.source), name, settings)
 
 
 def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImages:
@@ -54,6 +98,8 @@ def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImage
         SeqmatchError: its files cannot be had or read.
     """
     place = Path(folder or f"data/{settings.source}")
+    if folder is not None and settings.source not in (*DOWNLOADED, *NEED_PATH):
+        raise SeqmatchError(f"{folder}: {settings.source} comes with a package, and no folder is read; leave it out")
     if settings.source in NEED_PATH:
         if folder is None and not place.is_dir():
             raise SeqmatchError(
@@ -66,10 +112,8 @@ def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImage
     return sources.read(settings, place)
 
 
-def dataset(
-    source: str, shape: tuple[int, int, int], normalization: str, folder: str | Path | None = None
-) -> tuple[config.Dataset, Dataset]:
-    """How a source is usually prepared for images of others, and the source so prepared.
+def usual(source: str, shape: tuple[int, int, int], normalization: str, folder: str | Path | None = None) -> Real:
+    """Images of a source, and how it is usually prepared for images of others.
 
     Args:
         shape: (C, H, W) of the images.
@@ -85,7 +129,7 @@ def dataset(
         settings = settings.model_copy(update={"augmentation": kept})
     raw = read(settings, folder)
     _check_shape(raw, shape, source)
-    return settings, prepare.prepare(raw, settings, Seed("prepare", source, settings.split_seed))
+    return Real(raw, source, settings)
 
 
 def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
@@ -121,7 +165,24 @@ def _check_shape(raw: RawImages, shape: tuple[int, int, int], source: str) -> No
         raise SeqmatchError(f"{source}: its images are of {found}, those of the set of {expected}")
 
 
-def _check(raw: RawImages, distilled: Distilled, source: str) -> None:
+def _fitting(raw: RawImages, distilled: Distilled, source: str) -> RawImages:
+    """The images with the set's numbers of classes, which another order of names may change.
+
+    Raises:
+        SeqmatchError: they are of another shape, or of another number of classes.
+    """
     _check_shape(raw, distilled.shape, source)
-    if len(raw.class_names) != len(distilled.class_names):
-        raise SeqmatchError(f"{source}: has {len(raw.class_names)} classes, the set {len(distilled.class_names)}")
+    own, found = distilled.class_names, raw.class_names
+    if len(found) != len(own):
+        raise SeqmatchError(f"{source}: has {len(found)} classes, the set {len(own)}")
+    if sorted(own) == sorted(found):
+        numbers = torch.tensor([own.index(name) for name in found])
+        return replace(raw, labels=numbers[raw.labels], class_names=own)
+    if own != tuple(map(str, range(len(own)))):
+        index = next(index for index in range(len(own)) if own[index] != found[index])
+        warnings.warn(
+            f"{source}: classes have other names than in the set, and are taken in their order: class {index} is "
+            f"{printable(found[index])} here and {printable(own[index])} there",
+            stacklevel=4,
+        )
+    return raw

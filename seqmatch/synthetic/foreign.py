@@ -5,7 +5,7 @@ Known layouts, each of files that `torch.save` wrote:
 - a folder with `images_best.pt`, `labels_best.pt` (trajectory matching: MTT, FTD, TESLA, DATM), with `lr_best.pt` where
   the step size is learned; or `images.pt`, `labels.pt`, `lr.pt` (DD-Ranking), or the same with a number of iterations;
 - one file `res_….pt` with a dictionary, whose `data` has images and labels of each experiment (DC, DSA, DM);
-- one file with a dictionary of `images` and `labels`.
+- one file with a dictionary of `images` and `labels`, and of `lr` where there is one.
 
 They are read by PyTorch's loader for tensors alone: a file that would run code is refused.
 """
@@ -30,6 +30,9 @@ from seqmatch.synthetic.subset import Subset
 BESIDE = {"labels": ("labels{}.pt",), "step_size": ("lr{}.pt", "syn_lr{}.pt", "synlr{}.pt")}
 """Names of the files beside `images{}.pt`."""
 
+STEP_SIZES = ("step_size", "lr", "syn_lr")
+"""Names of it in a dictionary."""
+
 _SCALAR = np.float32().__reduce__()[0]
 """What NumPy, in all its versions, unpickles a number with."""
 
@@ -46,8 +49,8 @@ PLAIN = [
 OUTSIDE = 0.5
 """How far distilled pixels may leave [0, 1] before they look like something else."""
 
-SUM = 0.05
-"""How far the shares of an image's classes may be from one together, since they may have been rounded."""
+SUM, BELOW = 0.05, 1e-3
+"""How far the shares of an image's classes may be from one together, and one of them below 0, by rounding."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ def read_files(
     if isinstance(found, dict):
         if labels is not None:
             raise SeqmatchError(f"{images}: has labels of its own; leave out {labels}")
+        if step_size is None:
+            step_size = next((_number(images, found[name]) for name in STEP_SIZES if name in found), None)
         found, labels = _of_experiment(images, found, experiment), images
     elif labels := labels or beside:
         found = found, _load(labels)
@@ -245,9 +250,10 @@ def _shares(labels: Tensor, named: str) -> Tensor:
     """
     labels = labels.float()
     sums = labels.sum(1, keepdim=True)
-    if labels.min() >= 0 and (sums - 1).abs().max() <= SUM:
-        return labels / sums
-    if labels.min() >= 0 and labels.max() <= 1:
+    if labels.min() >= -BELOW and (sums - 1).abs().max() <= SUM:
+        shares = labels.clamp_min(0)
+        return shares / shares.sum(1, keepdim=True)
+    if labels.min() >= -BELOW and labels.max() <= 1:
         raise SeqmatchError(
             f"{named}: all lie in 0 to 1, as shares of classes do, but an image's are {float(sums.min()):.3g} to "
             f"{float(sums.max()):.3g} together: expected 1; divide shares by their sum; of logits take the softmax"

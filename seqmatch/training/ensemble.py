@@ -17,7 +17,7 @@ from seqmatch.files.checkpoint import Checkpoint
 from seqmatch.files.kinds import training_state
 from seqmatch.files.schema import Kind
 from seqmatch.runtime.progress import Progress
-from seqmatch.training.gradients import EAGER, Gradients
+from seqmatch.training.gradients import EAGER, Gradients, trained
 from seqmatch.training.loop import Phase, Position, alike, images_seen, minibatch, train_joined
 
 Record = Callable[[nn.Module, Position], Tensor | None]
@@ -136,7 +136,7 @@ def _kind_of_state(members: Sequence[Member], groups: Sequence[range]) -> Kind:
     """What a saved state of their training holds."""
     network = members[0].start()
     live = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    live |= {f"velocity.{index:04}": tensor for index, tensor in enumerate(network.parameters())}
+    live |= {f"velocity.{index:04}": tensor for index, tensor in enumerate(trained(network))}
     epochs = {group: [phase.epochs for phase in members[group.start].phases] for group in groups}
     return training_state(live, {group.stop: (len(group), epochs[group]) for group in groups})
 
@@ -168,7 +168,7 @@ class _State:
             network.load_state_dict({name: self.live[f"network.{name}"][index] for name in network.state_dict()})
         device = next(networks[0].parameters()).device
         velocities = [self.live[name] for name in sorted(self.live) if name.startswith("velocity.")]
-        shapes = [parameter.shape for parameter in networks[0].parameters()]
+        shapes = [parameter.shape for parameter in trained(networks[0])]
         momentum = tuple(
             velocity.reshape((-1, *shape[1:]) if shape else ()).to(device)
             for velocity, shape in zip(velocities, shapes, strict=True)

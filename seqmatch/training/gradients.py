@@ -15,7 +15,8 @@ from seqmatch.runtime.budget import budget_of, chunk_size, joined_networks
 
 Gradient = Callable[[nn.Module, Tensor, Tensor], Sequence[Tensor]]
 """A network, images (B, C, H, W) and labels as in a `Stage` to the gradient of their mean cross-entropy, a tensor per
-parameter; of g joined networks, images (B, g·C, H, W), labels (B, g, …) and the gradient of the sum of their means."""
+trained parameter; of g joined networks, images (B, g·C, H, W), labels (B, g, …) and the gradient of the sum of their
+means."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,14 @@ class Gradients:
     """Images to how many networks are trained as one, at most."""
 
 
+def trained(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are not frozen."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
     """The gradient of the mean cross-entropy, one operator after the other."""
-    return torch.autograd.grad(_mean_loss(network, images, labels), list(network.parameters()))
+    return torch.autograd.grad(_mean_loss(network, images, labels), trained(network))
 
 
 EAGER = Gradients(lambda full: loss_gradient)
@@ -54,7 +60,7 @@ def compiled_gradient(fall_back: bool) -> Gradient:
     loss = compilation.compile_function(fast_loss, _mean_loss if fall_back else None)
 
     def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
-        return torch.autograd.grad(loss(network, images, labels), list(network.parameters()))
+        return torch.autograd.grad(loss(network, images, labels), trained(network))
 
     return gradient
 
@@ -74,7 +80,7 @@ def in_chunks(size: int, gradient: Gradient) -> Gradient:
     def mean(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
         if len(labels) <= size:
             return gradient(network, images, labels)
-        total = [torch.zeros_like(parameter) for parameter in network.parameters()]
+        total = [torch.zeros_like(parameter) for parameter in trained(network)]
         for chunk, chunk_labels in zip(images.split(size), labels.split(size), strict=True):
             for part, found in zip(total, gradient(network, chunk, chunk_labels), strict=True):
                 part.add_(found, alpha=len(chunk) / len(images))

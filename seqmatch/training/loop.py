@@ -11,7 +11,7 @@ from seqmatch import config
 from seqmatch.networks import join
 from seqmatch.runtime.precision import arithmetic
 from seqmatch.seeds import Seed
-from seqmatch.training.gradients import EAGER, Gradient, Gradients
+from seqmatch.training.gradients import EAGER, Gradient, Gradients, trained
 from seqmatch.transforms import cutmix, dsa
 
 NewNetwork = Callable[[Seed], nn.Module]
@@ -127,7 +127,7 @@ def train_joined(
         done = resumed.epoch if index == resumed.phase else -1
         if done < 0:
             if not (each[0].continues and velocities):
-                velocities = tuple(map(torch.zeros_like, whole.parameters()))
+                velocities = tuple(map(torch.zeros_like, trained(whole)))
             yield Position(index, 0, velocities)
         for epoch in range(max(done, 0), each[0].epochs):
             _train_epoch(whole, networks, each, epoch, velocities, augmentation, gradients)
@@ -188,7 +188,7 @@ def _train_epoch(
         for velocity in velocities:
             velocity.zero_()
     rates = rates[:1] if len(set(rates)) == 1 else rates  # one update of all
-    parameters = _parts([parameter.detach() for parameter in whole.parameters()], len(rates))
+    parameters = _parts([parameter.detach() for parameter in trained(whole)], len(rates))
     momenta = _parts(velocities, len(rates))
     classes = _classes(networks[0], phases[0].stage.images) if settings.cutmix else 0
     whole.train()

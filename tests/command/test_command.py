@@ -19,25 +19,6 @@ from seqmatch.sets.learning import Accuracies
 NAME = "digits-seqmatch-mtt-ipc2"
 
 
-@pytest.fixture
-def called(monkeypatch, capsys):
-    """What a call prints, and the status that it ends with."""
-
-    def call(*words, status=0):
-        monkeypatch.setattr(sys, "argv", ["seqmatch", *map(str, words)])
-        try:
-            command.main()
-        except SystemExit as end:
-            assert end.code == status
-        else:
-            assert status == 0
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return said.err if status else said.out
-
-    return call
-
-
 def options(name):
     return command.parser()._subparsers._group_actions[0].choices[name]._actions
 
@@ -79,13 +60,16 @@ def test_what_is_not_there_is_told(called):
 
 def test_a_set_is_exported_shown_again_and_not_written_over(called, tmp_path):
     place = tmp_path / "e"
-    assert f"wrote {place}: " in called("export", NAME, "--format", "npz", "--out", place)
+    assert f"wrote {place}: " in called("export", NAME, "--format", "npz", "--out", f"{place}/")
     assert called("show", place) == called("show", NAME)
     assert "is there already" in called("export", NAME, "--format", "npz", "--out", place, status=1)
 
 
 def test_a_network_is_trained_and_written(called, tmp_path):
     out = tmp_path / "network.safetensors"
+    assert "a name that ends in .safetensors" in called("train", NAME, "--out", tmp_path / "network.pt", status=2)
+    (tmp_path / "taken.safetensors").mkdir()
+    assert "is a folder" in called("train", NAME, "--out", tmp_path / "taken.safetensors", status=1)
     called("train", NAME, "--architecture", '{"family": "convnet", "width": 4, "depth": 1}', "--out", out)
     tensors, header = load_tensors(out)
     assert header["parameters"]["architecture"]["width"] == 4 and all(
@@ -147,6 +131,8 @@ def test_tensors_of_another_program_are_evaluated_and_taken_in(called, tmp_path)
     assert "from elsewhere" not in called("import", *tensors, "--out", tmp_path / "mine.safetensors")
     assert called("evaluate", tmp_path / "mine.safetensors", *few, *small) == text
     assert "--dataset is missing" in called("evaluate", *tensors[:3], status=1)
+    (tmp_path / "e/set.safetensors").unlink()
+    assert called("evaluate", tmp_path / "e", *tensors[3:], *few, *small) == text
     assert "epoch: unknown key; did you mean epochs?" in called(
         "evaluate", NAME, "--evaluation", '{"epoch": 5}', status=2
     )

@@ -12,16 +12,12 @@ import torch
 from helpers.tiny import labelled, normal
 
 import seqmatch
-from seqmatch import config
 from seqmatch.config import Architecture, Evaluation
 from seqmatch.data import dataset
-from seqmatch.data.images import RawImages
 from seqmatch.data.normalization import Fingerprint, Standardization, Whitening, fit_whitening, from_tensors
-from seqmatch.data.prepare import split
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import save_table
 from seqmatch.files.tensors import load_tensors, save_tensors
-from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Measured
 from seqmatch.synthetic.subset import Subset, save_subset
 
@@ -187,12 +183,10 @@ def test_subsets_left_over_from_a_longer_run_are_left_out(tmp_path):
 
 @pytest.fixture
 def whitened(tmp_path):
-    """A run on whitened images, and the file of its data set; the whitening is fitted on a half of the images."""
-    raw = RawImages(RAW, LABELS, CLASSES, torch.zeros(len(LABELS)).bool())
-    index = split(raw, config.Dataset(**PREPARATION), Seed("prepare", "d", 0))["train"]
-    whitening = fit_whitening(RAW, 0.1, index)
-    run = write_run(tmp_path / "d/mtt/ipc2/seed0", whitening)
+    """A run on whitened images, and the file of its data set; the whitening is fitted on a third of the images."""
     splits = {"train": torch.arange(8), "validation": torch.arange(8, 16), "test": torch.arange(16, 24)}
+    whitening = fit_whitening(RAW, 0.1, splits["train"])
+    run = write_run(tmp_path / "d/mtt/ipc2/seed0", whitening)
     dataset.save(
         tmp_path / "d/data.safetensors", dataset.Dataset(RAW, LABELS, splits, CLASSES, whitening, ("crop",)), {}
     )
@@ -218,13 +212,11 @@ def test_a_set_without_its_matrix_says_so_and_has_it_fitted_anew(whitened, tmp_p
     assert "the matrix is not at hand" in repr(found) and len(found.pixels()) == 6
     with pytest.raises(SeqmatchError, match=r"not at hand.*set\.refit\(images\)"):
         found.normalize(RAW)
-    with pytest.raises(SeqmatchError, match=r"by other images than these 24; some .* were held out, so give `labels`"):
+    with pytest.raises(SeqmatchError, match=r"by other images than these 24; .*without those that were held out"):
         found.refit(RAW)
-    with pytest.raises(SeqmatchError, match="by other images than these"):
-        found.refit(RAW.flip(3), LABELS)
     with pytest.raises(SeqmatchError, match="expected uint8"):
         found.refit(RAW / 255)
-    again = found.refit(RAW.numpy(), LABELS.numpy())
+    again = found.refit(RAW[:8].numpy())
     torch.testing.assert_close(again.normalize(RAW), whitening.apply(RAW))
     with pytest.raises(SeqmatchError, match="not whitened"):
         seqmatch.load(write_run(tmp_path / "plain")).refit(RAW)

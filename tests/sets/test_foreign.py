@@ -2,7 +2,6 @@
 
 import pickle
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from seqmatch.data.normalization import fit_whitening
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.sets import foreign
 
 IMAGES, LABELS = labelled(per_class=2)
 PAIR = ([0.5], [0.25])
@@ -57,20 +55,27 @@ LAYOUTS = {
         0.01,
     ),
     "one file": ({"images_best": {"images": IMAGES, "labels": LABELS, "more": 1}}, 0.01, LABELS, 0.01),
+    "one file with all": (
+        {"images": {"images": IMAGES, "labels": LABELS, "lr": torch.tensor(0.02)}},
+        None,
+        LABELS,
+        0.02,
+    ),
 }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_others_publish_is_read(tmp_path, layout):
     files, given, labels, step_size = LAYOUTS[layout]
-    found = foreign.load(saved(tmp_path, **files), step_size=given, space="normalized", normalization=PAIR)
+    found = seqmatch.from_files(saved(tmp_path, **files), step_size=given, space="normalized", normalization=PAIR)
     assert torch.equal(found.stages[0].images, IMAGES) and found.stages[0].step_size == pytest.approx(step_size)
     torch.testing.assert_close(found.stages[0].labels, labels)
     assert tmp_path.name in repr(found) and "6 of 1×8×8 in 3 classes (0, 1, 2)" in repr(found)
 
 
 @pytest.mark.parametrize(
-    "rounded", [lambda shares: shares.bfloat16(), lambda shares: shares.half(), lambda shares: shares.round(decimals=2)]
+    "rounded",
+    [torch.Tensor.bfloat16, torch.Tensor.half, lambda shares: shares.round(decimals=2), lambda shares: shares - 1e-8],
 )
 def test_rounded_shares_of_classes_are_no_logits(rounded):
     shares = LOGITS.softmax(1)
@@ -89,9 +94,9 @@ def test_a_set_keeps_its_images_when_the_tensors_that_it_was_made_of_go_on():
 
 def test_files_may_be_named_one_by_one(tmp_path):
     saved(tmp_path, mine=IMAGES, theirs=LABELS, rate=0.05, both={"data": [[IMAGES, LABELS], [-IMAGES, LABELS]]})
-    found = foreign.load(tmp_path / "mine.pt", tmp_path / "theirs.pt", tmp_path / "rate.pt", space="normalized")
+    found = seqmatch.from_files(tmp_path / "mine.pt", tmp_path / "theirs.pt", tmp_path / "rate.pt", space="normalized")
     assert found.stages[0].step_size == 0.05
-    second = foreign.load(tmp_path / "both.pt", step_size=0.1, experiment=1, space="normalized")
+    second = seqmatch.from_files(tmp_path / "both.pt", step_size=0.1, experiment=1, space="normalized")
     assert torch.equal(second.stages[0].images, -IMAGES)
 
 
@@ -100,19 +105,19 @@ def test_what_is_named_and_would_not_be_read_is_refused(tmp_path):
     saved(tmp_path, images=pair, labels=LABELS, several={"data": [[IMAGES, LABELS]]}, plain=IMAGES)
     about = {"step_size": 0.1, "space": "normalized"}
     with pytest.raises(SeqmatchError, match=r"several\.pt: has labels of its own; leave out .*labels\.pt"):
-        foreign.load(tmp_path / "several.pt", tmp_path / "labels.pt", **about)
+        seqmatch.from_files(tmp_path / "several.pt", tmp_path / "labels.pt", **about)
     assert torch.equal(
-        foreign.load(tmp_path / "images.pt", **about).stages[0].images, IMAGES
+        seqmatch.from_files(tmp_path / "images.pt", **about).stages[0].images, IMAGES
     )  # those beside it may lie
     for name, labels in (("images", None), ("plain", tmp_path / "labels.pt")):
         with pytest.raises(SeqmatchError, match=rf"{name}\.pt: not of several experiments; .* no experiment 1"):
-            foreign.load(tmp_path / f"{name}.pt", labels, experiment=1, **about)
+            seqmatch.from_files(tmp_path / f"{name}.pt", labels, experiment=1, **about)
 
 
 def test_a_whitening_of_other_images_is_refused():
     other = fit_whitening((30 * normal(9, 1, 4, 4) + 120).to(torch.uint8), 0.1)
     with pytest.raises(SeqmatchError, match="images of 1×8×8: the whitening is of images of 16 numbers"):
-        foreign.from_tensors(IMAGES.clamp(0, 1), LABELS, 0.1, "pixels", other)
+        seqmatch.from_tensors(IMAGES.clamp(0, 1), LABELS, 0.1, "pixels", other)
 
 
 def test_a_foreign_set_is_learned_from_and_kept_like_others(tmp_path):
@@ -138,7 +143,7 @@ def test_normalised_images_of_unknown_statistics_train_but_test_nothing(tmp_path
     seqmatch.save(found, tmp_path / "set.safetensors")
     assert seqmatch.load(tmp_path / "set.safetensors").normalization is None
     whitening = fit_whitening(raw.repeat(20, 1, 1, 1), 0.1)
-    assert torch.equal(replace(found, normalization=whitening).normalize(raw), whitening.apply(raw))
+    assert torch.equal(found.with_normalization(whitening).normalize(raw), whitening.apply(raw))
 
 
 def small():
@@ -150,7 +155,7 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Code(), protocol=2))
     for name in ("images.pt", "plain.pt"):
         with pytest.raises(SeqmatchError, match=rf"{name}: not opened: it holds more than tensors.*run code"):
-            foreign.load(tmp_path / name, step_size=0.1, space="pixels")
+            seqmatch.from_files(tmp_path / name, step_size=0.1, space="pixels")
     assert "run" not in capsys.readouterr().out
 
 
@@ -180,15 +185,15 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
 )
 def test_files_that_are_no_set_are_refused_by_name(tmp_path, files, message):
     with pytest.raises(SeqmatchError, match=message):
-        foreign.load(saved(tmp_path, **files), space="normalized")
+        seqmatch.from_files(saved(tmp_path, **files), space="normalized")
 
 
 def test_files_that_torch_did_not_write_are_refused(tmp_path):
     (tmp_path / "images.pt").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(SeqmatchError, match=r"images\.pt: not (opened|a file that torch\.save wrote)"):
-        foreign.load(tmp_path / "images.pt", space="pixels")
+        seqmatch.from_files(tmp_path / "images.pt", space="pixels")
     with pytest.raises(SeqmatchError, match=r"gone\.pt: there is no such file"):
-        foreign.load(tmp_path / "gone.pt", space="pixels")
+        seqmatch.from_files(tmp_path / "gone.pt", space="pixels")
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,24 @@ def test_a_torchvision_network_with_batch_norm_learns_from_it():
     assert not torch.equal(network.bn1.running_mean, before)
 
 
+def test_what_is_frozen_stays_as_it_is():
+    frozen = nn.Conv2d(1, 2, 3).requires_grad_(False)
+    before = frozen.weight.clone()
+    with torch.no_grad():  # as in a notebook's cell that tests
+        network = seqmatch.train(nn.Sequential(frozen, linear(72)), distilled())
+        found = seqmatch.evaluate(distilled(), RAW, LABELS, lambda: nn.Sequential(frozen, linear(72)))
+    assert torch.equal(frozen.weight, before) and not frozen.weight.requires_grad
+    assert len(found.values) == 2 and found.mean > 40
+    moved = nn.Sequential(frozen, linear(72))
+    moved[1].load_state_dict(network[1].state_dict())
+    assert torch.equal(moved(RAW / 255), network(RAW / 255))
+
+
+def test_no_networks_are_refused():
+    with pytest.raises(SeqmatchError, match="networks"):
+        seqmatch.evaluate(distilled(), RAW, LABELS, networks=0)
+
+
 def test_a_network_sees_images_as_a_transform_makes_them():
     sizes = set()
 
@@ -125,7 +143,8 @@ def test_a_network_sees_images_as_a_transform_makes_them():
         (nn.Conv2d(3, 4, 3), r"does not take the images of this set, 1×8×8 .* to have 3 channels"),
         (nn.Flatten(), "has no parameters"),
         (linear().double(), "parameter 1.weight: expected float32 numbers to train, found torch.float64"),
-        (linear().requires_grad_(False), r"parameter 1.weight: .* frozen"),
+        (linear().requires_grad_(False), "no parameters to train: all are frozen"),
+        ("resnet18", "expected a torch.nn.Module, and a set as `load` gives it; found str and Distilled"),
         (nn.GRU(8, 3), r"does not take|not a tensor"),
     ],
 )
