@@ -213,6 +213,13 @@ def test_the_package_names_what_stands_in_it():
     assert all(callable(getattr(seqmatch, name)) for name in seqmatch.__all__)
 
 
+def test_editors_know_what_stands_in_the_package():
+    """Of the stub, as it would be if it were loaded."""
+    told: dict = {}
+    exec(Path(seqmatch.__file__).with_suffix(".pyi").read_text(), told)
+    assert {name: getattr(seqmatch, name) for name in seqmatch.__all__}.items() <= told.items()
+
+
 def test_code_that_a_set_names_is_not_run():
     """A set may come from anyone: only its user says which code makes networks."""
     found = replace(distilled(), architecture=config.Architecture(family="antigravity:Net"))
