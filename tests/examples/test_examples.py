@@ -64,7 +64,7 @@ def test_incremental_learning_compares_memories(example, data, tmp_path, capsys,
 
 def test_a_memory_holds_the_classes_seen_alone(example, data, tmp_path):
     incremental = example("incremental")
-    found = incremental.of_classes(seqmatch.load(save_set(tmp_path / "set", data, "mtt")), torch.tensor([3, 7]))
+    found = incremental.of_classes(seqmatch.load(save_set(tmp_path / "set.safetensors", data, "mtt")), torch.tensor([3, 7]))
     assert [stage.labels.tolist() for stage in found.stages] == [[3, 7], [3, 7, 3, 7]]
 
 
@@ -73,7 +73,7 @@ def test_search_ranks_architectures(example, data, tmp_path, capsys, monkeypatch
     lasting = search.lasting
     monkeypatch.setattr(search, "lasting", lambda distilled, **settings: lasting(distilled, **settings | {"epochs": 1}))
     monkeypatch.setattr(search, "ARCHITECTURES", [(4, 1, norm, "max") for norm in ("none", "instance", "batch")])
-    search.main(save_set(tmp_path / "set", data, "mtt"), 2, tmp_path / "search.png", processes=1)
+    search.main(save_set(tmp_path / "set.safetensors", data, "mtt"), 2, tmp_path / "search.png", processes=1)
     said = capsys.readouterr().out
     assert said.count("times faster") == 2 and "distilled over random" in said
     assert (tmp_path / "search.png").stat().st_size > 1000
@@ -81,7 +81,7 @@ def test_search_ranks_architectures(example, data, tmp_path, capsys, monkeypatch
 
 def test_random_sets_are_training_images_of_the_same_size(example, data, tmp_path):
     common = example("common")
-    distilled = common.load(save_set(tmp_path / "set", data, "mtt"))
+    distilled = common.load(save_set(tmp_path / "set.safetensors", data, "mtt"))
     images, labels = common.load_digits(distilled)["train"]
     first, again, other = (common.random_set(distilled, images, labels, seed) for seed in (0, 0, 1))
     drawn = first.stages[-1]
@@ -97,7 +97,7 @@ def test_other_sets_are_refused(example, data, tmp_path):
     with pytest.raises(SystemExit, match="nothing"):
         common.load(str(tmp_path / "nothing"))
     with pytest.raises(SystemExit, match="not distilled from the digits"):
-        common.load_digits(common.load(save_set(tmp_path / "set", data, "mtt", identity(1))))
+        common.load_digits(common.load(save_set(tmp_path / "set.safetensors", data, "mtt", identity(1))))
 
 
 def test_the_interval_is_that_of_student(example):

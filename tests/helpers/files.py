@@ -99,7 +99,9 @@ def write_all(folder: Path) -> None:
     whitening = fit_whitening(raw, 0.1)
     save_subset(folder / "whitened", *[Subset(images, labels, 0.1)] * 2, whitening, about)
     subset, learner = Subset(images, labels, 0.1, soft_labels=soft), Architecture.model_validate_json(ARCHITECTURE)
-    save(Distilled((subset,), whitening, CLASSES, Evaluation(), ("crop",), learner, pictures=(raw,)), folder / "set")
+    distilled = Distilled((subset,), whitening, CLASSES, Evaluation(), ("crop",), learner, pictures=(raw,))
+    save(distilled, folder / "set.safetensors")
+    (folder / "set.safetensors").rename(folder / "set")  # as the others are named
     save_subset(folder / "soft", *[Subset(images, labels, 0.1, soft_labels=soft)] * 2, statistics, about)
     save_snapshots(folder / "snapshots", snapshots, about)
     save_shard(folder / "experts", experts, {})
