@@ -11,18 +11,17 @@ from dataclasses import replace
 from pkgutil import resolve_name
 
 import torch
-from shared import command, compute
+from shared import choosers, command, compute
 
 from seqmatch import config
 from seqmatch.config.methods import OBJECTIVES, Objective
-from seqmatch.config.sections import CHOSEN_BY_EXPERTS, LEARNED
+from seqmatch.config.sections import CHOSEN_BY_EXPERTS, LEARNED, asks_experts
 from seqmatch.config.storage import check_stored, needs_real, started_per_class
 from seqmatch.data.dataset import check_classes
 from seqmatch.data.normalization import Standardization
 from seqmatch.distillation.coresets import CHOICES, classified_order, coreset_order, embed, random_order
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.distillation.loop import Restarts, State, distill, is_skipped, undistilled
-from seqmatch.distillation.soft_labels import mean_prediction, prediction_of_right_ones
 from seqmatch.distillation.step import Problem
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.tensors import load_tensors, save_tensors
@@ -79,8 +78,10 @@ def begin(args, job, size):
     if args.state:
         snapshots = load_snapshots(args.state[0], job.dataset.dimensions)
         return replace(snapshots.subset(0), soft_labels=snapshots.soft_labels)
-    with Trajectories(args.choosers, size) if args.choosers else nullcontext() as choosers:
-        return (take_foreign if args.foreign else make_initial)(args, job, choosers)
+    if args.foreign:
+        return take_foreign(args, job)
+    with Trajectories(args.choosers, size) if args.choosers else nullcontext() as experts:
+        return make_initial(args, job, experts)
 
 
 def optimise(args, job, objective, state, prefix, size):
@@ -126,12 +127,11 @@ def check_choosers(args):
     """Whether there is what chooses or labels the initial images."""
     if args.state:
         return
-    chosen = args.matching.initial in CHOSEN_BY_EXPERTS
-    if (chosen or getattr(args.matching, "soft_labels", False)) and not args.choosers:
+    if asks_experts(args.matching) and not args.choosers:
         raise SeqmatchError("--choosers: missing; these settings need experts to choose or label the initial images")
 
 
-def make_initial(args, job, choosers):
+def make_initial(args, job, experts):
     """What this subset starts from."""
     matching, size = args.matching, (job.dataset.classes, job.dataset.shape)
     ipcs = command.sizes_of(args, args.subset_count)
@@ -139,33 +139,31 @@ def make_initial(args, job, choosers):
     started = [started_per_class(matching, ipc, *size) for ipc in ipcs]
     check_classes(job.dataset, sum(started) if needs_real(matching) else 0)
     real, seed = job.dataset.split("train"), Seed("initial images", args.dataset, args.seed)
-    order = order_of(args, job, choosers, real, sum(started), seed)
+    order = order_of(args, job, experts, real, sum(started), seed)
     try:
         initial = initial_subset(real, Part(started, args.subset), matching, order, seed)
     except ValueError as error:
         raise SeqmatchError(f"{args.dataset}: {error}") from None
     if not getattr(matching, "soft_labels", False):
         return initial
-    ensemble = (finished_expert(args, job, choosers, i) for i in range(len(choosers)))
-    images, labels = initial.to(job.device).decoded()
-    if hasattr(matching, "lr_labels"):
-        return replace(initial, soft_labels=prediction_of_right_ones(ensemble, images, labels))
-    return replace(initial, soft_labels=mean_prediction(ensemble, images))
+    learned = hasattr(matching, "lr_labels")
+    said = choosers.soft_labels(args, job, experts, learned, *initial.to(job.device).decoded())
+    return replace(initial, soft_labels=said)
 
 
-def order_of(args, job, choosers, real, count, seed):
+def order_of(args, job, experts, real, count, seed):
     """The order in which the first `count` real images of each class are taken."""
     initial = args.matching.initial
     if initial not in CHOSEN_BY_EXPERTS:
         return random_order(seed)
-    one = finished_expert(args, job, choosers, args.seed % len(choosers))
+    one = choosers.expert(args, job, experts, args.seed % len(experts))
     images, labels = (tensor.to(job.device) for tensor in real)
     if initial == "classified":
         return classified_order(classified(one, images, labels), seed)
     return coreset_order(CHOICES[initial], embed(one, images), count)
 
 
-def take_foreign(args, job, choosers):
+def take_foreign(args, job):
     """This subset as another program made it."""
     size = command.sizes_of(args, args.subset_count)[args.subset - 1]
     take = resolve_name(f"{FOREIGN}:take")  # by name: other jobs do not depend on it
@@ -203,12 +201,6 @@ def parameter_count(args, job):
     """Numbers that an expert has."""
     network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("expert"))
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def finished_expert(args, job, choosers, number):
-    """A fully trained expert."""
-    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("expert"), job.device)
-    return choosers.load(network, number, choosers.epochs)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ from pkgutil import resolve_name
 
 from shared import command, compute, runs
 
-from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate
+from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, evaluate, evaluation_seed
 from seqmatch.config.methods import OBJECTIVES
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.kinds import SUBSET, Scores
 from seqmatch.files.store import load_header, load_table, save_table
-from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import load_snapshots
 from seqmatch.synthetic.subset import load_subset
@@ -29,6 +28,8 @@ from seqmatch.training.loop import Stage
 def main(args):
     if args.also and not (args.snapshots and args.scores):
         raise SeqmatchError("--also needs --snapshots and --scores of the last subset")
+    if len({args.selection, *args.also}) <= len(args.also):
+        raise SeqmatchError("--selection and --also: each selection once")
     if not args.subsets and args.evaluation.learning_rate is None:
         raise SeqmatchError("--evaluation: learning_rate is missing; without --subsets there is no learned step size")
     about = {
@@ -45,7 +46,7 @@ def main(args):
     with compute.job(args, inputs, own.split(":")[:1] if own else ()) as job:
         made = list(evaluated_sets(args, job.dataset))
         curricula = {selection: curriculum(args, subsets, job) for selection, subsets, _ in made}
-        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
+        seed = evaluation_seed(args.dataset, args.ipc, args.seed, args.architecture_name)
         test, learner = job.dataset.split("test", job.device), compute.learner(args, job)
         results = evaluate(curricula, test, learner, seed)
         images = {split: len(index) for split, index in job.dataset.splits.items()}

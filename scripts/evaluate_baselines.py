@@ -8,16 +8,17 @@ in percent, after the last epoch, on test data; a network that failed has none.
 """
 
 from dataclasses import replace
+from functools import partial
 
-from shared import command, compute, runs
+from shared import choosers, command, compute, runs
 
-from seqmatch.analysis.evaluation import evaluate
+from seqmatch.analysis.evaluation import evaluate, evaluation_seed
 from seqmatch.config.sections import Coreset
 from seqmatch.data.dataset import check_classes
 from seqmatch.distillation.coresets import random_order
 from seqmatch.distillation.initial import Part, initial_subset
-from seqmatch.distillation.soft_labels import mean_prediction
-from seqmatch.files.store import save_table
+from seqmatch.files.kinds import SUBSET
+from seqmatch.files.store import load_header, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.subset import load_subset
@@ -34,7 +35,7 @@ def main(args):
             name: [stage.to(job.device) for stage in make_curriculum(found, args.evaluation)]
             for name, found in sets.items()
         }
-        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
+        seed = evaluation_seed(args.dataset, args.ipc, args.seed, args.architecture_name)
         results = evaluate(curricula, job.dataset.split("test", job.device), compute.learner(args, job), seed)
         results = results.rename(columns={"selection": "baseline"})
         soft = (results["baseline"] == "random") & bool(args.choosers)
@@ -55,14 +56,10 @@ def random_images(args, job, subsets):
         found.append(replace(images, rates=subset.rates))
     if not args.choosers:
         return found
-    network = compute.new_network(args, job)(Seed("expert"))
+    learned = "lr_labels" in load_header(args.subsets[0], SUBSET).get("distilled", {}).get("matching", {})
     with Trajectories(args.choosers) as experts:
-
-        def said(images):
-            ensemble = (experts.load(network, number, experts.epochs) for number in range(len(experts)))
-            return mean_prediction(ensemble, images.to(job.device))
-
-        return [replace(subset, soft_labels=said(subset.images)) for subset in found]
+        said = partial(choosers.soft_labels, args, job, experts, learned)
+        return [replace(subset, soft_labels=said(subset.images, subset.labels)) for subset in found]
 
 
 if __name__ == "__main__":

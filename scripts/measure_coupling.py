@@ -18,7 +18,7 @@ from seqmatch.synthetic.subset import load_subset
 def main(args):
     with compute.job(args, args.subsets) as job:
         subsets = [load_subset(path, job.dataset.dimensions).to(job.device) for path in args.subsets]
-        images = sum(len(subset.decoded()[1]) for subset in subsets)
+        images = sum(subset.seen for subset in subsets)
         chunk = chunk_size(images, activations(args.architecture, job.dataset.shape, job.dataset.classes), job.device)
         test = job.dataset.split("test", job.device)
         seed = Seed("coupling", args.dataset, args.method, args.ipc, args.seed)

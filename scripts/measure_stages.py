@@ -9,9 +9,9 @@ from typing import get_args
 from shared import command, compute, runs
 
 from seqmatch import config
+from seqmatch.analysis.evaluation import evaluation_seed
 from seqmatch.analysis.stages import stage_accuracies
 from seqmatch.files.store import save_table
-from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.subset import load_subset
 
@@ -24,7 +24,7 @@ def main(args):
         settings = {kind: args.evaluation.model_copy(update={"curriculum": kind}) for kind in KINDS}
         curricula = {kind: make_curriculum(subsets, settings[kind]) for kind in KINDS}
         test = job.dataset.split("test", job.device)
-        seed = Seed("evaluate", args.dataset, args.ipc, args.seed, args.architecture_name)
+        seed = evaluation_seed(args.dataset, args.ipc, args.seed, args.architecture_name)
         table = stage_accuracies(curricula, test, compute.learner(args, job), seed)
         table = runs.add_run(runs.run_of(vars(args)), table).round({"accuracy": 4})
         save_table(args.out, table, job.header)

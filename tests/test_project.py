@@ -35,6 +35,7 @@ HOUSE = [
     {"report"},
     {"planning"},
     {"command"},
+    {"__main__"},
 ]
 """Folders, and modules at the top, of the package: each may import what stands before it, and nothing that stands
 after it. Those that share a place do not import each other."""

@@ -64,9 +64,9 @@ def entry(distilled, file, place, source=None):
         "method": made["method"],
         "ipc": made["ipc"],
         "subsets": len(distilled.subsets),
-        "images": sum(len(subset.decoded()[0]) for subset in distilled.subsets),
+        "images": sum(subset.seen for subset in distilled.subsets),
         "licence": LICENCES[source].name,
-        "accuracy": Accuracy(**vars(distilled.accuracies[0])),
+        "accuracy": Accuracy(**distilled.accuracies[0].model_dump()),
         "iterations": made.get("matching", {}).get("iterations", 0),
         "made_with": distilled.about.get("versions", {}),
     }

@@ -22,8 +22,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_header
 from seqmatch.planning.costs import START_SECONDS
 from seqmatch.planning.jobs import Plan
-
-RUN = ["dataset", "ipc", "method"]
+from seqmatch.report.tables.accuracy import RUN
 
 
 def main(args):

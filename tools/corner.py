@@ -24,10 +24,10 @@ from seqmatch.files.schema import check_table
 from seqmatch.files.store import digest, load_table, load_table_header
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
-from seqmatch.report.agreement import CELL, DIFFERENT, agreement, agreement_body
+from seqmatch.report.agreement import DIFFERENT, agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
 from seqmatch.report.published import read_published
-from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.report.tables.accuracy import RUN, read_accuracies
 from seqmatch.report.tables.methods import methods_table
 from seqmatch.report.tables.text import markdown
 
@@ -62,15 +62,15 @@ def joined(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """These rows and what they were made from, with those of an earlier table where there are none of a cell."""
     before, made_from = load_table(earlier), load_table_header(earlier)["inputs"]
-    new = {cell[:3]: cell[3] for cell in table[[*CELL, "seeds"]].itertuples(index=False, name=None)}
-    for *cell, seeds in before[[*CELL, "seeds"]].itertuples(index=False, name=None):
+    new = {cell[:3]: cell[3] for cell in table[[*RUN, "seeds"]].itertuples(index=False, name=None)}
+    for *cell, seeds in before[[*RUN, "seeds"]].itertuples(index=False, name=None):
         if new.get(tuple(cell), seeds) < seeds:
             raise SeqmatchError(
                 f"{earlier} has {seeds} seeds of {' '.join(cell)}, more than the {new[tuple(cell)]} of this folder; "
                 "finish them, or take that row out by --csv with another name"
             )
-    kept = before[[cell not in new for cell in before[CELL].itertuples(index=False, name=None)]]
-    both = cells[CELL].merge(pd.concat([table, kept])[table.columns], on=CELL)
+    kept = before[[cell not in new for cell in before[RUN].itertuples(index=False, name=None)]]
+    both = cells[RUN].merge(pd.concat([table, kept])[table.columns], on=RUN)
     folders = tuple(f"results/{cell.dataset}/{cell.method}/ipc{cell.ipc}/" for cell in kept.itertuples())
     both[[*DIFFERENT, "within", "reference"]] = both[[*DIFFERENT, "within", "reference"]].fillna("")
     return both, {path: found for path, found in made_from.items() if path.startswith(folders)} | inputs
@@ -90,7 +90,7 @@ def in_words(body: pd.DataFrame) -> str:
 def petaflops(plan: Plan, table: pd.DataFrame) -> Iterator[float]:
     """What one seed of each cell costs with its experts, which other cells may share: 10¹⁵ operations."""
     scale = Scale(plan.experiment, networks.count_operations)
-    for cell in table[CELL].to_dict("records"):
+    for cell in table[RUN].to_dict("records"):
         yield plan.operations(scale, plan.experiment.run_of(cell)) / 1e15
 
 

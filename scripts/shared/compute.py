@@ -19,12 +19,12 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files import finished
 from seqmatch.files.checkpoint import SECONDS_BETWEEN_SAVES, Checkpoint, fingerprint
 from seqmatch.files.store import provenance
-from seqmatch.networks import averages_batches, build, joinable, written
+from seqmatch.networks import averages_batches, build
 from seqmatch.planning.code import digest
 from seqmatch.runtime import device as devices
 from seqmatch.seeds import Seed
 from seqmatch.training.ensemble import GradientsFor
-from seqmatch.training.gradients import best_gradients
+from seqmatch.training.gradients import gradients_like
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import NewNetwork
 
@@ -175,11 +175,8 @@ def new_network(args: argparse.Namespace, job: Job) -> NewNetwork:
 
 def gradients_for(args: argparse.Namespace, job: Job) -> GradientsFor:
     """How the gradients of `args.architecture` are computed best, for a number of images that will be trained on."""
-    network = build(args.architecture, job.dataset.shape, job.dataset.classes, Seed("gradients")).eval()
-    norm = "batch" if averages_batches(network) else args.architecture.norm
-    sizes = written(network, torch.zeros(1, *job.dataset.shape))
-    together = not args.architecture.own and joinable(network)
-    return lambda images: best_gradients(args.compile, norm, sizes, images, job.device, together)
+    network = new_network(args, job)(Seed("gradients"))
+    return gradients_like(network, job.dataset.shape, args.compile, together=not args.architecture.own)
 
 
 def check_matched(args: argparse.Namespace, job: Job) -> None:

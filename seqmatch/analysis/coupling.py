@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from seqmatch import config
 from seqmatch.analysis.evaluation import evaluate
-from seqmatch.analysis.losses import check_finite, record_moments
+from seqmatch.analysis.losses import check_finite
 from seqmatch.errors import SeqmatchError
 from seqmatch.matching.derivatives import Loss, Parameters, classification_loss, eager
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
+from seqmatch.synthetic.snapshots import even_moments
 from seqmatch.synthetic.subset import Subset
 from seqmatch.training.classes import by_class
 from seqmatch.training.learner import Learner
@@ -84,7 +85,7 @@ def amplification(
     Raises:
         SeqmatchError: a network diverged.
     """
-    moments = {0} | record_moments(learner.settings.epochs, coupling.records)
+    moments = {0} | even_moments(learner.settings.epochs, coupling.records)
 
     def record(network: nn.Module, position: Position) -> Tensor | None:
         if position.epoch not in moments:

@@ -9,7 +9,7 @@ from typing import get_args
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from seqmatch.config.sections import FEW, SelectedBy
 from seqmatch.errors import SeqmatchError
@@ -17,10 +17,10 @@ from seqmatch.seeds import Seed
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.snapshots import Snapshots
 from seqmatch.synthetic.subset import Subset
-from seqmatch.training.ensemble import Member, Record
+from seqmatch.training.ensemble import Member, Record, Trained
 from seqmatch.training.inference import accuracy, is_finite
 from seqmatch.training.learner import Learner
-from seqmatch.training.loop import Labelled, Position, Stage, make_phases
+from seqmatch.training.loop import Labelled, Position, Stage, make_phases, with_parameters
 
 SELECTIONS = get_args(SelectedBy)
 """How a snapshot may be selected. By `test`, as is usual in the field, the accuracy on test data is optimistic."""
@@ -160,6 +160,11 @@ def doubts(scores: pd.DataFrame, selection: str, images: int) -> list[str]:
     ]
 
 
+def evaluation_seed(dataset: str, ipc: str | int, seed: int, architecture: str) -> Seed:
+    """Names the draws of networks that are evaluated, alike for all methods: so these compare in pairs."""
+    return Seed("evaluate", dataset, ipc, seed, architecture)
+
+
 def percent(network: nn.Module, test: Labelled) -> float:
     """Accuracy in percent; NaN for a network that failed: its training diverged, or its logits are not finite."""
     found = 100 * accuracy(network, *test) if is_finite(network) else math.nan
@@ -177,16 +182,11 @@ def _starts(
     if not earlier:
         return [member.start for member in members]
     trained = learner.part("earlier").train(members, _parameters, "earlier stages")
-    return [
-        partial(_network_with, result.records[0], member.start) for member, result in zip(members, trained, strict=True)
-    ]
+    return [partial(_taught, member, result) for member, result in zip(members, trained, strict=True)]
 
 
-def _network_with(parameters: Tensor, start: Callable[[], nn.Module]) -> nn.Module:
-    network = start()
-    device = next(network.parameters()).device
-    vector_to_parameters(parameters.clone().to(device), network.parameters())
-    return network
+def _taught(member: Member, result: Trained) -> nn.Module:
+    return with_parameters(member.start(), result.records[0])
 
 
 def _equal(one: Sequence[Stage], other: Sequence[Stage]) -> bool:

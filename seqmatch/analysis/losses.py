@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seqmatch import config
 from seqmatch.errors import SeqmatchError
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.snapshots import even_moments
 from seqmatch.training.inference import instance_losses, is_finite
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import Labelled, Position, Stage
@@ -24,12 +25,6 @@ class LossRecord:
     """int64 (R,): epochs since the start of the curriculum, 0 for the untrained network."""
     stages: Tensor
     """int64 (R,): the stage, from 1, whose training led there."""
-
-
-def record_moments(epochs: int, records: int) -> set[int]:
-    """Epochs of a stage, 1 … epochs, after which losses are recorded: `records` of them at near-even intervals."""
-    count = min(records, epochs)
-    return {round(epochs * (i + 1) / count) for i in range(count)}
 
 
 def check_finite(network: nn.Module) -> None:
@@ -63,7 +58,7 @@ def record_losses(
         SeqmatchError: the training of a network diverged.
     """
     length = learner.settings.epochs
-    moments = record_moments(length, difficulty.records)
+    moments = even_moments(length, difficulty.records)
     times = [(1, 0)] + [
         (stage + 1, stage * length + epoch) for stage in range(len(curriculum)) for epoch in sorted(moments)
     ]

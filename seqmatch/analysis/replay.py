@@ -47,7 +47,7 @@ def replay(
         device = next(network.parameters()).device
         images, labels = stage.images.to(device), stage.labels.to(device)
         classes = [*by_class(labels).values()]
-        shown = min(matching.synthetic_batch or len(subset.decoded()[1]) // len(classes), len(labels) // len(classes))
+        shown = min(matching.synthetic_batch or subset.seen // len(classes), len(labels) // len(classes))
         activations = written(network.eval(), images[:1])
         gradient = in_chunks(chunk_size(shown * len(classes), activations, device), loss_gradient)
         network.train()

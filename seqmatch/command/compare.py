@@ -20,7 +20,7 @@ from seqmatch.planning.contents import method_order
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.tables.accuracy import CELL, cell_names, read_accuracies
 from seqmatch.report.tables.settings import STAGE, settings_table
-from seqmatch.report.tables.text import markdown, means_stds
+from seqmatch.report.tables.text import markdown, means_stds, signed
 
 RESOLVED = {"matching", "evaluation", "cells"}
 """Sections that every stage's own settings follow from, and are compared in."""
@@ -119,7 +119,7 @@ def compared(both: pd.DataFrame) -> pd.DataFrame:
             "method": both["method"].map(display_name),
             "A": means_stds(both, "A"),
             "B": means_stds(both, "B"),
-            "B - A": ["" if pd.isna(points) else f"{points:+z.1f}" for points in more],
+            "B - A": [signed(points) for points in more],
             "seeds of A, B": both["A_seeds"].astype(str) + ", " + both["B_seeds"].astype(str),
         }
     )

@@ -8,6 +8,7 @@ for every method X that can have them, without a line of its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 from seqmatch.config.sections import (
@@ -172,10 +173,6 @@ def _hallucination_cost(matching: HallucinationMatching, images: Images) -> Pass
     return Passes(forward=5 * adversary, training=matched, slope=matched, batch=batch)
 
 
-def _trajectory_epochs(matching: TrajectoryMatching) -> int:
-    return matching.max_start_epoch - 1 + matching.expert_epochs
-
-
 def _real_batch(matching: Any, images: Images) -> int:
     """Real images of an iteration: at most as many as there are."""
     return min(images.classes * matching.real_batch, images.real)
@@ -257,14 +254,14 @@ OBJECTIVES = {
         step="seqmatch.distillation.trajectory:make_step",
         cost=_trajectory_cost,
         needs="trajectories",
-        epochs=_trajectory_epochs,
+        epochs=attrgetter("last_epoch"),
     ),
     "hallucination": Objective(
         section=HallucinationMatching,
         step="seqmatch.distillation.hallucination:make_step",
         cost=_hallucination_cost,
         needs="trajectories",
-        epochs=_trajectory_epochs,
+        epochs=attrgetter("last_epoch"),
         resumes_every=lambda matching: matching.updates_per_network if matching.lr_adversary else 1,
     ),
     "ranged-trajectory": Objective(
@@ -272,7 +269,7 @@ OBJECTIVES = {
         step="seqmatch.distillation.trajectory:make_step",
         cost=_trajectory_cost,
         needs="trajectories",
-        epochs=_trajectory_epochs,
+        epochs=attrgetter("last_epoch"),
     ),
     "unrolled": Objective(
         section=UnrolledMatching,

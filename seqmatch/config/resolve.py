@@ -36,7 +36,6 @@ from seqmatch.config.methods import (
 )
 from seqmatch.config.reading import laid_over
 from seqmatch.config.sections import (
-    CHOSEN_BY_EXPERTS,
     LEARNED,
     SIZES,
     Coreset,
@@ -47,6 +46,7 @@ from seqmatch.config.sections import (
     Section,
     SelectedBy,
     UnrolledMatching,
+    asks_experts,
 )
 from seqmatch.config.storage import (
     check_stored,
@@ -87,13 +87,13 @@ class Run:
     """How snapshots are selected, the main selection first."""
     seeds: tuple[int, ...]
     """Distillation seeds; only the first one for `whole`, where nothing is distilled."""
-    against: str | None = None
+    against: str | None
     """The method of the same cell that it is compared with, if it names one."""
-    teachers: Literal["all", "first"] = "all"
+    teachers: Literal["all", "first"]
     """The subsets that teachers of a later one went through."""
-    rounds: int = 0
+    rounds: int
     """In how many rounds subsets are distilled side by side; 0: one after the other."""
-    analysed: bool = True
+    analysed: bool
     """Whether its difficulty, coupling and stages are measured."""
 
     @property
@@ -155,8 +155,7 @@ class Run:
 
     def asks_experts(self, k: int) -> bool:
         """Whether experts choose or label the real images that subset k, from 1, starts from."""
-        stage = self.stages[k - 1]
-        return stage.initial in CHOSEN_BY_EXPERTS or getattr(stage, "soft_labels", False)
+        return asks_experts(self.stages[k - 1])
 
     def matches_experts(self, k: int) -> bool:
         """Whether subset k, from 1, is matched with the experts of a recipe."""

@@ -431,6 +431,11 @@ class TrajectoryMatching(SoftLabels, Matching):
         "how later steps depend on earlier ones (docs/methods/tesla.md)",
     )
 
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch of experts that is matched."""
+        return self.max_start_epoch - 1 + self.expert_epochs
+
 
 class LearnedLabels(SoftLabels):
     """Soft labels that are learned with the images, as logits."""
@@ -695,3 +700,8 @@ class Coupling(Section):
         4, description="moments of an image's own stage, besides its start, at which its amplification is estimated"
     )
     draws: Count = Field(4, description="random directions of an estimate")
+
+
+def asks_experts(stage: Coreset) -> bool:
+    """Whether experts choose or label the real images that a stage starts from."""
+    return stage.initial in CHOSEN_BY_EXPERTS or getattr(stage, "soft_labels", False)

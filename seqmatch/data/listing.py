@@ -107,7 +107,7 @@ class Listing:
                 found.append(Path(file.path))
         if not found:
             raise SeqmatchError(f"{split / name}: no images ({', '.join(sorted(IMAGES))}); a class cannot be empty")
-        return sorted(found, key=_parts)
+        return sorted(found, key=attrgetter("parts"))
 
     def files(self, folder: Path) -> Iterator[os.DirEntry]:
         """All files of a class, also in folders within; links are followed, and no folder is entered twice."""
@@ -189,10 +189,6 @@ class Listing:
         kind = f"files `{printable(ending)}`" if ending else "files without an ending"
         self.skipped[kind if file.is_file() else "neither files nor folders"] += 1
         return False
-
-
-def _parts(path: Path) -> tuple[str, ...]:
-    return path.parts
 
 
 def _identity(entry: Path | os.DirEntry) -> tuple[int, int]:

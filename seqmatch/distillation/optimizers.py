@@ -6,27 +6,16 @@ Explicit state is what checkpoints save; and an optimiser object would import Py
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
-from torch.optim.sgd import sgd
 
 from seqmatch import config
+from seqmatch.training import loop
 
 
-@torch.no_grad()
 def sgd_step(
     tensor: Tensor, gradient: Tensor, state: dict[str, Tensor], rate: float, matching: config.Matching
 ) -> None:
-    """PyTorch's SGD with momentum, in its functional form."""
-    sgd(
-        [tensor],
-        [gradient],
-        [state["velocity"]],
-        lr=rate,
-        momentum=matching.momentum,
-        weight_decay=0,
-        dampening=0,
-        nesterov=False,
-        maximize=False,
-    )
+    """PyTorch's SGD with momentum."""
+    loop.sgd_step([tensor], [gradient], [state["velocity"]], rate, matching.momentum)
 
 
 @torch.no_grad()

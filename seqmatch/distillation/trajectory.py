@@ -124,10 +124,15 @@ def picks(
     draw: Draw = minibatches,
 ) -> Iterator[Pick]:
     """What an iteration matches: `matching.experts_per_step` picks, all from one generator."""
-    generator = seed.generator()
+    generator, starts = seed.generator(), start_epochs(matching, iteration)
     for _ in range(matching.experts_per_step):
-        starts = start_epochs(matching, iteration)
-        yield _pick(generator, experts, starts, matching, labels, batch_size, augmentation, draw)
+        expert = int(torch.randint(experts, (), generator=generator))
+        start_epoch = starts[int(torch.randint(len(starts), (), generator=generator))]
+        batches = []
+        for index in draw(len(labels), batch_size, matching.synthetic_steps, generator):
+            drawn = dsa.draw(augmentation, len(index), generator)
+            batches.append(augmented(index.to(labels.device, non_blocking=True), drawn))
+        yield Pick(expert, start_epoch, batches)
 
 
 def start_epochs(matching: config.TrajectoryMatching, iteration: int) -> range:
@@ -136,26 +141,6 @@ def start_epochs(matching: config.TrajectoryMatching, iteration: int) -> range:
     if first is not None:
         end = min(first + (end - first) * iteration // matching.expansion_iterations, end)
     return range(getattr(matching, "min_start_epoch", 0), end)
-
-
-def _pick(
-    generator: torch.Generator,
-    experts: int,
-    starts: range,
-    matching: config.TrajectoryMatching,
-    labels: Tensor,
-    batch_size: int,
-    augmentation: Sequence[str],
-    draw: Draw,
-) -> Pick:
-    expert = int(torch.randint(experts, (), generator=generator))
-    start_epoch = starts[int(torch.randint(len(starts), (), generator=generator))]
-    batches = []
-    for index in draw(len(labels), batch_size, matching.synthetic_steps, generator):
-        drawn = dsa.draw(augmentation, len(index), generator)
-        index = index.to(labels.device, non_blocking=True)
-        batches.append(augmented(index, drawn))
-    return Pick(expert, start_epoch, batches)
 
 
 def _mean(matches: Sequence[Match]) -> Match:
@@ -172,9 +157,8 @@ def _mean(matches: Sequence[Match]) -> Match:
 def _check(trajectories: Trajectories, matching: config.TrajectoryMatching) -> None:
     if matching.fault:
         raise SeqmatchError(matching.fault)
-    needed = matching.max_start_epoch - 1 + matching.expert_epochs
-    if trajectories.epochs < needed:
+    if trajectories.epochs < matching.last_epoch:
         raise SeqmatchError(
             f"experts recorded {trajectories.epochs} epochs, but max_start_epoch {matching.max_start_epoch} with "
-            f"expert_epochs {matching.expert_epochs} reaches epoch {needed}; record more, or lower either"
+            f"expert_epochs {matching.expert_epochs} reaches epoch {matching.last_epoch}; record more, or lower either"
         )

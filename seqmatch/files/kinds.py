@@ -100,6 +100,7 @@ class DistilledParameters(Header):
 
     matching: MatchingParameters = MatchingParameters()
     subset_count: Count = 1
+    architecture: dict[str, Any] = Field({})
 
 
 class MadeSubset(Header):
@@ -114,6 +115,7 @@ class AboutSet(MadeSubset):
 
     subsets: list[MadeSubset] = Field([])
     prepared: PreparedParameters = PreparedParameters()
+    versions: dict[str, Any] = Field({})
 
 
 class StoredHeader(Header):
@@ -143,12 +145,14 @@ class WholeHeader(StoredHeader):
     parameters: LearnedParameters
 
 
-class MeasuredHeader(Header):
-    """Networks of an architecture that learned from a set, and their accuracy in percent."""
+class MeasuredAccuracy(Header):
+    """The accuracy of networks of one architecture that learned from a set, in percent on real test images."""
 
     architecture: Name
     mean: Percent | None
-    std: Percent | None
+    """None where a network failed."""
+    std: Percent | None = None
+    """Over networks."""
     networks: Count
 
 
@@ -165,7 +169,7 @@ class SetHeader(Header):
     augmentation: list[Operation]
     architecture: Architecture
     evaluation: Evaluation
-    accuracies: list[MeasuredHeader]
+    accuracies: list[MeasuredAccuracy]
     about: AboutSet
 
     def dimensions(self) -> dict[str, int]:
@@ -659,12 +663,16 @@ class ArchitectureRow(Row):
     p_best: Share | None
 
 
-class PairedRow(Row):
+class ComparisonRow(Row):
     """A difference of two methods over networks of equal seed and number."""
 
+    about: ClassVar[str] = "a table of paired differences"
+    key = ("dataset", "ipc", "method", "baseline")
+    empty = True
     dataset: Name
     ipc: Ipc
     method: Name
+    K: Whole
     baseline: Name
     difference: Points | None
     low: Number | None
@@ -675,23 +683,7 @@ class PairedRow(Row):
     seeds: Whole
     pairs: Whole
     failed: Whole
-
-
-class ComparisonRow(PairedRow):
-    about: ClassVar[str] = "a table of paired differences"
-    key = ("dataset", "ipc", "method", "baseline")
-    empty = True
-    K: Whole
     compute: NotNegative | None = None
-
-
-class PrefixRow(PairedRow):
-    about: ClassVar[str] = "a table of first subsets"
-    key = ("dataset", "ipc", "method", "stages", "baseline")
-    stages: Count
-    size: Count
-    prefix_mean: Percent | None
-    baseline_mean: Percent | None
 
 
 class ShownImage(Row):

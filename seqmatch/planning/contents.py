@@ -7,6 +7,7 @@ from itertools import accumulate
 from seqmatch.config import Experiment, Run
 from seqmatch.config.catalog import IMAGENET_SUBSETS
 from seqmatch.config.methods import display_name, standard_names
+from seqmatch.errors import number
 
 PUBLISHED_NAMES = {
     "convnet": "ConvNet-{depth}",
@@ -89,8 +90,8 @@ def title(run: Run, seed: str) -> str:
     """Words for a synthetic set: data set, method, images per class and seed."""
     subsets = f" (K = {run.subsets})" if run.subsets > 1 else ""
     real = "" if run.distilled or run.external else ", real images"
-    each = f"{run.ipc} image{'s' * (run.ipc != 1)} per class"
-    return f"{run.dataset}, {display_name(run.method)}{subsets}, {each}, seed {seed}{real}"
+    each = number(run.ipc, "image")
+    return f"{run.dataset}, {display_name(run.method)}{subsets}, {each} per class, seed {seed}{real}"
 
 
 def published_data(experiment: Experiment) -> dict[str, str]:

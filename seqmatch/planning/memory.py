@@ -195,7 +195,7 @@ def _selection(scale: Scale, wildcards: Wildcards) -> float:
 
 
 def _clustering(scale: Scale, wildcards: Wildcards) -> float:
-    runs = [run for run in scale.experiment.runs.values() if run.distilled]
+    runs = [run for run in scale.experiment.runs.values() if run.distilled and run.analysed]
     of = ({"dataset": run.dataset, "method": run.method, "ipc": str(run.ipc)} for run in runs)
     return COPIES * max(costs.losses(scale, one).disk for one in of)
 

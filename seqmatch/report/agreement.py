@@ -3,7 +3,7 @@
 import pandas as pd
 
 from seqmatch.errors import SeqmatchError
-from seqmatch.report.tables.accuracy import cell_names
+from seqmatch.report.tables.accuracy import RUN, cell_names
 from seqmatch.report.tables.text import mean_std, means_stds, signed
 
 LEAST_BOUND = 2.0
@@ -11,7 +11,6 @@ LEAST_BOUND = 2.0
 DEVIATIONS = 2.0
 """Published standard deviations that it may differ by, where these are more."""
 
-CELL = ["dataset", "ipc", "method"]
 DIFFERENT = ["data", "experts", "iterations", "other"]
 """Columns that say what is not as published."""
 
@@ -21,12 +20,12 @@ def agreement(ours: pd.DataFrame, cells: pd.DataFrame, published: pd.DataFrame) 
 
     Args:
         ours: as `seqmatch.report.tables.methods.methods_table` returns it; cells that are not in it are left out.
-        cells: one row per cell, `CELL`; `published_method`, `published_dataset` and `reference` of the published
+        cells: one row per cell, `RUN`; `published_method`, `published_dataset` and `reference` of the published
             number, empty where there is none; and `DIFFERENT`.
         published: as `seqmatch.report.published.read_published` gives it.
 
     Returns:
-        In the order of `cells`: `CELL`, `published_mean`, `published_std`, `reference`; ours, with `accuracy_mean`,
+        In the order of `cells`: `RUN`, `published_mean`, `published_std`, `reference`; ours, with `accuracy_mean`,
         `accuracy_std` (over networks), `accuracy_failed` (networks that failed, which are in no mean),
         `std_between_seeds`, `test_selected_mean`, `networks`, `seeds`; `difference` in points, `within` (`yes`; `no`,
         also where a network failed; empty without a published number), and `DIFFERENT`.
@@ -36,14 +35,14 @@ def agreement(ours: pd.DataFrame, cells: pd.DataFrame, published: pd.DataFrame) 
     """
     kept = ["accuracy_mean", "accuracy_std", "accuracy_failed", "std_between_seeds", "test_selected_mean",
             "networks", "seeds"]  # fmt: skip
-    both = cells.merge(ours[[*CELL, *kept]], on=CELL)
+    both = cells.merge(ours[[*RUN, *kept]], on=RUN)
     found = [_published(cell, published) for cell in both.to_dict("records")]
     both["published_mean"], both["published_std"] = zip(*found, strict=True) if found else ((), ())
     both["difference"] = both["accuracy_mean"] - both["published_mean"]
     bound = (DEVIATIONS * both["published_std"]).fillna(0).clip(lower=LEAST_BOUND)
     within = (both["difference"].abs() <= bound) & (both["accuracy_failed"] == 0)
     both["within"] = within.map({True: "yes", False: "no"}).where(both["published_mean"].notna(), "")
-    return both[[*CELL, "published_mean", "published_std", "reference", *kept, "difference", "within", *DIFFERENT]]
+    return both[[*RUN, "published_mean", "published_std", "reference", *kept, "difference", "within", *DIFFERENT]]
 
 
 def _published(cell: dict[str, str], published: pd.DataFrame) -> tuple[float, float]:

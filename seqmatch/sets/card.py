@@ -189,7 +189,7 @@ def _table(rows: dict[str, Any]) -> str:
 
 
 def _count(distilled: Distilled) -> int:
-    return sum(len(subset.labels) * subset.parameterisation.held for subset in distilled.subsets)
+    return sum(subset.seen for subset in distilled.subsets)
 
 
 def _filled(text: str) -> str:

@@ -36,18 +36,6 @@ from seqmatch.training.loop import Stage
 SUBSET_FILE, SEED_FOLDER = re.compile(r"subset(\d+)\.safetensors"), re.compile(r"seed(\d+)")
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The accuracy of networks of one architecture that learned from a set, in percent on test data."""
-
-    architecture: str
-    mean: float | None
-    """None where a network failed."""
-    std: float | None
-    """Standard deviation over networks."""
-    networks: int
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class Distilled:
     """A distilled set: K subsets, and how networks learn from them."""
@@ -67,7 +55,7 @@ class Distilled:
     """How it was made: the header of the last subset's file, and what was `distilled` for each under `subsets`."""
     pictures: tuple[Tensor, ...] = ()
     """The stored images of each subset to look at, uint8; none where they are not known."""
-    accuracies: tuple[Measured, ...] = ()
+    accuracies: tuple[kinds.MeasuredAccuracy, ...] = ()
     """What its makers measured, on the architecture that it was distilled with first."""
     fingerprint: Fingerprint | None = None
     """What the whitening of its images is known by, if they are whitened."""
@@ -236,7 +224,7 @@ def _description(distilled: Distilled) -> list[str]:
     named += [about["matching"]["reference"]] if "reference" in about.get("matching", {}) else []
     classes = distilled.class_names
     shown = ", ".join(classes[:4]) + (", …" if len(classes) > 4 else "")
-    sizes, steps = zip(*((len(subset.decoded()[0]), subset.step_size) for subset in distilled.subsets), strict=True)
+    sizes, steps = zip(*((subset.seen, subset.step_size) for subset in distilled.subsets), strict=True)
     soft = ", soft labels" if distilled.subsets[0].soft_labels is not None else ""
     stored = distilled.subsets[0].parameterisation
     held = "" if stored.name == "pixels" else f", stored as {stored.name} ({distilled.numbers} numbers)"
@@ -352,7 +340,7 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
         "augmentation": list(distilled.augmentation),
         "architecture": distilled.architecture.model_dump(mode="json"),
         "evaluation": distilled.evaluation.model_dump(mode="json"),
-        "accuracies": [vars(measured) for measured in distilled.accuracies],
+        "accuracies": [measured.model_dump(mode="json") for measured in distilled.accuracies],
         "about": _passed_on(distilled.about),
     }
     save_tensors(Path(path), tensors | statistics, header)
@@ -382,7 +370,7 @@ def _whole(file: Path) -> Distilled:
         architecture=config.Architecture(**header["architecture"]),
         about=header["about"],
         pictures=pictures if len(pictures) == len(parts) else (),
-        accuracies=tuple(Measured(**measured) for measured in header["accuracies"]),
+        accuracies=tuple(map(kinds.MeasuredAccuracy.model_validate, header["accuracies"])),
         **_normalization(tensors),
     )
 
@@ -430,7 +418,7 @@ def _of_run(files: Sequence[Path], folder: Path) -> Distilled:
     )
 
 
-def _accuracies(folder: Path, own: str | None) -> tuple[Measured, ...]:
+def _accuracies(folder: Path, own: str | None) -> tuple[kinds.MeasuredAccuracy, ...]:
     """What the workflow measured on each architecture under the main selection, on its own one first."""
     found = []
     for path in sorted(folder.glob("*.csv"), key=lambda path: (path.stem != own, path.stem)):
@@ -438,7 +426,8 @@ def _accuracies(folder: Path, own: str | None) -> tuple[Measured, ...]:
         accuracy = table[table["selection"] == table["selection"].iloc[0]]["accuracy"]
         found_of = (accuracy.mean(skipna=False), accuracy.std(skipna=False))
         mean, std = (None if np.isnan(value) else round(float(value), 4) for value in found_of)
-        found.append(Measured(path.stem, mean, std, len(accuracy)))
+        about = {"architecture": path.stem, "mean": mean, "std": std, "networks": len(accuracy)}
+        found.append(kinds.MeasuredAccuracy(**about))
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from seqmatch.config.sections import Count, Name, Whole
 from seqmatch.errors import SeqmatchError, allowed
-from seqmatch.files.kinds import FileName, Ipc, Percent, Text
+from seqmatch.files.kinds import FileName, Ipc, MeasuredAccuracy, Percent, Text
 from seqmatch.files.schema import read_json
 from seqmatch.files.store import digest
 
@@ -21,15 +21,10 @@ INDEX = FOLDER / "index.json"
 ADVICE = "install seqmatch again"
 
 
-class Accuracy(BaseModel):
-    """Of networks that learned from a set, in percent on real test images."""
+class Accuracy(MeasuredAccuracy):
+    """Of a set of the index it is known."""
 
-    model_config = ConfigDict(frozen=True)
-
-    architecture: Name
     mean: Percent
-    std: Percent | None = Field(description="over networks")
-    networks: Count
 
 
 class Entry(BaseModel):

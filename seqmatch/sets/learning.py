@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from seqmatch.errors import SeqmatchError, in_short, number
-from seqmatch.networks import averages_batches, build, joinable, written
+from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sets.distilled import Distilled, tensor_of
-from seqmatch.training.ensemble import GradientsFor, always_eager
-from seqmatch.training.gradients import best_gradients, trained
+from seqmatch.training.ensemble import always_eager
+from seqmatch.training.gradients import gradients_like, trained
 from seqmatch.training.inference import is_finite
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import NewNetwork, make_phases, train_through
@@ -99,17 +99,22 @@ def evaluate(
         SeqmatchError: images, labels or networks do not fit the set; says what.
     """
     from seqmatch.analysis.evaluation import evaluate as evaluate_curricula  # imports pandas
+    from seqmatch.analysis.evaluation import evaluation_seed
 
     if networks is not None:
         distilled = distilled.with_evaluation(networks=networks)
     images = distilled.normalize(images)
     labels = _checked_labels(labels, len(images), len(distilled.class_names))
-    named = _seed(distilled, seed)
+    run, name = distilled.about.get("distilled", {}), distilled.about.get("parameters", {}).get("architecture_name")
+    if seed is None and name and {"dataset", "ipc", "seed"} <= run.keys():
+        named = evaluation_seed(run["dataset"], run["ipc"], run["seed"], name)
+    else:
+        named = Seed("evaluate", seed or 0)
     make = _new_networks(distilled, new_network, transform, images.device)
     first = make(named / 0 / "initial")
     check(first, distilled)
     device = next(first.parameters()).device
-    gradients = always_eager if new_network or transform else _gradients_for(first, distilled, device)
+    gradients = always_eager if new_network or transform else gradients_like(first, distilled.shape, "auto")
     learner = Learner(make, distilled.evaluation, distilled.augmentation, gradients)
     stages = [stage.to(device) for stage in distilled.stages]
     with _drawing(named / "dropout", device):
@@ -173,22 +178,6 @@ def _one_of(new_network: Callable[[], nn.Module]) -> nn.Module:
             f"{'a network' if made is None else 'one that makes ' + type(made).__name__}; write lambda: …"
         )
     return made
-
-
-def _gradients_for(network: nn.Module, distilled: Distilled, device: torch.device) -> GradientsFor:
-    """How the workflow computes gradients of networks of the package."""
-    norm = "batch" if averages_batches(network) else "none"
-    sizes = written(network.eval(), torch.zeros(1, *distilled.shape, device=device))
-    return lambda images: best_gradients("auto", norm, sizes, images, device, joinable(network))
-
-
-def _seed(distilled: Distilled, seed: int | None) -> Seed:
-    """Names the draws: those of scripts/evaluate.py where the set is of a run and no seed is given."""
-    run, parameters = distilled.about.get("distilled", {}), distilled.about.get("parameters", {})
-    name = parameters.get("architecture_name")
-    if seed is None and name and {"dataset", "ipc", "seed"} <= run.keys():
-        return Seed("evaluate", run["dataset"], run["ipc"], run["seed"], name)
-    return Seed("evaluate", seed or 0)
 
 
 @contextmanager

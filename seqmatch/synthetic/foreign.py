@@ -298,7 +298,8 @@ def _beside(images: Path) -> dict[str, Path]:
         return {}
     end = images.stem.removeprefix("images")
     candidates = {what: [images.with_name(name.format(end)) for name in names] for what, names in BESIDE.items()}
-    return {what: path for what, paths in candidates.items() for path in paths if path.is_file()}
+    found = ((what, next(filter(Path.is_file, paths), None)) for what, paths in candidates.items())
+    return {what: path for what, path in found if path}
 
 
 def _of_experiment(path: Path, found: dict[str, Any], experiment: int) -> tuple[Any, Any]:

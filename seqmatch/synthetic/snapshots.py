@@ -94,6 +94,11 @@ def load_snapshots(path: Path, known: Dimensions | None = None) -> Snapshots:
 
 
 def snapshot_iterations(matching: config.Matching) -> set[int]:
-    """After how many updates a copy is kept: 0, then `snapshots` times at near-even intervals."""
-    count = min(matching.snapshots, matching.iterations)
-    return {0, *(round(matching.iterations * (i + 1) / count) for i in range(count))}
+    """After how many updates a copy is kept: 0, then `snapshots` times."""
+    return {0} | even_moments(matching.iterations, matching.snapshots)
+
+
+def even_moments(end: int, count: int) -> set[int]:
+    """`count` moments in 1 … end, or all of these, at near-even intervals, the end among them."""
+    count = min(count, end)
+    return {round(end * (i + 1) / count) for i in range(count)}

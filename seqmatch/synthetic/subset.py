@@ -58,6 +58,11 @@ class Subset:
         images, labels = self.images.to(device), self.labels.to(device)
         return replace(self, images=images, labels=labels, decoder=decoder, soft_labels=soft_labels)
 
+    @property
+    def seen(self) -> int:
+        """Images that networks see: those that are stored, decoded."""
+        return len(self.labels) * self.parameterisation.held
+
     def tensors(self) -> dict[str, Tensor]:
         """All of it by name, but how the images are stored: `subset_of` takes both."""
         return {

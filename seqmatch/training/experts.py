@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import Checkpoint, NoCheckpoint
@@ -19,7 +19,7 @@ from seqmatch.files.store import open_tensors
 from seqmatch.files.tensors import save_tensors
 from seqmatch.training.ensemble import GradientsFor, Member, always_eager, train_ensemble
 from seqmatch.training.inference import is_finite
-from seqmatch.training.loop import Phase, Position
+from seqmatch.training.loop import Phase, Position, with_parameters
 
 
 def record_trajectories(
@@ -116,9 +116,7 @@ class Trajectories:
 
     def load(self, network: nn.Module, expert: int, epoch: int) -> nn.Module:
         """`network` with these parameters, which it keeps on its device."""
-        device = next(network.parameters()).device
-        vector_to_parameters(self.parameters(expert, epoch).to(device).clone(), network.parameters())
-        return network
+        return with_parameters(network, self.parameters(expert, epoch))
 
     def __enter__(self) -> "Trajectories":
         return self

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from seqmatch import config
-from seqmatch.networks import channels_last
+from seqmatch.networks import averages_batches, channels_last, joinable, written
 from seqmatch.runtime import compilation
 from seqmatch.runtime.budget import budget_of, chunk_size, joined_networks
 
@@ -120,6 +120,22 @@ def best_gradients(
         return 1 if compiling or not together else joined_networks(full, activations, device)
 
     return Gradients(whole if norm == "batch" else chunked, joined)
+
+
+def gradients_like(
+    network: nn.Module, shape: tuple[int, int, int], mode: config.CompileMode, together: bool = True
+) -> Callable[[int], Gradients]:
+    """`best_gradients` of networks like this one, by how many images will be trained on.
+
+    Args:
+        shape: (C, H, W) of an image.
+        together: whether those that can be joined may be.
+    """
+    device = next(network.parameters()).device
+    norm = "batch" if averages_batches(network) else "none"
+    sizes = written(network.eval(), torch.zeros(1, *shape, device=device))
+    together = together and joinable(network)
+    return lambda images: best_gradients(mode, norm, sizes, images, device, together)
 
 
 def _mean_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

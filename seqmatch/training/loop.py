@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import vector_to_parameters
 from torch.optim.sgd import sgd
 
 from seqmatch import config
@@ -158,6 +159,13 @@ def train_through(
     """All of `train` at once."""
     for _ in train(network, phases, augmentation, gradients):
         pass
+
+
+def with_parameters(network: nn.Module, parameters: Tensor) -> nn.Module:
+    """`network` with these parameters (P,), which it keeps on its device."""
+    device = next(network.parameters()).device
+    vector_to_parameters(parameters.to(device).clone(), network.parameters())
+    return network
 
 
 def minibatch(phase: Phase) -> int:

@@ -19,12 +19,13 @@ from seqmatch.analysis.difficulty import (
     hard_instances,
     stage_ends,
 )
-from seqmatch.analysis.losses import record_losses, record_moments
+from seqmatch.analysis.losses import record_losses
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import load_table
 from seqmatch.files.tensors import save_tensors
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
+from seqmatch.synthetic.snapshots import even_moments
 from seqmatch.training.inference import instance_losses
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import Stage, make_phases, train_through
@@ -175,4 +176,4 @@ def test_a_network_that_diverges_is_an_error_that_says_what_to_do():
 
 @pytest.mark.parametrize(("epochs", "records", "moments"), [(10, 2, {5, 10}), (3, 8, {1, 2, 3}), (7, 1, {7})])
 def test_moments_are_evenly_spread_and_end_with_the_stage(epochs, records, moments):
-    assert record_moments(epochs, records) == moments
+    assert even_moments(epochs, records) == moments

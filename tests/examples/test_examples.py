@@ -64,7 +64,9 @@ def test_incremental_learning_compares_memories(example, data, tmp_path, capsys,
 
 def test_a_memory_holds_the_classes_seen_alone(example, data, tmp_path):
     incremental = example("incremental")
-    found = incremental.of_classes(seqmatch.load(save_set(tmp_path / "set.safetensors", data, "mtt")), torch.tensor([3, 7]))
+    found = incremental.of_classes(
+        seqmatch.load(save_set(tmp_path / "set.safetensors", data, "mtt")), torch.tensor([3, 7])
+    )
     assert [stage.labels.tolist() for stage in found.stages] == [[3, 7], [3, 7, 3, 7]]
 
 

@@ -87,7 +87,6 @@ ROWS = {
     "methods": kinds.MethodRow,
     "architectures": kinds.ArchitectureRow,
     "comparison": kinds.ComparisonRow,
-    "prefixes": kinds.PrefixRow,
 }
 HEADERS = ["", "{", "[]", "1", "null", '"x"', '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": 1, "a": 2}',
            '{"a": ' + "9" * 20 + "}", '{"a": ' + "9" * 9999 + "}", '{"a": ' + "[" * 9999 + "]" * 9999 + "}",

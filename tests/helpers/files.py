@@ -68,10 +68,6 @@ TABLES = {
     "comparison": pd.DataFrame({**CELL, "baseline": ["dm"], "difference": [1.5], "low": [None], "high": [None],
                                 "p": [None], "q": [None], "unit": ["networks"], "seeds": [1], "pairs": [1],
                                 "failed": [0]}),
-    "prefixes": pd.DataFrame({"dataset": ["d"], "ipc": ["4"], "method": ["m"], "stages": [1], "size": [2],
-                              "baseline": ["dm"], "prefix_mean": [50.0], "baseline_mean": [50.0], "difference": [0.0],
-                              "low": [None], "high": [None], "p": [None], "q": [None], "unit": ["networks"],
-                              "seeds": [1], "pairs": [1], "failed": [0]}),
 }  # fmt: skip
 
 

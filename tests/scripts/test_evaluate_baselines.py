@@ -20,7 +20,7 @@ from seqmatch.files.store import load_table
 from seqmatch.networks import build
 from seqmatch.report.tables.fair import fair_table
 from seqmatch.seeds import Seed
-from seqmatch.synthetic.subset import Subset
+from seqmatch.synthetic.subset import Subset, save_subset
 from seqmatch.training.experts import save_shard
 
 
@@ -82,11 +82,14 @@ def test_step_sizes_of_each_step_go_to_the_random_images_too(job):
     assert torch.equal(found.rates, rates) and found.step_size == 0.2
 
 
-def test_experts_label_random_images_as_they_do_those_of_a_soft_method(job, tmp_path):
+@pytest.mark.parametrize("learned", [False, True])
+def test_experts_label_random_images_as_they_do_those_of_a_soft_method(job, tmp_path, learned):
+    """By the mean of what they say; where labels are learned, of those that are right (DATM)."""
+    about = {"distilled": {"matching": {"iterations": 3} | ({"lr_labels": 2.0} if learned else {})}}
+    save_subset(tmp_path / "s", SUBSETS[0], SUBSETS[0], job.dataset.normalization, about)
     numbers = sum(parameter.numel() for parameter in build(TINY, (1, 8, 8), 3, Seed("n")).parameters())
     save_shard(tmp_path / "e", [0.1 * normal(2, numbers, name=f"e{index}") for index in range(3)], {})
-    args = arguments()
-    args.choosers = [tmp_path / "e"]
+    args = Namespace(**vars(arguments()) | {"choosers": [tmp_path / "e"], "subsets": [tmp_path / "s"]})
     new_network = partial(build, TINY, (1, 8, 8), 3)
     with mock.patch.object(compute, "new_network", lambda args, job: new_network):
         first, second = evaluate_baselines.random_images(args, job, SUBSETS)
@@ -95,5 +98,11 @@ def test_experts_label_random_images_as_they_do_those_of_a_soft_method(job, tmp_
     network, expected = new_network(Seed("n")).eval(), []
     for index in range(3):
         torch.nn.utils.vector_to_parameters(0.1 * normal(2, numbers, name=f"e{index}")[-1], network.parameters())
-        expected.append(network(first.images).softmax(1))
-    torch.testing.assert_close(first.soft_labels, torch.stack(expected).mean(0).detach())
+        expected.append(network(first.images).detach())
+    said = torch.stack(expected)
+    right = said.argmax(2) == first.labels
+    weights = (right | ~right.any(0)).float().unsqueeze(2)
+    of_right = ((weights * said).sum(0) / weights.sum(0)).softmax(1)
+    mean = said.softmax(2).mean(0)
+    assert not torch.allclose(of_right, mean, atol=1e-3)
+    torch.testing.assert_close(first.soft_labels, of_right if learned else mean)

@@ -17,10 +17,11 @@ from seqmatch.config.sections import Dataset
 from seqmatch.data.normalization import Standardization, Whitening
 from seqmatch.distillation.initial import Part, initial_subset
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import MeasuredAccuracy
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 from seqmatch.sets.card import PAPER, card
-from seqmatch.sets.distilled import Distilled, Measured
+from seqmatch.sets.distilled import Distilled
 from seqmatch.sets.exports import WRITERS, rows_of
 from seqmatch.sets.formats import FORMATS
 from seqmatch.sets.licences import LICENCES, licence_of
@@ -53,7 +54,7 @@ def made(*subsets: Subset, normalization=STATISTICS, **changes) -> Distilled:
         Architecture(family="convnet", width=4, depth=1),
         ABOUT,
         tuple(pixels_of(subset, normalization) for subset in subsets) if normalization else (),
-        (Measured("convnet", 91.234, 0.5, 2),),
+        (MeasuredAccuracy(architecture="convnet", mean=91.234, std=0.5, networks=2),),
     )
     return replace(whole, **changes)
 

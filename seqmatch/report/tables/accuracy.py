@@ -12,6 +12,7 @@ from seqmatch.files.kinds import Accuracy
 from seqmatch.files.store import load_tables
 
 CELL = ["dataset", "ipc"]
+RUN = [*CELL, "method"]
 
 
 def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
@@ -40,6 +41,16 @@ def main_selection(cell: pd.DataFrame) -> pd.DataFrame:
         f"{first['dataset']}, ipc {first['ipc']}: {first['method']} has accuracies of snapshots chosen on test data "
         "alone, which no table quotes; evaluate it with the selection `validation` or `last` too"
     )
+
+
+def on_matched(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """The rows of networks of the architecture that was matched."""
+    return accuracy[accuracy["architecture"] == accuracy["matched_on"]]
+
+
+def main_selections(accuracy: pd.DataFrame, keys: Sequence[str] = RUN) -> dict[tuple, pd.DataFrame]:
+    """`main_selection` of each method."""
+    return {key: main_selection(rows) for key, rows in accuracy.groupby([*keys], sort=False)}
 
 
 def spread(name: str, rows: pd.DataFrame) -> dict[str, float]:

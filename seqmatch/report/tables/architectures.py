@@ -7,6 +7,7 @@ import pandas as pd
 from seqmatch.config.methods import display_name
 from seqmatch.report.tables.accuracy import (
     CELL,
+    RUN,
     basis,
     cell_names,
     in_order,
@@ -32,7 +33,7 @@ def architectures_table(accuracy: pd.DataFrame, order: Sequence[str]) -> pd.Data
         with a subset that is its initial images), `p_best` (as of `methods_table`, in the column of an architecture).
     """
     rows = []
-    for (dataset, ipc, method), cell in accuracy.groupby([*CELL, "method"], sort=False):
+    for (dataset, ipc, method), cell in accuracy.groupby(RUN, sort=False):
         for architecture, trained in main_selection(cell).groupby("architecture", sort=False):
             row = {
                 "dataset": dataset,

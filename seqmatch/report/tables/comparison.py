@@ -9,8 +9,8 @@ from scipy import stats
 from seqmatch.config.methods import display_name
 from seqmatch.config.sections import ENOUGH_SEEDS
 from seqmatch.errors import SeqmatchError
-from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection, method_names
-from seqmatch.report.tables.text import Sheet
+from seqmatch.report.tables.accuracy import CELL, RUN, cell_names, main_selections, method_names, on_matched
+from seqmatch.report.tables.text import Sheet, signed
 
 TITLE = "Paired differences of test accuracy"
 CONFIDENCE, LEVEL = 0.95, 0.05
@@ -33,7 +33,7 @@ COMPUTE = (
     "compared with."
 )
 
-COLUMNS = [*CELL, "method", "K", "baseline", "difference", "low", "high", "p", "q", "unit", "seeds", "pairs", "failed"]
+COLUMNS = [*RUN, "K", "baseline", "difference", "low", "high", "p", "q", "unit", "seeds", "pairs", "failed"]
 
 
 def comparison_table(
@@ -63,8 +63,7 @@ def comparison_table(
         counted). Interval and p are empty for a
         single pair and where all differences are equal; the difference too, where no pair is left.
     """
-    own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
-    cells = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
+    cells = main_selections(on_matched(accuracy))
     rows = []
     for dataset, ipc, method, baseline in contrasts:
         ours, theirs = (rows_of(cells, (dataset, ipc, name)) for name in (method, baseline))
@@ -73,7 +72,7 @@ def comparison_table(
     table = adjusted(pd.DataFrame(rows, columns=COLUMNS))
     if operations is None:
         return table
-    counted = operations.set_index([*CELL, "method"])["own_gflop"]
+    counted = operations.set_index(RUN)["own_gflop"]
     ours, theirs = (
         counted.reindex(pd.MultiIndex.from_frame(table[[*CELL, name]])).to_numpy() for name in ("method", "baseline")
     )
@@ -152,10 +151,12 @@ def against_best(table: pd.DataFrame, accuracy: pd.DataFrame, group: Sequence[st
         group: columns of both.
     """
     keys = [*group, "method"]
-    chosen = {key: main_selection(rows) for key, rows in accuracy.groupby(keys, sort=False)}
+    chosen = main_selections(accuracy, keys)
     fit = able(table)
     means = table["accuracy_mean"].where(fit)
-    best = means.groupby([table[name] for name in group]).transform(lambda part: part.idxmax() if part.any() else None)
+    best = means.groupby([table[name] for name in group]).transform(
+        lambda part: part.idxmax() if part.notna().any() else None
+    )
     names = list(table[keys].itertuples(index=False, name=None))
     return [
         p_of_difference(chosen[names[row]], chosen[names[int(first)]]) if ours and first != row else np.nan
@@ -205,7 +206,7 @@ def comparison_sheets(table: pd.DataFrame) -> list[Sheet]:
 def tests(table: pd.DataFrame) -> dict[str, list[str] | pd.Series]:
     """Columns for people of differences that were tested."""
     return {
-        "difference": ["failed" if pd.isna(value) else f"{value:+z.1f}" for value in table["difference"]],
+        "difference": [signed(value) or "failed" for value in table["difference"]],
         "95 % interval": [_interval(row) for row in table.itertuples()],
         **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},
         "of": table["unit"],
@@ -222,7 +223,7 @@ def failures(table: pd.DataFrame) -> str:
 
 
 def _interval(row) -> str:
-    return "" if pd.isna(row.low) else f"{row.low:+z.1f} to {row.high:+z.1f}"
+    return "" if pd.isna(row.low) else f"{signed(row.low)} to {signed(row.high)}"
 
 
 def _probability(value: float) -> str:

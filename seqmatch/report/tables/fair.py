@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from seqmatch.report.tables.accuracy import CELL, cell_names, in_order, main_selection, method_names
+from seqmatch.report.tables.accuracy import RUN, cell_names, in_order, main_selection, method_names, on_matched
 from seqmatch.report.tables.comparison import PAIR
 from seqmatch.report.tables.text import Sheet, mean_std, signed
 
@@ -36,11 +36,11 @@ def fair_table(accuracy: pd.DataFrame, baselines: pd.DataFrame, order: Sequence[
         seeds; `seeds` (those that improvement is of; without any, all); `failed` (networks without an accuracy, whose
         pairs are left out). What there is nothing to compare with is empty.
     """
-    own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
+    own = on_matched(accuracy)
     wholes = own[own["method"] == WHOLE].groupby(["dataset", "architecture"])["accuracy"].mean()
-    beside = dict(list(baselines.groupby([*CELL, "method"], sort=False)))
+    beside = dict(list(baselines.groupby(RUN, sort=False)))
     rows = []
-    for (dataset, ipc, method), cell in own.groupby([*CELL, "method"], sort=False):
+    for (dataset, ipc, method), cell in own.groupby(RUN, sort=False):
         architecture = cell["architecture"].iloc[0]
         alike = beside.get((dataset, ipc, method), baselines.iloc[:0])
         ours = main_selection(cell).set_index(PAIR)["accuracy"]

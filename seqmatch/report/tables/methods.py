@@ -9,12 +9,14 @@ from seqmatch.errors import number
 from seqmatch.report.published import UNLISTED
 from seqmatch.report.tables.accuracy import (
     CELL,
+    RUN,
     basis,
     cell_names,
     in_order,
     main_selection,
     method_names,
     notes,
+    on_matched,
     spread,
 )
 from seqmatch.report.tables.comparison import against_best, best_in_words, not_told_from_best
@@ -53,9 +55,9 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
         Where any method has a protocol of its own too, its accuracy by that: `own_mean`, and `own_std` of the seeds'
         means.
     """
-    own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
+    own = on_matched(accuracy)
     rows = []
-    for (dataset, ipc, method), cell in own.groupby([*CELL, "method"], sort=False):
+    for (dataset, ipc, method), cell in own.groupby(RUN, sort=False):
         chosen = main_selection(cell)
         seeds = chosen.groupby("seed")["accuracy"]
         row = {
@@ -81,7 +83,7 @@ def methods_table(accuracy: pd.DataFrame, order: Sequence[str], operations: pd.D
         rows.append(row)
     table = in_order(pd.DataFrame(rows), order)
     if operations is not None:
-        table = table.merge(operations[[*CELL, "method", "gflop"]], how="left", on=[*CELL, "method"])
+        table = table.merge(operations[[*RUN, "gflop"]], how="left", on=RUN)
     return table.assign(p_best=against_best(table, own, CELL))
 
 

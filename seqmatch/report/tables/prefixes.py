@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import pandas as pd
 
 from seqmatch.config.methods import display_name
-from seqmatch.report.tables.accuracy import CELL, cell_names, main_selection
+from seqmatch.report.tables.accuracy import RUN, cell_names, main_selections, on_matched
 from seqmatch.report.tables.comparison import TESTS, adjusted, failures, paired, rows_of, tests
-from seqmatch.report.tables.text import Sheet
+from seqmatch.report.tables.text import Sheet, mean_std
 
 TITLE = "First subsets as sets of their own, against sets made directly at their size"
 COLUMNS = ["dataset", "ipc", "method", "stages", "size", "baseline", "prefix_mean", "baseline_mean", "difference",
@@ -33,9 +33,8 @@ def prefixes_table(stages: pd.DataFrame, accuracy: pd.DataFrame, prefixes: Itera
         One row per prefix: `dataset`, `ipc`, `method`, `stages` (k), `size` (images per class), `baseline`, both mean
         accuracies, and what `comparison_table` has of their difference.
     """
-    own = accuracy[accuracy["architecture"] == accuracy["matched_on"]]
-    direct = {key: main_selection(rows) for key, rows in own.groupby([*CELL, "method"], sort=False)}
-    chains = dict(list(stages[stages["curriculum"] == "union"].groupby([*CELL, "method"], sort=False)))
+    direct = main_selections(on_matched(accuracy))
+    chains = dict(list(stages[stages["curriculum"] == "union"].groupby(RUN, sort=False)))
     rows = []
     for dataset, ipc, method, count, size, baseline in prefixes:
         ours, theirs = rows_of(chains, (dataset, ipc, method)), rows_of(direct, (dataset, str(size), baseline))
@@ -52,14 +51,10 @@ def prefixes_sheets(table: pd.DataFrame) -> list[Sheet]:
         "set": cell_names(table) + " " + table["method"].map(display_name),
         "subsets": [f"the first {count}" for count in table["stages"]],
         "ipc": table["size"].astype(str),
-        "accuracy": [percent(mean) for mean in table["prefix_mean"]],
+        "accuracy": [mean_std(mean) or "failed" for mean in table["prefix_mean"]],
         "made directly": [
-            f"{percent(mean)} ({display_name(name)})"
+            f"{mean_std(mean) or 'failed'} ({display_name(name)})"
             for mean, name in zip(table["baseline_mean"], table["baseline"], strict=True)
         ],
     }
     return [Sheet(TITLE, pd.DataFrame(names | tests(table)), TESTS + failures(table))]
-
-
-def percent(mean: float) -> str:
-    return "failed" if pd.isna(mean) else f"{mean:.1f}"

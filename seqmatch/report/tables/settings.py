@@ -6,6 +6,7 @@ import pandas as pd
 
 from seqmatch.config import Run, Section
 from seqmatch.config.experiment import AnyMatching
+from seqmatch.config.unread import unread
 from seqmatch.report.tables.text import Sheet
 
 TITLE = "Table 4: hyperparameters"
@@ -54,17 +55,15 @@ def _relevant(run: Run, k: int) -> dict[str, str]:
     """The settings that the images of stage k, from 1, depend on."""
     stage = run.stages[k - 1]
     objective = {"objective": run.declaration.objective} if stage.iterations else {}
-    ignored = set() if run.asks_experts(k) or run.matches_experts(k) or run.uses_teachers(k) else {"experts"}
-    if not stage.iterations:
-        ignored |= set(type(stage).model_fields) - set(run.declaration.unmoved.model_fields)
-    else:
-        ignored.add("momentum" if stage.optimizer == "adam" else "beta1")
-    own = {name: text for name, text in _texts(stage) if name not in ignored}
+    ignored = {condition.key for condition in unread(stage, type(stage).model_fields)}
+    if not (run.asks_experts(k) or run.matches_experts(k) or run.uses_teachers(k)):
+        ignored.add("experts")
+    own = {"iterations": "0"} | {name: text for name, text in _texts(stage) if name not in ignored}
     if run.rounds:
         own["rounds"] = str(run.rounds)
     if run.teachers != "all" and run.uses_teachers(k):
         own["teachers"] = run.teachers
-    return objective | own | ({} if stage.iterations else {"iterations": "0"})
+    return objective | own
 
 
 def _texts(section: Section) -> Iterator[tuple[str, str]]:
