@@ -217,6 +217,8 @@ def test_what_contradicts_itself_is_refused(folder):
         ("subset", {}, {"distilled": {"matching": {"iterations": "x"}}}),
         ("subset", {}, {"iteration": -1}),
         ("snapshots", {"images": torch.zeros(2, 12, 2, 8, 8)}, {}),
+        ("set", {}, {"about": {"versions": 3}}),
+        ("set", {}, {"about": {"distilled": {"architecture": "convnet"}}}),
         ("losses", {"epochs": torch.tensor([2, 0])}, {}),
         ("losses", {}, {"parameters": {"dataset": "../d", "method": "m", "ipc": "2", "seed": 0}}),
         ("losses", {}, {"parameters": {"dataset": "d", "method": "m", "ipc": "two", "seed": 0}}),

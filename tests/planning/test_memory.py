@@ -63,6 +63,10 @@ def test_memory_grows_with_what_is_kept():
     many = {**raw, "difficulty": {"networks": 100, "records": 500}}
     assert needed(many, "record_losses") > 3 * 4 * 100 * 1001 * train
     assert needed(many, "cluster_difficulty") == pytest.approx(3 * 4 * 100 * 1001 * train)
+    of_one = {**raw, "analysed": ["mtt"]}
+    assert (
+        needed(raw, "cluster_difficulty") > 1.5 * needed(of_one, "cluster_difficulty") > 0
+    )  # as one stage is recorded
     snapshots = {**raw, "matching": CIFAR["matching"] | {"snapshots": 1000}}
     for rule in ("distill_subset", "select_snapshot"):
         assert needed(snapshots, rule) - needed(raw, rule) > 990 * 4 * 50 * pixels

@@ -169,6 +169,8 @@ def test_what_seeds_do_not_tell_from_the_best_is_bold_too():
     }  # fmt: skip
     text = table1_text(rows)
     assert text.count("**") == 4 and "**81.3 ± 2.1**" in text and "does not tell from it at 5 %" in text
+    none_right = methods_table(rows.assign(accuracy=0.0), ORDER)
+    assert none_right["p_best"].isna().all()
     few = table1_text(rows[rows["seed"] < 2])
     assert few.count("**") == 2 and "With fewer than 3 seeds no difference is tested." in few and "t-test" not in few
 
@@ -503,6 +505,7 @@ def test_table4_has_what_each_stage_resolves_to():
     assert table["experts"].fillna("").tolist() == ["", "", "convnet", "convnet", "convnet", ""]
     assert table["evaluation_learning_rate"].tolist() == ["each stage's"] * 5 + ["0.05"]
     assert table.loc[("mtt", 1), "synthetic_batch"] == "all"
+    assert not {"formation", "memories", "hallucinators", "lr_decoder"} & set(table)  # which other storage reads
 
 
 def test_table4_says_once_what_is_the_same_everywhere():

@@ -20,6 +20,7 @@ DISTILL = ["distill_subset", *RUN, *ARCHITECTURE, "--subset-count", "1"]
 TRAJECTORY = [*DISTILL, "--subset", "1", "--objective", "trajectory"]
 EVALUATE = ["evaluate", *RUN, *shlex.split("--architecture-name a --matched-on a --selection last --evaluation {}")]
 ROUND = ["--subset-out", "s.safetensors", "--until"]
+LAST_TWICE = shlex.split("--also last --snapshots s.safetensors --scores s.csv")
 TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--published", "p.csv"]
 
 
@@ -44,6 +45,7 @@ TABLE1 = ["table1", "nowhere.csv", "--methods", "mtt", "--csv", "c.csv", "--publ
         ([*EVALUATE, "--architecture", "{}"], "--architecture"),
         ([*EVALUATE, "--architecture", "{"], "--architecture: '{': not JSON that can be used: Expecting"),
         ([*EVALUATE, *ARCHITECTURE], "--evaluation: learning_rate is missing"),
+        ([*EVALUATE, *ARCHITECTURE, *LAST_TWICE], "--selection and --also: each selection once"),
         (TABLE1, "nowhere.csv: there is no such file"),
         (["collect_tables", "nowhere.csv", "--ou", "o.csv"], "are required: --out"),
         (["figure_images", "nowhere.safetensors", "--out", "x.png"], "nowhere.safetensors: there is no such file"),

@@ -54,6 +54,7 @@ LAYOUTS = {
         LABELS,
         0.01,
     ),
+    "of two step sizes": (dict(images=IMAGES, labels=LABELS, lr=0.02, syn_lr=0.5), None, LABELS, 0.02),
     "one file": ({"images_best": {"images": IMAGES, "labels": LABELS, "more": 1}}, 0.01, LABELS, 0.01),
     "one file with all": (
         {"images": {"images": IMAGES, "labels": LABELS, "lr": torch.tensor(0.02)}},
