@@ -41,7 +41,8 @@ INTRODUCTION = """\
 
 `config.yaml` at the top of the repository (here as a link) is the experiment that runs where no file is given and the
 folder that Snakemake runs in has no `config.yaml` or `config/config.yaml` of its own. A file given with `--configfile`
-takes its place: each is complete in itself, and keys that it leaves out have the defaults below. Of several files the
+takes its place: each is complete in itself, and keys that it leaves out have the defaults below, or the usual values of
+a method ([each has a page](../docs/methods/README.md)). Of several files the
 later ones are laid over the earlier: dictionaries are merged key by key, lists (such as `cells` and `seeds`) are
 replaced. What is defined but asked for by no cell costs nothing.
 

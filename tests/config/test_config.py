@@ -610,8 +610,12 @@ def test_the_papers_experiments_have_the_published_values():
         assert (recipe.rho, recipe.gsam_alpha, recipe.adaptive, run.evaluation.batch_size) == (0.01, 0.3, True, 128)
     for ipc in ("10", "50"):
         (dc,), (dsa,) = (runs["cifar10-standardized", name, ipc].stages for name in ("dc", "dsa"))
-        assert (dc.lr_images, dc.initial, dc.learner.momentum) == (0.1, "noise", 0.5)
-        assert (dsa.lr_images, dsa.initial, dsa.learner.momentum) == (0.1, "random", 0)
+        assert (dc.lr_images, dc.initial, dc.learner.momentum) == (0.067, "noise", 0.5)  # 0.1 of their pixels
+        assert (dsa.lr_images, dsa.initial, dsa.learner.momentum) == (0.067, "random", 0)
+    assert [runs[f"{data}-standardized", "dm", "10"].stages[0].lr_images for data in ("cifar10", "cifar100")] == [
+        0.67,
+        1,
+    ]
     assert {("cifar10-standardized", "mtt", "50"), ("cifar100-standardized", "mtt", "10")} <= set(runs)
     sequences = [run for (_, method, _), run in runs.items() if method in ("seqmatch-mtt", "seqmatch-ftd")]
     reached = {run.epochs(k) + 1 for run in sequences for k in range(1, run.subsets + 1)}
