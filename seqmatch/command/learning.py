@@ -10,6 +10,7 @@ import seqmatch
 from seqmatch import config
 from seqmatch.command.arguments import add_section, between, count, number, set_file
 from seqmatch.command.sets import add_dataset, add_set, add_tensors, are_tensors, foreign, opened, refuse_of_tensors
+from seqmatch.errors import SeqmatchError
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,11 @@ def train(args: argparse.Namespace) -> None:
 
     check_writable(args.out)
     distilled, device = prepared(args, opened(args))
+    if distilled.architecture.own and args.architecture is None:
+        raise SeqmatchError(
+            f"{args.set}: evaluated on a network of its makers' own, {distilled.architecture.family}, whose code is "
+            "not run for it; name one with --architecture"
+        )
     seed = args.seed or 0
     fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
     trained = seqmatch.train(fresh, distilled, seed=seed)

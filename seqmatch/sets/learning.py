@@ -127,10 +127,10 @@ class _Through(nn.Module):
 
     def __init__(self, network: nn.Module, transform: Transform):
         super().__init__()
-        self.network, self.transform = network, transform
+        self.network, self._transform = network, (transform,)  # within a tuple a module of it is none of this network's
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(self.transform(images))
+        return self.network(self._transform[0](images.clone()))  # which may change them in place
 
 
 def _new_networks(

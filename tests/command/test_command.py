@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from helpers.tiny import ROOT
 from PIL import Image
 
 import seqmatch
+from seqmatch import config
 from seqmatch.command import frame
 from seqmatch.command import main as command
 from seqmatch.files.tensors import load_tensors
@@ -75,6 +77,17 @@ def test_a_network_is_trained_and_written(called, tmp_path):
     assert header["parameters"]["architecture"]["width"] == 4 and all(
         tensor.isfinite().all() for tensor in tensors.values()
     )
+
+
+def test_code_that_a_set_names_is_not_run(called, tmp_path, monkeypatch):
+    """A set may come from anyone."""
+    (tmp_path / "evil.py").write_text("raise SystemExit(9)")
+    monkeypatch.syspath_prepend(tmp_path)
+    stranger = replace(seqmatch.load(NAME), architecture=config.Architecture(family="evil:Net"))
+    seqmatch.save(stranger, tmp_path / "set.safetensors")
+    out = tmp_path / "network.safetensors"
+    said = called("train", tmp_path / "set.safetensors", "--out", out, status=1)
+    assert "evil:Net, whose code is not run for it; name one with --architecture" in said and not out.exists()
 
 
 def test_networks_of_another_architecture_are_evaluated(called):

@@ -115,6 +115,43 @@ def test_what_is_frozen_stays_as_it_is():
     assert torch.equal(moved(RAW / 255), network(RAW / 255))
 
 
+def test_a_transform_may_change_what_it_is_given_and_learns_nothing():
+    frozen = nn.Conv2d(1, 2, 3)
+    before, images = frozen.weight.clone(), RAW / 255
+    seqmatch.train(linear(72), distilled(), transform=frozen)
+    assert torch.equal(frozen.weight, before)
+
+    def accuracies(transform):
+        return seqmatch.evaluate(distilled(curriculum="subset"), images, LABELS, linear, transform=transform).values
+
+    assert accuracies(lambda seen: seen.sub_(0.5).mul_(3)) == accuracies(lambda seen: (seen - 0.5) * 3)
+
+
+class Writing(nn.Flatten):
+    def forward(self, images):
+        images -= 0.5
+        return super().forward(images)
+
+
+def test_a_network_that_writes_into_its_input_leaves_test_images_as_they_are():
+    images, kept = RAW / 255, (RAW / 255).clone()
+    seqmatch.evaluate(distilled(), images, LABELS, lambda: nn.Sequential(Writing(), nn.Linear(64, 3)))
+    assert torch.equal(images, kept)
+    plain = [
+        seqmatch.evaluate(distilled(), RAW, LABELS, new, seed=1).values
+        for new in (
+            lambda: nn.Sequential(Writing(), nn.Linear(64, 3)),
+            lambda: nn.Sequential(Shifted(), nn.Linear(64, 3)),
+        )
+    ]
+    assert plain[0] == plain[1]
+
+
+class Shifted(nn.Flatten):
+    def forward(self, images):
+        return super().forward(images - 0.5)
+
+
 def test_no_networks_are_refused():
     with pytest.raises(SeqmatchError, match="networks"):
         seqmatch.evaluate(distilled(), RAW, LABELS, networks=0)
