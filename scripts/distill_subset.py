@@ -146,8 +146,8 @@ def make_initial(args, job, experts):
         raise SeqmatchError(f"{args.dataset}: {error}") from None
     if not getattr(matching, "soft_labels", False):
         return initial
-    learned = hasattr(matching, "lr_labels")
-    said = choosers.soft_labels(args, job, experts, learned, *initial.to(job.device).decoded())
+    keys = type(matching).model_fields
+    said = choosers.soft_labels(args, job, experts, keys, *initial.to(job.device).decoded())
     return replace(initial, soft_labels=said)
 
 

@@ -56,9 +56,9 @@ def random_images(args, job, subsets):
         found.append(replace(images, rates=subset.rates))
     if not args.choosers:
         return found
-    learned = "lr_labels" in load_header(args.subsets[0], SUBSET).get("distilled", {}).get("matching", {})
+    keys = load_header(args.subsets[0], SUBSET).get("distilled", {}).get("matching", {})
     with Trajectories(args.choosers) as experts:
-        said = partial(choosers.soft_labels, args, job, experts, learned)
+        said = partial(choosers.soft_labels, args, job, experts, keys)
         return [replace(subset, soft_labels=said(subset.images, subset.labels)) for subset in found]
 
 

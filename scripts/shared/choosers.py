@@ -11,8 +11,14 @@ def expert(args, job, experts, number):
     return experts.load(compute.new_network(args, job)(Seed("expert")), number, experts.epochs)
 
 
-def soft_labels(args, job, experts, learned, images, labels):
-    """Those that real images (n, C, H, W) of these classes begin with; `learned`: of methods that optimise them."""
-    ensemble = (expert(args, job, experts, number) for number in range(len(experts)))
+def soft_labels(args, job, experts, keys, images, labels):
+    """Those that real images (n, C, H, W) of these classes begin with, where `keys` say how a method goes on.
+
+    Methods that optimise them begin with those of the experts that are right (DATM), others with the mean of all.
+    """
+    network = compute.new_network(args, job)(Seed("expert"))
+    ensemble = (experts.load(network, number, experts.epochs) for number in range(len(experts)))
     images = images.to(job.device)
-    return prediction_of_right_ones(ensemble, images, labels) if learned else mean_prediction(ensemble, images)
+    if "lr_labels" in keys:
+        return prediction_of_right_ones(ensemble, images, labels)
+    return mean_prediction(ensemble, images)

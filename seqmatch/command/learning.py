@@ -4,6 +4,7 @@ import argparse
 import math
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import seqmatch
@@ -48,11 +49,6 @@ def train(args: argparse.Namespace) -> None:
 
     check_writable(args.out)
     distilled, device = prepared(args, opened(args))
-    if distilled.architecture.own and args.architecture is None:
-        raise SeqmatchError(
-            f"{args.set}: evaluated on a network of its makers' own, {distilled.architecture.family}, whose code is "
-            "not run for it; name one with --architecture"
-        )
     seed = args.seed or 0
     fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
     trained = seqmatch.train(fresh, distilled, seed=seed)
@@ -89,10 +85,24 @@ def evaluate(args: argparse.Namespace) -> None:
         print("note: the set comes without its whitening matrix, which is fitted anew", file=sys.stderr)
         distilled = distilled.refit(found.images("train")[0])
     images, labels = found.images("test")
-    accuracies = seqmatch.evaluate(distilled, images.to(device), labels, networks=args.networks, seed=args.seed)
+    own = partial(_fresh, distilled, device) if distilled.architecture.own else None
+    accuracies = seqmatch.evaluate(
+        distilled, images.to(device), labels, new_network=own, networks=args.networks, seed=args.seed
+    )
     for index, value in enumerate(accuracies.values):
         print(f"network {index}: " + ("failed" if math.isnan(value) else f"{value:.2f} %"))
     print(f"accuracy: {accuracies}, on {len(labels)} test images")
+
+
+def _fresh(distilled: "seqmatch.Distilled", device: "torch.device") -> "torch.nn.Module":
+    """A network of the user's own, drawn by PyTorch's generator."""
+    import torch
+
+    from seqmatch.networks import build
+    from seqmatch.seeds import Seed
+
+    drawn = Seed("initial", int(torch.randint(2**31, ())))
+    return build(distilled.architecture, distilled.shape, len(distilled.class_names), drawn, device)
 
 
 def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple["seqmatch.Distilled", "torch.device"]:
@@ -101,6 +111,11 @@ def prepared(args: argparse.Namespace, distilled: "seqmatch.Distilled") -> tuple
 
     if args.architecture is not None:
         distilled = replace(distilled, architecture=args.architecture)
+    elif distilled.architecture.own:
+        raise SeqmatchError(
+            f"{args.set}: evaluated on a network of its makers' own, {distilled.architecture.family}, whose code is "
+            "not run for it; name one with --architecture"
+        )
     if args.evaluation is not None:
         distilled = distilled.with_evaluation(**args.evaluation.model_dump(exclude_unset=True))
     return distilled, device.prepare(args.gpu, args.threads)

@@ -1,5 +1,6 @@
 """A distilled set as one object: its subsets in order, and all that is needed to train on it."""
 
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -150,9 +151,21 @@ class Distilled:
         return self.with_normalization(found)
 
     def with_normalization(self, normalization: Normalization) -> "Distilled":
-        """The set with what takes pixels to what networks see, where that is not at hand."""
+        """The set with what takes pixels to what networks see, where that is not at hand.
+
+        Args:
+            normalization: of images (C, H, W) as the set's, such as `fit_whitening(images, 0.1)` of
+                `seqmatch.data.normalization`.
+
+        Raises:
+            SeqmatchError: it is none, or of other images.
+        """
+        expected = {Standardization: self.shape[0], Whitening: math.prod(self.shape)}.get(type(normalization))
+        if expected is None or len(normalization.mean) != expected:
+            form = "×".join(map(str, self.shape))
+            raise SeqmatchError(f"normalization: expected a Standardization or a Whitening of images of {form}")
         pictures = self.pictures or tuple(pixels_of(subset, normalization) for subset in self.subsets)
-        return replace(self, normalization=normalization, pictures=pictures)
+        return replace(self, normalization=normalization, pictures=pictures, fingerprint=None)
 
     def with_evaluation(self, **evaluation: Any) -> "Distilled":
         """The set under another protocol of training: ``distilled.with_evaluation(epochs=25)`` for a quick look.

@@ -123,14 +123,14 @@ def evaluate(
 
 
 class _Through(nn.Module):
-    """A network that sees images through a transform."""
+    """A network that sees images through a transform; either may write into what it is given."""
 
     def __init__(self, network: nn.Module, transform: Transform):
         super().__init__()
         self.network, self._transform = network, (transform,)  # within a tuple a module of it is none of this network's
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(self._transform[0](images.clone()))  # which may change them in place
+        return self.network(self._transform[0](images.clone()))
 
 
 def _new_networks(
@@ -163,7 +163,13 @@ def _new_networks(
             "not run for it; give `new_network`, a function that makes a network"
         )
     make = given if new_network else own
-    return (lambda seed: _Through(make(seed), transform)) if transform else make
+    if make is own and not transform:
+        return own
+    return lambda seed: _Through(make(seed), transform or _as_they_are)
+
+
+def _as_they_are(images: Tensor) -> Tensor:
+    return images
 
 
 def _one_of(new_network: Callable[[], nn.Module]) -> nn.Module:
@@ -214,7 +220,7 @@ def check(network: nn.Module, distilled: Distilled) -> None:
             raise SeqmatchError(f"parameter {name}: expected float32 numbers to train, found {parameter.dtype}")
     classes, shape = len(distilled.class_names), distilled.shape
     was_training, size = network.training, "×".join(map(str, shape))
-    image = distilled.stages[0].images[:1].to(named[0][1].device)
+    image = distilled.stages[0].images[:1].clone().to(named[0][1].device)
     try:
         logits = network.eval()(image)
     except Exception as error:

@@ -211,7 +211,7 @@ def _train_epoch(
 @torch.no_grad()
 def _classes(network: nn.Module, images: Tensor) -> int:
     """How many `network` tells apart: the labels of a small set may lack some."""
-    return network.eval()(images[:1]).shape[1]
+    return network.eval()(images[:1].clone()).shape[1]  # one may write into its input
 
 
 def _minibatches(phase: Phase, epoch: int, augmentation: Sequence[str], classes: int) -> Iterator[Labelled]:

@@ -20,6 +20,15 @@ from seqmatch.sets.learning import Accuracies
 
 NAME = "digits-seqmatch-mtt-ipc2"
 
+OWN = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, shape, classes):
+        super().__init__(nn.Flatten(), nn.Linear(64, classes))
+"""
+
 
 def options(name):
     return command.parser()._subparsers._group_actions[0].choices[name]._actions
@@ -88,6 +97,16 @@ def test_code_that_a_set_names_is_not_run(called, tmp_path, monkeypatch):
     out = tmp_path / "network.safetensors"
     said = called("train", tmp_path / "set.safetensors", "--out", out, status=1)
     assert "evil:Net, whose code is not run for it; name one with --architecture" in said and not out.exists()
+    assert "evil:Net, whose code is not run" in called("evaluate", tmp_path / "set.safetensors", status=1)
+
+
+def test_a_network_of_ones_own_is_trained_and_evaluated(called, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("--architecture", '{"family": "mine:Net"}', "--evaluation", '{"epochs": 30}')
+    assert "% (1 network), on 450 test images" in called("evaluate", NAME, *own, "--networks", 1)
+    called("train", NAME, *own, "--out", tmp_path / "network.safetensors")
+    assert (tmp_path / "network.safetensors").exists()
 
 
 def test_networks_of_another_architecture_are_evaluated(called):

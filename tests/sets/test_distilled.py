@@ -14,7 +14,7 @@ from helpers.tiny import labelled, normal
 import seqmatch
 from seqmatch.config import Architecture, Evaluation
 from seqmatch.data import dataset
-from seqmatch.data.normalization import Fingerprint, Standardization, Whitening, fit_whitening, from_tensors
+from seqmatch.data.normalization import Fingerprint, Standardization, Whitening, fit_whitening, from_tensors, identity
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import save_table
 from seqmatch.files.tensors import load_tensors, save_tensors
@@ -216,6 +216,11 @@ def test_a_set_without_its_matrix_says_so_and_has_it_fitted_anew(whitened, tmp_p
         found.refit(RAW)
     with pytest.raises(SeqmatchError, match="expected uint8"):
         found.refit(RAW / 255)
+    for odd in (([0.5], [0.2]), identity(3), fit_whitening(RAW[:, :, :4, :4], 0.1)):
+        with pytest.raises(SeqmatchError, match="expected a Standardization or a Whitening of images of 1×8×8"):
+            found.with_normalization(odd)
+    other = found.with_normalization(fit_whitening(RAW, 0.1))
+    assert replace(other, normalization=None).refit(RAW).normalization  # which is what it is known by now
     again = found.refit(RAW[:8].numpy())
     torch.testing.assert_close(again.normalize(RAW), whitening.apply(RAW))
     with pytest.raises(SeqmatchError, match="not whitened"):
