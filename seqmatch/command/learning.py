@@ -46,12 +46,15 @@ def train(args: argparse.Namespace) -> None:
     from seqmatch.files.tensors import save_tensors
     from seqmatch.networks import build
     from seqmatch.seeds import Seed
+    from seqmatch.training.inference import is_finite
 
     check_writable(args.out)
     distilled, device = prepared(args, opened(args))
     seed = args.seed or 0
     fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
     trained = seqmatch.train(fresh, distilled, seed=seed)
+    if not is_finite(trained):
+        raise SeqmatchError(f"{args.out}: not written: training diverged; set a lower learning_rate (--evaluation)")
     about = {"architecture": distilled.architecture.model_dump(mode="json"), "seed": seed}
     save_tensors(args.out, dict(trained.state_dict()), provenance(about))
     print(f"wrote {args.out}")
@@ -92,6 +95,8 @@ def evaluate(args: argparse.Namespace) -> None:
     for index, value in enumerate(accuracies.values):
         print(f"network {index}: " + ("failed" if math.isnan(value) else f"{value:.2f} %"))
     print(f"accuracy: {accuracies}, on {len(labels)} test images")
+    if all(map(math.isnan, accuracies.values)):
+        raise SeqmatchError("training diverged each time; set a lower learning_rate (--evaluation)")
 
 
 def _fresh(distilled: "seqmatch.Distilled", device: "torch.device") -> "torch.nn.Module":

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 USUAL_STEP_SIZE = 0.01
 """At which networks learn from images that came with none (DC, DSA, DM)."""
 
-USUAL = {"step_size": None, "experiment": 0, "space": "normalized", "normalization": "standardize"}
-"""What options of tensors are unless they are given."""
+OF_TENSORS = ("labels", "step_size", "experiment", "space", "normalization")
+"""Options that only tensors take."""
 
 TENSORS = (".pt", ".pth")
 """Endings of files of other programs."""
@@ -110,21 +110,18 @@ def add_tensors(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--experiment",
         type=number,
-        default=USUAL["experiment"],
         metavar="N",
         help="which one, in a file of several (default 0)",
     )
     arguments.add_argument(
         "--space",
         choices=["normalized", "pixels"],
-        default=USUAL["space"],
         help="what the numbers of these images are: as networks saw them (default), or pixels in 0 to 1",
     )
     arguments.add_argument(
         "--normalization",
         choices=get_args(config.Dataset.model_fields["normalization"].annotation),
-        default=USUAL["normalization"],
-        help="how these images were normalised; fitted on the training images of --dataset (default %(default)s)",
+        help="how these images were normalised; fitted on the training images of --dataset (default standardize)",
     )
 
 
@@ -134,8 +131,8 @@ def refuse_of_tensors(args: argparse.Namespace) -> None:
     Raises:
         SeqmatchError: one is given.
     """
-    for name, value in USUAL.items():
-        if getattr(args, name) != value:
+    for name in OF_TENSORS:
+        if getattr(args, name) is not None:
             raise SeqmatchError(
                 f"--{name.replace('_', '-')}: it is for tensors of another program ({', '.join(TENSORS)}); a set says "
                 "itself how it is learned from, and --evaluation what is to be otherwise, such as learning_rate"
@@ -181,7 +178,8 @@ def are_tensors(args: argparse.Namespace) -> bool:
     """Whether tensors of another program are named, not a set."""
     given = args.set
     of_others = given.is_dir() and not any(given.rglob("*.safetensors")) and any(given.glob("*.pt"))
-    return args.labels is not None or given.suffix in TENSORS or of_others
+    beside_labels = args.labels is not None and given.is_file() and given.suffix != ".safetensors"
+    return beside_labels or given.suffix in TENSORS or of_others
 
 
 def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
@@ -195,24 +193,31 @@ def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
 
     if args.dataset is None:
         raise SeqmatchError("--dataset is missing: the source whose images these were made from")
-    found = read(args.set, args.labels, args.step_size, args.experiment)
+    found = read(args.set, args.labels, args.step_size, args.experiment or 0)
     if found.step_size is None:
         print(
             f"note: no step size is given, nor beside the images; networks learn at {USUAL_STEP_SIZE}", file=sys.stderr
         )
-    real = usual(args.dataset, tuple(found.images.shape[1:]), args.normalization, args.data)
+    shape, normalization = tuple(found.images.shape[1:]), args.normalization or "standardize"
+    real = usual(args.dataset, shape, normalization, args.data)
     dataset = real.dataset()
+    if not found.labels.is_floating_point() and (classes := len(found.labels.unique())) < dataset.classes:
+        raise SeqmatchError(f"{args.set}: images of {classes} classes; {args.dataset} has {dataset.classes}")
     distilled = seqmatch.from_tensors(
         found.images,
         found.labels,
         found.step_size or USUAL_STEP_SIZE,
-        space=args.space,
+        space=args.space or "normalized",
         normalization=dataset.normalization,
         class_names=dataset.class_names,
         augmentation=dataset.augmentation,
-        name=args.set.name,
+        name=args.set.resolve().name,
     )
-    told = {"dataset": args.dataset, "preparation": real.settings.model_dump(mode="json", exclude={"path"})}
+    told = {
+        "dataset": args.dataset,
+        "preparation": real.settings.model_dump(mode="json", exclude={"path"}),
+        "counts": dataset.labels.bincount().tolist(),
+    }
     return replace(distilled, about=distilled.about | {"prepared": told}), real
 
 

@@ -32,7 +32,7 @@ class Dataset:
     augmentation: tuple[str, ...]
     """DSA operations for training on these images and on those distilled from them."""
     prepared: dict[str, Any] = field(default_factory=dict)
-    """From what, and how: the parameters in the header of its file."""
+    """From what, and how: the parameters in the header of its file, and how many images each class has (`counts`)."""
 
     @property
     def classes(self) -> int:
@@ -79,7 +79,7 @@ def load(path: Path) -> Dataset:
         class_names=tuple(header["class_names"]),
         normalization=normalization.from_tensors(tensors, regularization),
         augmentation=tuple(header["augmentation"]),
-        prepared=prepared,
+        prepared=prepared | {"counts": tensors["labels"].bincount(minlength=len(header["class_names"])).tolist()},
     )
 
 

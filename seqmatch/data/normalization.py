@@ -46,7 +46,7 @@ class Standardization:
     def apply(self, images: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32 of the same shape."""
         mean, std = self._on(images.device)
-        scaled = torch.empty(images.shape, device=images.device)
+        scaled = torch.empty(images.shape, dtype=torch.float32, device=images.device)
         for chunk, out in zip(images.split(CHUNK), scaled.split(CHUNK), strict=True):
             torch.div(unit_interval(chunk) - mean, std, out=out)
         return scaled
@@ -103,7 +103,7 @@ class Whitening:
             size = "×".join(map(str, images.shape[1:]))
             raise SeqmatchError(f"images of {size}: the whitening is of images of {len(self.mean)} numbers")
         mean, matrix = self.mean.to(images.device), self.matrix.to(images.device)
-        whitened = torch.empty(images.shape, device=images.device)
+        whitened = torch.empty(images.shape, dtype=torch.float32, device=images.device)
         for chunk, out in zip(images.split(CHUNK), whitened.split(CHUNK), strict=True):
             torch.mm(unit_interval(chunk).flatten(1) - mean, matrix, out=out.view(len(chunk), -1))
         return whitened
@@ -168,7 +168,7 @@ def _probes(numbers: int) -> Tensor:
 
 def identity(channels: int) -> Standardization:
     """Pixels in [0, 1] as they are."""
-    return Standardization(torch.zeros(channels), torch.ones(channels))
+    return Standardization(torch.zeros(channels, dtype=torch.float32), torch.ones(channels, dtype=torch.float32))
 
 
 def fit_standardization(images: Tensor, index: Tensor | None = None) -> Standardization:

@@ -80,6 +80,8 @@ class PreparedParameters(Header):
 
     dataset: Name = "unknown"
     preparation: PreparationParameters = PreparationParameters()
+    counts: list[Count] | None = None
+    """Images of each class, of all splits."""
 
 
 class DatasetHeader(Header):

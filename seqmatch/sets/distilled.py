@@ -26,13 +26,16 @@ from seqmatch.data.normalization import (
 )
 from seqmatch.errors import SeqmatchError, printable
 from seqmatch.files import kinds
-from seqmatch.files.store import load_header, load_table, open_tensors
+from seqmatch.files.store import load_header, load_table, open_tensors, replacing
 from seqmatch.files.tensors import load_tensors, save_tensors
 from seqmatch.sets.index import path_of
 from seqmatch.synthetic.curriculum import make_curriculum
 from seqmatch.synthetic.parameterisations import PIXELS
 from seqmatch.synthetic.subset import Subset, pixels_of, subset_of
 from seqmatch.training.loop import Stage
+
+ROUNDING = 1e-5
+"""How far pixels may leave [0, 1], as resizing leaves them."""
 
 SUBSET_FILE, SEED_FOLDER = re.compile(r"subset(\d+)\.safetensors"), re.compile(r"seed(\d+)")
 
@@ -139,8 +142,8 @@ class Distilled:
         if self.fingerprint is None:
             raise SeqmatchError("this set is not whitened; there is nothing to fit anew")
         images = raw_images(images, self.shape)
-        if images.is_floating_point():
-            raise SeqmatchError("images: expected uint8: whitening is fitted on images as files hold them")
+        if images.is_floating_point() or not len(images):
+            raise SeqmatchError("images: expected uint8, and some: whitening is fitted on images as files hold them")
         found = fit_whitening(images, self.fingerprint.regularization)
         if not self.fingerprint.fits(found):
             raise SeqmatchError(
@@ -170,6 +173,8 @@ class Distilled:
     def with_evaluation(self, **evaluation: Any) -> "Distilled":
         """The set under another protocol of training: ``distilled.with_evaluation(epochs=25)`` for a quick look.
 
+        Accuracies that were measured under the old one stay behind.
+
         Args:
             evaluation: keys of the configuration's section `evaluation`, of which the others stay as they are.
 
@@ -181,7 +186,8 @@ class Distilled:
         except ValidationError as error:
             raise SeqmatchError(explain(error.errors(), evaluation, config.Evaluation)) from None
         update = {name: getattr(given, name) for name in evaluation}
-        return replace(self, evaluation=self.evaluation.model_copy(update=update))
+        found = self.evaluation.model_copy(update=update)
+        return replace(self, evaluation=found, accuracies=self.accuracies if found == self.evaluation else ())
 
     def __repr__(self) -> str:
         return "\n  ".join(map(printable, _description(self)))
@@ -195,10 +201,33 @@ def _look(subset: Subset, pictures: Tensor) -> Subset:
     return replace(subset, images=pictures, labels=labels, parameterisation=PIXELS, decoder={})
 
 
-def tensor_of(values: Tensor | np.ndarray) -> Tensor:
-    """The same numbers as a tensor, without a copy but where they may not be written to, as those of a buffer."""
-    read_only = isinstance(values, np.ndarray) and not values.flags.writeable
-    return torch.as_tensor(values.copy() if read_only else values)
+def expect_set(found: object) -> None:
+    """Whether it is a set.
+
+    Raises:
+        SeqmatchError: it is something else.
+    """
+    if not isinstance(found, Distilled):
+        opens = "; seqmatch.load opens one" if isinstance(found, str | Path) else ""
+        raise SeqmatchError(f"expected a set as seqmatch.load gives it, found {type(found).__name__}{opens}")
+
+
+def tensor_of(values: Any, named: str) -> Tensor:
+    """The same numbers as a tensor, without a copy where PyTorch can do without.
+
+    Raises:
+        SeqmatchError: they are no such numbers.
+    """
+    try:
+        if not isinstance(values, Tensor):
+            array = np.asarray(values)
+            array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+            values = torch.from_numpy(array if array.flags.writeable else array.copy())
+    except (TypeError, ValueError, RuntimeError):
+        raise SeqmatchError(f"{named}: expected a tensor or an array, found {type(values).__name__}") from None
+    if values.layout != torch.strided:
+        raise SeqmatchError(f"{named}: expected a dense tensor, found {values.layout}")
+    return values.detach()
 
 
 def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int]) -> Tensor:
@@ -210,8 +239,8 @@ def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int]) -> Tens
     Raises:
         SeqmatchError: says what was expected and what was found.
     """
-    found = tensor_of(images)
-    if found.shape[1:] != shape:
+    found = tensor_of(images, "images")
+    if found.dim() != 4 or found.shape[1:] != shape:
         last = found.shape[1:] == (*shape[1:], shape[0])
         hint = "; channels come before height and width: images.permute(0, 3, 1, 2)" if last else ""
         raise SeqmatchError(f"images: expected (N, {', '.join(map(str, shape))}), found {tuple(found.shape)}{hint}")
@@ -220,7 +249,7 @@ def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int]) -> Tens
     if not found.is_floating_point():
         raise SeqmatchError(f"images: expected uint8, or numbers in [0, 1], found {found.dtype}")
     low, high = (float(found.min()), float(found.max())) if found.numel() else (0.0, 0.0)
-    if not 0 <= low <= high <= 1:
+    if not -ROUNDING <= low <= high <= 1 + ROUNDING:
         raise SeqmatchError(
             f"images: expected uint8, or numbers in [0, 1], found {low:g} to {high:g}; give images as they are: "
             "seqmatch normalises them itself"
@@ -297,6 +326,8 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     path = Path(path)
     if not path.exists() and path.name == str(path) and not path.suffix:
         path = path_of(str(path))
+    if seed is not None and not path.is_dir():
+        raise SeqmatchError(f"{path}: not a folder of several seeds; leave out seed = {seed}")
     folder = _of_seed(path, seed) if path.is_dir() else None
     subsets = _subset_files(folder) if folder else []
     if subsets:
@@ -328,10 +359,12 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
         real: whether its own images may be real ones, as those of `random` are.
 
     Raises:
-        SeqmatchError: they are, and may not; or `path` does not end in .safetensors.
+        SeqmatchError: they are, and may not; or `path` does not end in .safetensors; or `load` would refuse the file.
         OSError: the file cannot be written.
     """
-    if Path(path).suffix != ".safetensors":
+    expect_set(distilled)
+    path = Path(path)
+    if path.suffix != ".safetensors":
         raise SeqmatchError(f"{path}: expected a name that ends in .safetensors, as what is written")
     if distilled.real and not real:
         raise SeqmatchError(
@@ -345,7 +378,7 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
     }
     tensors |= {f"subset{k}.pixels": pixels.clone() for k, pixels in enumerate(distilled.pictures, start=1)}
     normalization = distilled.normalization or distilled.fingerprint
-    statistics = normalization.tensors() if normalization else {}
+    statistics = {name: tensor.clone() for name, tensor in (normalization.tensors() if normalization else {}).items()}
     header = {
         "normalized": next(name for name, form in kinds.NORMALIZATIONS.items() if form.keys() == statistics.keys()),
         "subsets": [{"parameterisation": subset.parameterisation.name} for subset in distilled.subsets],
@@ -356,7 +389,12 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
         "accuracies": [measured.model_dump(mode="json") for measured in distilled.accuracies],
         "about": _passed_on(distilled.about),
     }
-    save_tensors(Path(path), tensors | statistics, header)
+    with replacing(path) as temporary:
+        try:
+            save_tensors(temporary, tensors | statistics, header)
+            _whole(temporary)
+        except SeqmatchError as error:
+            raise SeqmatchError(f"{path}: not written: {str(error).replace(str(temporary), 'the set')}") from None
 
 
 def _passed_on(about: dict[str, Any]) -> dict[str, Any]:
@@ -448,6 +486,8 @@ def _of_seed(folder: Path, seed: int | None) -> Path:
     """The folder of a seed within that of a run, or the folder itself if it has none."""
     seeds = {int(SEED_FOLDER.fullmatch(path.name)[1]): path for path in folder.glob("seed*") if _is_seed(path)}
     if not seeds:
+        if seed is not None:
+            raise SeqmatchError(f"{folder}: not a folder of several seeds; leave out seed = {seed}")
         return folder
     if seed is None and len(seeds) > 1:
         numbers = ", ".join(map(str, sorted(seeds)))

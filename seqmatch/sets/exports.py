@@ -21,7 +21,7 @@ from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.files.store import named, save_text
 from seqmatch.files.temporary import temporary_folder
 from seqmatch.sets.card import card, source_of
-from seqmatch.sets.distilled import Distilled, save
+from seqmatch.sets.distilled import Distilled, expect_set, save
 from seqmatch.sets.formats import FORMATS, IN_EVERY, SET
 
 
@@ -59,6 +59,7 @@ def export(distilled: Distilled, place: str | Path, format: str, name: str | Non
             images are real ones and may not be.
         OSError: it cannot be written; then there is no folder.
     """
+    expect_set(distilled)
     place = Path(place)
     if format not in FORMATS:
         raise SeqmatchError(f"format = {format}: unknown; {allowed(format, FORMATS)}")
@@ -99,7 +100,7 @@ def rows_of(distilled: Distilled) -> Rows:
         torch.cat(labels),
         None if any(part is None for part in soft_labels) else torch.cat(soft_labels),
         torch.cat(subsets),
-        torch.tensor([subset.step_size for subset in distilled.subsets], dtype=torch.float64),
+        torch.tensor([stage.step_size for stage in distilled.stages], dtype=torch.float64),
     )
 
 

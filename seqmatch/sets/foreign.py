@@ -41,7 +41,7 @@ def from_files(
     found = foreign.read(images, labels, step_size, experiment)
     if found.step_size is None:
         raise SeqmatchError(f"{images}: its step size is not known: give `step_size`, the learning rate of networks")
-    return from_tensors(found.images, found.labels, found.step_size, **{"name": Path(images).name} | about)
+    return from_tensors(found.images, found.labels, found.step_size, **{"name": Path(images).resolve().name} | about)
 
 
 def from_tensors(
@@ -91,9 +91,15 @@ def from_tensors(
             "none, give `class_names`"
         )
     names = tuple(map(str, range(classes) if class_names is None else class_names))
+    if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise SeqmatchError(f"class_names: {twice[0]!r} is there twice")
     if len(names) < classes or (soft and len(names) != classes):
         from_zero = "" if soft or int(found.labels.min()) == 0 else "; do labels count from 0?"
         raise SeqmatchError(f"class_names: expected {classes}, as labels tell, found {len(names)}{from_zero}")
+    for value, kind in ((evaluation, config.Evaluation), (architecture, config.Architecture)):
+        if not isinstance(value, kind | None):
+            named = kind.__name__.lower()
+            raise SeqmatchError(f"{named}: expected seqmatch.config.{kind.__name__}(…), found {type(value).__name__}")
     if isinstance(normalization, tuple | list):
         if len(normalization) != 2:
             raise SeqmatchError(f"normalization: expected a pair, means and deviations, found {len(normalization)}")

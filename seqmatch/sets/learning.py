@@ -1,10 +1,11 @@
 """Train any network on a distilled set, and say what the set is worth."""
 
 import math
-import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from torch import Tensor, nn
 from seqmatch.errors import SeqmatchError, in_short, number
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.sets.distilled import Distilled, tensor_of
+from seqmatch.sets.distilled import Distilled, expect_set, tensor_of
 from seqmatch.training.ensemble import always_eager
-from seqmatch.training.gradients import gradients_like, trained
+from seqmatch.training.gradients import gradients_like
 from seqmatch.training.inference import is_finite
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import NewNetwork, make_phases, train_through
@@ -43,37 +44,52 @@ class Accuracies:
         return f"{self.mean:.1f}{spread} % ({number(count, 'network')}{left_out})"
 
 
-@torch.enable_grad()
+@contextmanager
+def _learning() -> Iterator[None]:
+    """Within, gradients are recorded, whatever is set outside.
+
+    Raises:
+        SeqmatchError: PyTorch makes numbers of another type than sets have.
+    """
+    if torch.get_default_dtype() != torch.float32:
+        raise SeqmatchError(
+            f"PyTorch's default type is {torch.get_default_dtype()}, and sets are learned from in float32; set it "
+            "back: torch.set_default_dtype(torch.float32)"
+        )
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@_learning()
 def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Transform | None = None) -> nn.Module:
     """Train `network`, in place, through the stages of the set under the protocol that the set was evaluated under.
 
     Args:
         distilled: what it learns from; another protocol is that of `distilled.with_evaluation(epochs=25)`.
         network: takes images (N, C, H, W) to logits (N, classes). It is trained where its parameters are, but for
-            frozen ones (`requires_grad=False`), and comes back in evaluation mode.
+            frozen ones (`requires_grad=False`), and comes back in evaluation mode. Modules within it that are in
+            evaluation mode, such as a frozen batch norm, stay so, unless all of it is.
         seed: names the draws of minibatches, augmentation and dropout.
         transform: what the network shall see of images, such as larger ones; applied to each minibatch.
 
     Raises:
         SeqmatchError: the network does not fit the set; says what.
     """
-    if not isinstance(network, nn.Module) or not isinstance(distilled, Distilled):
-        raise SeqmatchError(
-            "train(network, set): expected a torch.nn.Module, and a set as `load` gives it; found "
-            f"{type(network).__name__} and {type(distilled).__name__}"
-        )
-    learner = _Through(network, transform) if transform else network
+    if not isinstance(network, nn.Module):
+        raise SeqmatchError(f"train(network, set): expected a torch.nn.Module first, found {type(network).__name__}")
+    expect_set(distilled)
+    learner = _Through(network, transform)
     check(learner, distilled)
     device = next(network.parameters()).device
     phases = make_phases([stage.to(device) for stage in distilled.stages], distilled.evaluation, Seed("train", seed))
     with _drawing(Seed("train", seed, "dropout"), device):
         train_through(learner, phases, distilled.augmentation)
     if not is_finite(network):
-        print("warning: the network failed: its training diverged (is the step size too large?)", file=sys.stderr)
+        warnings.warn("the network failed: its training diverged (is the step size too large?)", stacklevel=3)
     return network.eval()
 
 
-@torch.enable_grad()
+@_learning()
 def evaluate(
     distilled: Distilled,
     images: Tensor | np.ndarray,
@@ -101,6 +117,7 @@ def evaluate(
     from seqmatch.analysis.evaluation import evaluate as evaluate_curricula  # imports pandas
     from seqmatch.analysis.evaluation import evaluation_seed
 
+    expect_set(distilled)
     if networks is not None:
         distilled = distilled.with_evaluation(networks=networks)
     images = distilled.normalize(images)
@@ -112,7 +129,6 @@ def evaluate(
         named = Seed("evaluate", seed or 0)
     make = _new_networks(distilled, new_network, transform, images.device)
     first = make(named / 0 / "initial")
-    check(first, distilled)
     device = next(first.parameters()).device
     gradients = always_eager if new_network or transform else gradients_like(first, distilled.shape, "auto")
     learner = Learner(make, distilled.evaluation, distilled.augmentation, gradients)
@@ -123,14 +139,42 @@ def evaluate(
 
 
 class _Through(nn.Module):
-    """A network that sees images through a transform; either may write into what it is given."""
+    """A network of anyone's as the loop trains it.
 
-    def __init__(self, network: nn.Module, transform: Transform):
+    It sees images through a transform; either may write into what it is given. What rests within it, in evaluation
+    mode while the network is not, rests in training too.
+    """
+
+    def __init__(self, network: nn.Module, transform: Transform | None):
         super().__init__()
         self.network, self._transform = network, (transform,)  # within a tuple a module of it is none of this network's
+        self._resting = [module for module in network.modules() if network.training and not module.training]
+        self.training = network.training
+
+    def train(self, mode: bool = True) -> nn.Module:
+        super().train(mode)
+        for module in self._resting:
+            module.training = False
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(self._transform[0](images.clone()))
+        logits = self.network(self._seen(images.clone()))
+        if not isinstance(logits, Tensor):
+            when = "in training" if self.training else "for images"
+            raise SeqmatchError(f"the network gives {type(logits).__name__} {when}, not a tensor of logits")
+        return logits
+
+    def _seen(self, images: Tensor) -> Tensor:
+        (transform,) = self._transform
+        if transform is None:
+            return images
+        try:
+            seen = transform(images)
+        except Exception as error:
+            raise SeqmatchError(f"transform: of images {tuple(images.shape)} it fails: {in_short(error)}") from error
+        if not isinstance(seen, Tensor):
+            raise SeqmatchError(f"transform: expected to make a tensor of images, found {type(seen).__name__}")
+        return seen
 
 
 def _new_networks(
@@ -139,22 +183,29 @@ def _new_networks(
     transform: Transform | None,
     device: torch.device,
 ) -> NewNetwork:
-    """From a seed to a fresh network."""
+    """From a seed to a fresh network, which fits the set."""
+    learning: WeakSet[nn.Module] = WeakSet()
+    """What holds the parameters of networks that were made, as long as these are there."""
 
     def own(seed: Seed) -> nn.Module:
-        return build(distilled.architecture, distilled.shape, len(distilled.class_names), seed, device)
-
-    before: list[nn.Module] = []
+        network = build(distilled.architecture, distilled.shape, len(distilled.class_names), seed, device)
+        made = _Through(network, transform) if transform else network
+        check(made, distilled)
+        return made
 
     def given(seed: Seed) -> nn.Module:
         with _drawing(seed, device):
-            made = _one_of(new_network)
-        if set(trained(made)) & {parameter for network in before for parameter in trained(network)}:
+            made = _Through(_one_of(new_network), transform)
+            check(made, distilled)  # lazy layers draw here
+        holding = {
+            module for module in made.modules() if any(p.requires_grad for p in module.parameters(recurse=False))
+        }
+        if holding & set(learning):
             raise SeqmatchError(
                 "new_network: it makes the same network again, which has learned already; make a new one each time, as "
                 "lambda: Network(…) does"
             )
-        before[:] = [made]
+        learning.update(holding)
         return made
 
     if new_network is None and distilled.architecture.own:
@@ -162,14 +213,7 @@ def _new_networks(
             f"this set was evaluated on a network of its makers' own, {distilled.architecture.family}, whose code is "
             "not run for it; give `new_network`, a function that makes a network"
         )
-    make = given if new_network else own
-    if make is own and not transform:
-        return own
-    return lambda seed: _Through(make(seed), transform or _as_they_are)
-
-
-def _as_they_are(images: Tensor) -> Tensor:
-    return images
+    return own if new_network is None else given
 
 
 def _one_of(new_network: Callable[[], nn.Module]) -> nn.Module:
@@ -195,17 +239,18 @@ def _drawing(seed: Seed, device: torch.device) -> Iterator[None]:
 
 
 def _checked_labels(labels: Tensor | np.ndarray, count: int, classes: int) -> Tensor:
-    found = tensor_of(labels)
+    found = tensor_of(labels, "labels")
     if found.shape != (count,) or found.is_floating_point() or found.is_complex():
         raise SeqmatchError(f"labels: expected {count} whole numbers, found {found.dtype} {tuple(found.shape)}")
+    found = found.long()
     if count == 0 or not 0 <= int(found.min()) <= int(found.max()) < classes:
         between = f"{int(found.min())} to {int(found.max())}" if count else "none"
         raise SeqmatchError(f"labels: expected 0 to {classes - 1}, the classes of the set, found {between}")
-    return found.long()
+    return found
 
 
 def check(network: nn.Module, distilled: Distilled) -> None:
-    """Whether a network can learn from a set.
+    """Whether a network can learn from a set. Lazy layers take their sizes.
 
     Raises:
         SeqmatchError: says what does not fit: the images that it takes, the number of outputs, or a parameter.
@@ -223,6 +268,8 @@ def check(network: nn.Module, distilled: Distilled) -> None:
     image = distilled.stages[0].images[:1].clone().to(named[0][1].device)
     try:
         logits = network.eval()(image)
+    except SeqmatchError:
+        raise
     except Exception as error:
         raise SeqmatchError(
             f"the network does not take the images of this set, {size} (channels, height, width): {in_short(error)}; "
@@ -230,12 +277,14 @@ def check(network: nn.Module, distilled: Distilled) -> None:
         ) from error
     finally:
         network.train(was_training)
-    if not isinstance(logits, Tensor):
-        raise SeqmatchError(f"the network gives {type(logits).__name__}, not a tensor of logits")
     if tuple(logits.shape) != (1, classes):
         raise SeqmatchError(
             f"the network gives {tuple(logits.shape)[1:]} numbers for an image, but the set has {classes} classes: "
             f"give it {classes} outputs (torchvision: num_classes={classes})"
+        )
+    if within := [name for name, parameter in named if parameter.is_inference()]:
+        raise SeqmatchError(
+            f"parameter {within[0]}: made within torch.inference_mode, and cannot be trained; make the network outside"
         )
     slopes = torch.autograd.grad(logits.sum(), [parameter for _, parameter in named], allow_unused=True)
     unused = [name for (name, _), slope in zip(named, slopes, strict=True) if slope is None]

@@ -1,6 +1,7 @@
 """The real images of a set: those that it is tested on, and those that tell how it is normalised."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from seqmatch.data.dataset import Dataset
 from seqmatch.data.images import RawImages
 from seqmatch.errors import SeqmatchError, allowed, printable
 from seqmatch.seeds import Seed
-from seqmatch.sets.distilled import Distilled
+from seqmatch.sets.distilled import Distilled, expect_set
 
 NEVER_MIRRORED = ("digits", "mnist", "svhn")
 """Sources of numerals."""
@@ -84,8 +85,17 @@ def training_images(
 
 def real(distilled: Distilled, source: str | None = None, folder: str | Path | None = None) -> Real:
     """All images of the source of a set, or of another; as of `test_images`."""
-    name, settings = _settings(distilled, source)
-    return Real(_fitting(read(settings, folder), distilled, settings.source), name, settings)
+    expect_set(distilled)
+    name, settings, counts = _settings(distilled, source)
+    raw = read(settings, folder)
+    found = raw.labels.bincount(minlength=len(raw.class_names)).tolist()
+    if raw.test is None and counts not in (None, found):
+        raise SeqmatchError(
+            f"{settings.source}: not the images that the set was made from, {sum(found)} in all instead of "
+            f"{sum(counts)}, or others of a class: which were held out cannot be told; give the same ones, or test on "
+            "images of your own with seqmatch.evaluate"
+        )
+    return Real(_fitting(raw, distilled, settings.source), name, settings)
 
 
 def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImages:
@@ -145,18 +155,18 @@ def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
     return config.Dataset(source=source, image_size=shape[1], validation_fraction=0.0, **own)
 
 
-def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset]:
-    """The name of the data set, and how it is read and split."""
+def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset, list[int] | None]:
+    """The name of the data set, how it is read and split, and how many images each class had, if the set tells."""
     prepared = distilled.about.get("prepared", {})
     try:
         own = config.Dataset(**prepared.get("preparation", {}))
     except ValidationError:  # the set does not tell, or as another version had it
         own = None
     if own is not None and source in (None, own.source):
-        return prepared["dataset"], own
+        return prepared["dataset"], own, prepared.get("counts")
     if source is None:
         raise SeqmatchError("the set does not tell which real images it was made from; name the source (--dataset)")
-    return source, _of_source(source, distilled.shape)
+    return source, _of_source(source, distilled.shape), None
 
 
 def _check_shape(raw: RawImages, shape: tuple[int, int, int], source: str) -> None:
@@ -169,20 +179,44 @@ def _fitting(raw: RawImages, distilled: Distilled, source: str) -> RawImages:
     """The images with the set's numbers of classes, which another order of names may change.
 
     Raises:
-        SeqmatchError: they are of another shape, or of another number of classes.
+        SeqmatchError: they are of another shape, or of other classes.
     """
     _check_shape(raw, distilled.shape, source)
-    own, found = distilled.class_names, raw.class_names
+    numbers = torch.tensor(_numbers_of(raw.class_names, distilled, source))
+    return replace(raw, labels=numbers[raw.labels], class_names=distilled.class_names)
+
+
+def _numbers_of(found: Sequence[str], distilled: Distilled, source: str) -> list[int]:
+    """For each class that was found its number in the set."""
+    own = distilled.class_names
     if len(found) != len(own):
         raise SeqmatchError(f"{source}: has {len(found)} classes, the set {len(own)}")
     if sorted(own) == sorted(found):
-        numbers = torch.tensor([own.index(name) for name in found])
-        return replace(raw, labels=numbers[raw.labels], class_names=own)
-    if own != tuple(map(str, range(len(own)))):
-        index = next(index for index in range(len(own)) if own[index] != found[index])
-        warnings.warn(
-            f"{source}: classes have other names than in the set, and are taken in their order: class {index} is "
-            f"{printable(found[index])} here and {printable(own[index])} there",
-            stacklevel=4,
+        return [own.index(name) for name in found]
+    here, there = _counted(found), _counted(own)
+    if here and there:
+        return [there.index(number) for number in here]
+    both = set(own) & set(found)
+    if both or (there and "prepared" in distilled.about):  # numerals
+        other = next(name for name in found if name not in both)
+        expected = ", ".join(printable(name) for name in own if name not in both)
+        raise SeqmatchError(
+            f"{source}: has a class {printable(other)}, which the set has not; expected {expected}: name its classes "
+            "as the set does"
         )
-    return raw
+    numbers = here or list(range(len(own)))
+    if not there or source == "imagefolder":
+        first = own[numbers[0]]
+        order = "as they are numbered" if here else "in their order"
+        warnings.warn(
+            f"{source}: classes have other names than in the set, and are taken {order}: {printable(found[0])} here is "
+            f"{printable(first)} there",
+            stacklevel=6,
+        )
+    return numbers
+
+
+def _counted(names: Sequence[str]) -> list[int]:
+    """The numbers from 0 that names are, as "0" or "00"; none where they are other names."""
+    numbers = [int(name) for name in names if name.isdecimal()]
+    return numbers if sorted(numbers) == list(range(len(names))) else []

@@ -10,6 +10,7 @@ Known layouts, each of files that `torch.save` wrote:
 They are read by PyTorch's loader for tensors alone: a file that would run code is refused.
 """
 
+import numbers
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -199,8 +200,8 @@ def tensors(
     labels = (
         _shares(_finite(labels, labels_named), labels_named) if labels.dim() == 2 else _classes(labels, labels_named)
     )
-    if step_size is not None and not 0 < step_size < np.inf:
-        raise SeqmatchError(f"step size {step_size}: expected a number above 0")
+    if step_size is not None and not (isinstance(step_size, numbers.Real) and 0 < step_size < np.inf):
+        raise SeqmatchError(f"step size {step_size!r}: expected a number above 0")
     return Tensors(images, labels, step_size)
 
 
@@ -227,12 +228,16 @@ def doubt(images: Tensor, space: str, named: str = "images") -> str:
 
 
 def _tensor(value: Any, named: str) -> Tensor:
-    if isinstance(value, Sequence) and value and all(isinstance(each, Tensor) for each in value):
-        value = torch.stack(list(value))
     try:
-        return torch.as_tensor(value).detach().cpu()
-    except (TypeError, ValueError, RuntimeError):
-        raise SeqmatchError(f"{named}: expected a tensor, found {type(value).__name__}") from None
+        if isinstance(value, Sequence) and value and all(isinstance(each, Tensor) for each in value):
+            value = torch.stack(list(value))
+        found = torch.as_tensor(value).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = f"{type(value).__name__} ({in_short(error)})"
+        raise SeqmatchError(f"{named}: expected a tensor, found {reason}") from None
+    if found.layout != torch.strided or found.is_complex() or found.dtype == torch.bool:
+        raise SeqmatchError(f"{named}: expected a dense tensor of numbers, found {found.dtype}, {found.layout}")
+    return found
 
 
 def _finite(values: Tensor, named: str) -> Tensor:
@@ -273,7 +278,9 @@ def _number(path: Path, value: Any) -> float:
         return value
     found = _tensor(value, str(path))
     if found.numel() != 1:
-        raise SeqmatchError(f"{path}: expected one number, a step size, found {tuple(found.shape)}")
+        several = found.dim() == 1 and (path.parent / "set.safetensors").is_file()
+        hint = f", one of each subset: seqmatch.load reads such a set ({path.parent})" if several else ""
+        raise SeqmatchError(f"{path}: expected one number, a step size, found {tuple(found.shape)}{hint}")
     return float(found)
 
 
@@ -312,7 +319,7 @@ def _of_experiment(path: Path, found: dict[str, Any], experiment: int) -> tuple[
             f"{path}: a dictionary with {', '.join(map(str, list(found)[:9])) or 'nothing'}; expected `images` "
             "and `labels`, or `data` with both of each experiment; save its tensors in files of their own"
         )
-    if not 0 <= experiment < len(data):
+    if not isinstance(experiment, int) or not 0 <= experiment < len(data):
         raise SeqmatchError(f"{path}: has {len(data)} experiments, from 0; there is no experiment {experiment}")
     return tuple(data[experiment])
 

@@ -35,8 +35,9 @@ def trained(network: nn.Module) -> list[nn.Parameter]:
 
 
 def loss_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> Sequence[Tensor]:
-    """The gradient of the mean cross-entropy, one operator after the other."""
-    return torch.autograd.grad(_mean_loss(network, images, labels), trained(network))
+    """The gradient of the mean cross-entropy, one operator after the other; 0 of what took no part, as a layer left out
+    by a draw."""
+    return torch.autograd.grad(_mean_loss(network, images, labels), trained(network), materialize_grads=True)
 
 
 EAGER = Gradients(lambda full: loss_gradient)

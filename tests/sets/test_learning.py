@@ -3,10 +3,12 @@
 import math
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -178,7 +180,7 @@ def test_a_network_sees_images_as_a_transform_makes_them():
         (nn.Flatten(), "has no parameters"),
         (linear().double(), "parameter 1.weight: expected float32 numbers to train, found torch.float64"),
         (linear().requires_grad_(False), "no parameters to train: all are frozen"),
-        ("resnet18", "expected a torch.nn.Module, and a set as `load` gives it; found str and Distilled"),
+        ("resnet18", "expected a torch.nn.Module first, found str"),
         (nn.GRU(8, 3), r"does not take|not a tensor"),
     ],
 )
@@ -201,10 +203,10 @@ def test_what_makes_no_networks_is_refused_with_the_reason(new_network, message)
 
 
 def test_a_network_that_has_learned_is_no_new_one():
-    network = linear()
-    for make in (lambda: network, lambda: nn.Sequential(network)):
+    network, two = linear(), cycle([linear(), linear()])
+    for make in (lambda: network, lambda: nn.Sequential(network), lambda: next(two)):
         with pytest.raises(SeqmatchError, match="new_network: it makes the same network again"):
-            seqmatch.evaluate(distilled(), RAW, LABELS, make)
+            seqmatch.evaluate(distilled(), RAW, LABELS, make, networks=3)
 
 
 def test_a_network_that_leaves_a_parameter_out_is_refused():
@@ -232,6 +234,35 @@ def test_arrays_that_cannot_be_written_to_are_read(recwarn):
     images, labels = (np.frombuffer(t.numpy().tobytes(), t.numpy().dtype).reshape(t.shape) for t in (RAW, LABELS))
     assert seqmatch.evaluate(distilled(), images, labels) == seqmatch.evaluate(distilled(), RAW, LABELS)
     assert not [warned for warned in recwarn if issubclass(warned.category, UserWarning)]
+
+
+@pytest.mark.parametrize(
+    "images, labels",
+    [
+        (RAW.numpy()[::-1], LABELS.numpy()[::-1]),
+        (RAW.numpy(), LABELS.numpy().astype(">i4")),
+        (RAW.tolist, LABELS.numpy().astype(np.uint16)),
+        ((RAW / 255).requires_grad_(), pd.Series(LABELS.numpy())),
+        ((RAW / 255).double().numpy().astype(">f8") + 1e-7, LABELS.numpy().astype(np.uint64)),
+    ],
+)
+def test_arrays_of_any_kind_are_read(images, labels):
+    if callable(images):
+        images = np.array(images(), np.uint8)
+    found = seqmatch.evaluate(distilled(), images, labels, linear, seed=1)
+    assert found.values == seqmatch.evaluate(distilled(), RAW, LABELS, linear, seed=1).values
+
+
+@pytest.mark.parametrize("images", [None, "images", ["a"], RAW.to_sparse(), [RAW[0], RAW[0, :, :3]]])
+def test_what_are_no_images_is_refused(images):
+    with pytest.raises(SeqmatchError, match="images: expected"):
+        seqmatch.evaluate(distilled(), images, LABELS)
+
+
+@pytest.mark.parametrize("use", [seqmatch.evaluate, seqmatch.test_images, seqmatch.export, seqmatch.save])
+def test_what_is_no_set_is_refused(use):
+    with pytest.raises(SeqmatchError, match=r"expected a set as seqmatch\.load gives it, found str; seqmatch.load op"):
+        use("digits-mtt-ipc2", RAW, LABELS)
 
 
 def test_accuracies_are_printed_as_tables_have_them():
@@ -262,7 +293,86 @@ def test_code_that_a_set_names_is_not_run():
     assert seqmatch.evaluate(found, RAW, LABELS, linear, networks=1).mean >= 0
 
 
-def test_a_network_that_diverges_is_told_of(capsys):
-    found = distilled(learning_rate=1e9, epochs=20)
-    seqmatch.train(linear(), found)
-    assert "the network failed: its training diverged" in capsys.readouterr().err
+def test_a_network_that_diverges_is_told_of():
+    with pytest.warns(UserWarning, match="the network failed: its training diverged"):
+        seqmatch.train(linear(), distilled(learning_rate=1e9, epochs=20))
+
+
+def test_what_rests_in_evaluation_mode_rests_in_training():
+    norm = nn.BatchNorm2d(1).eval()
+    before = norm.running_mean.clone()
+    seqmatch.train(nn.Sequential(norm, linear()), distilled())
+    assert torch.equal(norm.running_mean, before)
+    seqmatch.train(nn.Sequential(norm, linear()).eval(), distilled())  # as it is loaded
+    assert not torch.equal(norm.running_mean, before)
+
+
+def test_lazy_layers_take_their_sizes_from_the_set():
+    def lazy():
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+
+    assert seqmatch.train(lazy(), distilled())[1].weight.shape == (3, 64)
+    assert len(set(seqmatch.evaluate(distilled(), RAW, LABELS, lazy, networks=3).values)) > 1
+
+
+def test_sets_are_learned_from_in_inference_mode():
+    with torch.inference_mode():
+        inside = linear()
+        found = seqmatch.evaluate(distilled(), RAW, LABELS, linear, seed=1)
+    assert found == seqmatch.evaluate(distilled(), RAW, LABELS, linear, seed=1)
+    with pytest.raises(SeqmatchError, match=r"parameter 1\.weight: made within torch\.inference_mode"):
+        seqmatch.train(inside, distilled())
+
+
+def test_another_default_type_is_refused():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(SeqmatchError, match=r"default type is torch\.float64.*: torch\.set_default_dtype"):
+            seqmatch.evaluate(distilled(), RAW, LABELS)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Auxiliary(nn.Module):
+    """As torchvision's GoogLeNet, it gives more in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = linear()
+
+    def forward(self, images):
+        logits = self.layers(images)
+        return (logits, logits) if self.training else logits
+
+
+class Skipping(nn.Module):
+    """Leaves a layer out in every other step."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.steps = nn.Linear(64, 64), nn.Linear(64, 3), 0
+
+    def forward(self, images):
+        self.steps += self.training
+        seen = images.flatten(1)
+        return self.last(seen if self.steps % 2 else self.first(seen))
+
+
+def test_a_network_that_gives_more_in_training_is_refused():
+    with pytest.raises(SeqmatchError, match="the network gives tuple in training, not a tensor of logits"):
+        seqmatch.train(Auxiliary(), distilled())
+
+
+def test_a_layer_may_be_left_out_of_a_step():
+    network = Skipping()
+    before = network.first.weight.clone()
+    assert not torch.equal(seqmatch.train(network, distilled()).first.weight, before)
+
+
+def test_a_transform_that_fails_is_named():
+    for transform, message in (
+        (lambda images: images.view(5, 5), r"of images \(1, 1, 8, 8\) it fails: shape"),
+        (torch.Tensor.numpy, "expected to make a tensor of images, found ndarray"),
+    ):
+        with pytest.raises(SeqmatchError, match=f"transform: {message}"):
+            seqmatch.train(linear(), distilled(), transform=transform)

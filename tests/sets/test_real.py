@@ -68,8 +68,48 @@ def test_classes_are_known_by_their_names(whitened, tmp_path):
     file, folder, _ = whitened
     other = replace(seqmatch.load(file), class_names=("cat", "ant", "bee"))
     assert seqmatch.test_images(other, folder=folder)[1].tolist() == [1, 1, 2, 2, 0, 0]
-    with pytest.warns(UserWarning, match="in their order: class 1 is wasp here and bee there"):
-        seqmatch.test_images(seqmatch.load(file), folder=folder_of(tmp_path / "more", ("ant", "wasp", "yak")))
+
+
+def test_classes_of_other_names_are_taken_in_no_order_without_a_word(tmp_path):
+    """In that of their numbers where they are numbered, as torchvision names folders 0 to 10."""
+    named = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels", class_names=CLASSES)
+    unnamed = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels")
+    made = replace(unnamed, about={"prepared": {"dataset": "mine"}})
+    words = folder_of(tmp_path / "words", ("one", "two", "zero"))
+    numbers = folder_of(tmp_path / "numbers", ("2", "0", "1"))
+    padded = folder_of(tmp_path / "padded", ("02", "00", "01"))
+
+    def classes(distilled, folder):
+        return seqmatch.test_images(distilled, "imagefolder", folder)[1].tolist()
+
+    with pytest.warns(UserWarning, match="taken in their order: one here is ant there"):
+        assert classes(named, words) == [0, 0, 1, 1, 2, 2]
+    with pytest.warns(UserWarning, match="taken in their order: one here is 0 there"):
+        assert classes(unnamed, words) == [0, 0, 1, 1, 2, 2]
+    with pytest.warns(UserWarning, match="taken as they are numbered: 0 here is ant there"):
+        assert classes(named, numbers) == [0, 0, 1, 1, 2, 2]
+    assert classes(unnamed, padded) == classes(made, padded) == [0, 0, 1, 1, 2, 2]
+    with pytest.raises(SeqmatchError, match="has a class one, which the set has not; expected 0, 1, 2: name"):
+        classes(made, words)
+    with pytest.raises(SeqmatchError, match="has a class wasp, which the set has not; expected bee, cat: name"):
+        classes(named, folder_of(tmp_path / "more", ("ant", "wasp", "yak")))
+
+
+def test_a_folder_that_others_images_were_held_out_of_is_refused(tmp_path):
+    """One more image would move others from the training images to those that are tested on."""
+    for label, name in enumerate(CLASSES):
+        for index, pixels in enumerate(PIXELS[label == LABELS]):
+            path = tmp_path / name / f"{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels[0].numpy()).save(path)
+    preparation = {"source": "imagefolder", "channels": 1, "validation_fraction": 0.2}
+    told = {"dataset": "insects", "preparation": preparation, "counts": [8, 8, 8]}
+    named = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels", class_names=CLASSES)
+    found = replace(named, about={"prepared": told})
+    assert len(seqmatch.test_images(found, folder=tmp_path)[1])
+    (tmp_path / "ant/more.png").write_bytes((tmp_path / "ant/0.png").read_bytes())
+    with pytest.raises(SeqmatchError, match="not the images that the set was made from, 25 in all instead of 24"):
+        seqmatch.test_images(found, folder=tmp_path)
 
 
 def test_a_folder_that_would_not_be_read_is_refused(tmp_path):
