@@ -119,7 +119,8 @@ class Plain:
 
 def check_apart(arguments: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """Refuse to write over a file that is read, or that is written already: it would be lost."""
-    taken = {os.path.realpath(read) for read in _paths(arguments, parsed, (path,))}
+    reads = _paths(arguments, parsed, (path,))
+    taken = {os.path.realpath(read) for read in reads if read.exists()}  # others may be names of sets
     for written in _paths(arguments, parsed, (file, set_file, new_folder, table_file, figure_file)):
         place = os.path.realpath(written)
         if place in taken:

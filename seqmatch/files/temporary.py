@@ -1,5 +1,6 @@
 """Folders for what is under way, which say whose they are: those of processes that were killed are removed."""
 
+import errno
 import glob
 import os
 import platform
@@ -20,7 +21,10 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
 
     Those of the same name that were left behind go first.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent)) from None
     remove_left(parent, name)
     folder = parent / f".{name}.{platform.node()}.{os.getpid()}.tmp"
     folder.mkdir()

@@ -394,7 +394,8 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
             save_tensors(temporary, tensors | statistics, header)
             _whole(temporary)
         except SeqmatchError as error:
-            raise SeqmatchError(f"{path}: not written: {str(error).replace(str(temporary), 'the set')}") from None
+            reason = str(error).partition("; ")[0].removeprefix(f"{temporary}: ")
+            raise SeqmatchError(f"{path}: not written: {reason}") from None
 
 
 def _passed_on(about: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,8 @@ def from_tensors(
         SeqmatchError: something has not the type, shape or range that it needs.
     """
     found = foreign.tensors(images, labels, step_size)
+    if found.step_size is None:
+        raise SeqmatchError("step_size: expected the learning rate of networks, found none")
     if space not in ("pixels", "normalized"):
         raise SeqmatchError(f"space = {space!r}: expected pixels or normalized")
     if doubt := foreign.doubt(found.images, space):
@@ -100,15 +102,22 @@ def from_tensors(
         if not isinstance(value, kind | None):
             named = kind.__name__.lower()
             raise SeqmatchError(f"{named}: expected seqmatch.config.{kind.__name__}(…), found {type(value).__name__}")
+    if isinstance(normalization, Standardization):
+        normalization = normalization.mean, normalization.std
     if isinstance(normalization, tuple | list):
         if len(normalization) != 2:
             raise SeqmatchError(f"normalization: expected a pair, means and deviations, found {len(normalization)}")
         normalization = _standardization(*normalization, channels)
     if normalization is None and space == "pixels":
         normalization = identity(channels)
+    if not isinstance(normalization, Normalization | None):
+        raise SeqmatchError(
+            "normalization: expected a pair, means and deviations, or what seqmatch.data.normalization.fit_whitening "
+            f"gives; found {type(normalization).__name__}"
+        )
     seen = found.images.clone() if space == "normalized" else normalization.apply(found.images)
     hard = found.labels.argmax(1) if soft else found.labels.clone()
-    subset = Subset(seen, hard, float(step_size), soft_labels=found.labels if soft else None)
+    subset = Subset(seen, hard, float(found.step_size), soft_labels=found.labels if soft else None)
     return Distilled(
         subsets=(subset,),
         normalization=normalization,
@@ -122,7 +131,10 @@ def from_tensors(
 
 
 def _standardization(mean: Sequence[float], std: Sequence[float], channels: int) -> Standardization:
-    pair = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+    try:
+        pair = [torch.as_tensor(values, dtype=torch.float32).clone() for values in (mean, std)]
+    except (TypeError, ValueError, RuntimeError):
+        pair = [torch.empty(0)] * 2
     if any(values.shape != (channels,) or not values.isfinite().all() for values in pair) or not (pair[1] > 0).all():
         raise SeqmatchError(f"normalization: expected {channels} means and {channels} standard deviations above 0")
     return Standardization(*pair)

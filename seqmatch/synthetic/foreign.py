@@ -200,6 +200,8 @@ def tensors(
     labels = (
         _shares(_finite(labels, labels_named), labels_named) if labels.dim() == 2 else _classes(labels, labels_named)
     )
+    if isinstance(step_size, Tensor) and step_size.numel() == 1:
+        step_size = step_size.item()
     if step_size is not None and not (isinstance(step_size, numbers.Real) and 0 < step_size < np.inf):
         raise SeqmatchError(f"step size {step_size!r}: expected a number above 0")
     return Tensors(images, labels, step_size)

@@ -74,6 +74,13 @@ def test_a_set_is_exported_shown_again_and_not_written_over(called, tmp_path):
     assert f"wrote {place}: " in called("export", NAME, "--format", "npz", "--out", f"{place}/")
     assert called("show", place) == called("show", NAME)
     assert "is there already" in called("export", NAME, "--format", "npz", "--out", place, status=1)
+    within = place / "README.md/e"
+    assert "README.md: Not a directory" in called("export", NAME, "--format", "npz", "--out", within, status=1)
+
+
+def test_an_export_may_have_the_name_of_the_set(called, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert f"wrote {NAME}: " in called("export", NAME, "--format", "npz", "--out", NAME)
 
 
 def test_a_network_is_trained_and_written(called, tmp_path):
@@ -116,7 +123,14 @@ def test_networks_of_another_architecture_are_evaluated(called):
 
 
 @pytest.mark.parametrize(
-    "words", [("--step-size", 0.05), ("--space", "pixels"), ("--normalization", "zca"), ("--experiment", 1)]
+    "words",
+    [
+        ("--step-size", 0.05),
+        ("--space", "normalized"),
+        ("--normalization", "zca"),
+        ("--experiment", 0),
+        ("--labels", "labels.pt"),
+    ],
 )
 def test_what_is_for_tensors_is_refused_for_a_set(called, words):
     assert f"{words[0]}: it is for tensors of another program (.pt, .pth)" in called("evaluate", NAME, *words, status=1)
@@ -135,6 +149,17 @@ def test_networks_that_failed_are_told_of(called, monkeypatch):
     lines = called("evaluate", NAME).splitlines()
     assert lines[1] == "network 1: failed"
     assert lines[-1] == "accuracy: 85.0 ± 7.1 % (3 networks, 1 failed and left out), on 450 test images"
+
+
+@pytest.mark.filterwarnings("ignore:the network failed")
+def test_training_that_diverges_ends_with_an_error(called, tmp_path):
+    small = ("--architecture", '{"family": "convnet", "width": 4, "depth": 1, "norm": "none"}')
+    too_fast = ("--evaluation", '{"learning_rate": 1e9, "epochs": 9}', *small)
+    out = tmp_path / "network.safetensors"
+    said = called("train", NAME, "--out", out, *too_fast, status=1)
+    assert f"{out}: not written: training diverged" in said and not out.exists()
+    said = called("evaluate", NAME, "--networks", 2, *too_fast, status=1)
+    assert "training diverged each time" in said
 
 
 def test_test_images_that_do_not_fit_are_refused(called, tmp_path):
@@ -162,6 +187,9 @@ def test_tensors_of_another_program_are_evaluated_and_taken_in(called, tmp_path)
     assert float(text.split()[2]) > 75 and "on 450 test images" in text
     assert "from elsewhere" not in called("import", *tensors, "--out", tmp_path / "mine.safetensors")
     assert called("evaluate", tmp_path / "mine.safetensors", *few, *small) == text
+    torch.save(torch.arange(20) % 5, tmp_path / "five.pt")
+    five = (tensors[0], "--labels", tmp_path / "five.pt", *tensors[3:])
+    assert "images of 5 classes; digits has 10" in called("evaluate", *five, status=1)
     assert "--dataset is missing" in called("evaluate", *tensors[:3], status=1)
     (tmp_path / "e/set.safetensors").unlink()
     assert called("evaluate", tmp_path / "e", *tensors[3:], *few, *small) == text

@@ -123,6 +123,12 @@ def test_networks_may_be_trained_in_another_way_than_the_set_says(run):
         found.with_evaluation(epochs=-1)
 
 
+def test_accuracies_are_of_the_protocol_that_they_were_measured_under():
+    found = seqmatch.load("digits-mtt-ipc2")
+    assert found.accuracies and found.with_evaluation(epochs=found.evaluation.epochs).accuracies == found.accuracies
+    assert not found.with_evaluation(epochs=7).accuracies
+
+
 def test_what_a_set_tells_of_itself_steers_no_terminal(run):
     found = replace(seqmatch.load(run), class_names=("\x1b[2J", "b\n", "c"), about={"name": ["\x07"]})
     assert len(repr(found).splitlines()) == 5 and not set(repr(found)) & set("\x1b\x07")
@@ -144,6 +150,25 @@ def test_real_images_leave_only_when_asked_for(tmp_path):
         seqmatch.save(found, tmp_path / "set.safetensors")
     seqmatch.save(found, tmp_path / "set.safetensors", real=True)
     assert same(seqmatch.load(tmp_path / "set.safetensors"), found)
+
+
+def test_what_could_not_be_read_again_is_not_written(run, tmp_path):
+    found, place = seqmatch.load(run), tmp_path / "set.safetensors"
+    first, second = found.subsets
+    for broken, message in (
+        (replace(found, class_names=("a", "", "c")), r"class_names\[1\] = ''"),
+        (replace(found, subsets=(first, replace(second, images=second.images.double()))), "subset2.images: exp"),
+        (replace(found, normalization=Standardization(torch.ones(3), torch.ones(3))), "mean: expected float32"),
+    ):
+        with pytest.raises(SeqmatchError, match=rf"set\.safetensors: not written: {message}"):
+            seqmatch.save(broken, place)
+        assert not list(tmp_path.glob("*set*"))
+
+
+def test_a_seed_that_there_is_no_choice_of_is_refused(run):
+    for path in (run, run / "subset1.safetensors"):
+        with pytest.raises(SeqmatchError, match="not a folder of several seeds; leave out seed = 3"):
+            seqmatch.load(path, seed=3)
 
 
 def test_a_folder_of_seeds_gives_the_first_and_says_so(tmp_path):

@@ -169,6 +169,8 @@ def test_tables_tell_the_names_of_classes_and_step_sizes(distilled, tmp_path):
     table = opened("parquet", tmp_path / "e/data")
     assert table.features["label"].names == ["dark|ness", "light"]
     assert table["step_size"][:] == [0.01, 0.01, 0.02, 0.02]
+    seqmatch.export(distilled.with_evaluation(step_sizes="first"), tmp_path / "first", "parquet")
+    assert set(opened("parquet", tmp_path / "first/data")["step_size"][:]) == {0.01}
     assert np.array_equal(np.array(table[2]["image"]), distilled.pixels()[2].permute(1, 2, 0).numpy())
 
 

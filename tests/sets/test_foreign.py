@@ -10,7 +10,7 @@ from helpers.tiny import labelled, normal
 
 import seqmatch
 from seqmatch import config
-from seqmatch.data.normalization import fit_whitening
+from seqmatch.data.normalization import Standardization, fit_whitening
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
@@ -179,7 +179,13 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
             r"images\.pt: a dictionary with x; expected `images` and `labels`, or `data`",
         ),
         ({"images": "text", "labels": LABELS}, r"images\.pt: expected a tensor, found str"),
-        ({"images": IMAGES, "labels": LABELS, "lr": torch.ones(3)}, r"lr\.pt: expected one number"),
+        (
+            {"images": [IMAGES[0], IMAGES[0, :, :3]], "labels": LABELS},
+            r"images\.pt: expected a tensor, found list",
+        ),
+        ({"images": IMAGES.to_sparse(), "labels": LABELS}, r"images\.pt: expected a dense tensor of numbers"),
+        ({"images": IMAGES + 1j, "labels": LABELS}, r"images\.pt: expected a dense tensor of numbers, .*complex64"),
+        ({"images": IMAGES, "labels": LABELS, "lr": torch.ones(3)}, r"lr\.pt: expected one number, .*\(3,\)$"),
         ({"images": IMAGES, "labels": LABELS, "lr": -1.0}, r"step size -1\.0: expected a number above 0"),
         ({"images": IMAGES, "labels": LABELS}, "its step size is not known: give `step_size`"),
     ],
@@ -219,6 +225,8 @@ def test_what_contradicts_itself_is_refused():
         ((IMAGES, LABELS, 0.1, "zca"), "space = 'zca': expected pixels or normalized"),
         ((IMAGES.byte(), LABELS, 0.1, "normalized"), "uint8 images are pixels"),
         ((IMAGES, LABELS, 0.0, "normalized"), r"step size 0\.0: expected"),
+        ((IMAGES, LABELS, "0.1", "normalized"), r"step size '0\.1': expected a number above 0"),
+        ((IMAGES, LABELS, None, "normalized"), "step_size: expected the learning rate"),
         ((IMAGES, LABELS, 0.1, "normalized", ([0.5] * 3, [0.2] * 3)), "expected 1 means and 1 standard deviations"),
         ((IMAGES, LABELS, 0.1, "normalized", PAIR, ["a"]), "class_names: expected 3, as labels tell, found 1$"),
         ((IMAGES, LABELS + 1, 0.1, "normalized", PAIR, [*"abc"]), "expected 4, .* found 3; do labels count from 0"),
@@ -236,11 +244,33 @@ def test_what_contradicts_itself_is_refused():
         (LABELS, {"augmentation": ["flp"]}, "found 'flp'; did you mean flip"),
         (LABELS, {"normalization": ([float("nan")], [1.0])}, "expected 1 means and 1 standard deviations"),
         (LABELS, {"normalization": [[0.5], [0.2], [0.1]]}, "expected a pair, means and deviations, found 3"),
+        (LABELS, {"normalization": ("a", "b")}, "expected 1 means and 1 standard deviations"),
+        (LABELS, {"normalization": Standardization(torch.ones(1), torch.zeros(1))}, "standard deviations above 0"),
+        (LABELS, {"normalization": "zca"}, "normalization: expected a pair, .*; found str"),
+        (LABELS, {"class_names": ["a", "b", "a"]}, "class_names: 'a' is there twice"),
+        (LABELS, {"evaluation": {"epochs": 2}}, r"evaluation: expected seqmatch\.config\.Evaluation\(…\), found dict"),
+        (LABELS, {"architecture": "convnet"}, "architecture: expected .*, found str"),
     ],
 )
 def test_what_a_set_could_not_be_made_of_is_refused(labels, settings, message):
     with pytest.raises(SeqmatchError, match=message):
         seqmatch.from_tensors(IMAGES, labels, 0.1, "normalized", **{"normalization": PAIR} | settings)
+
+
+def test_a_step_size_may_be_a_tensor_and_deviations_the_means_themselves(tmp_path):
+    statistics = torch.tensor([0.5])
+    found = seqmatch.from_tensors(
+        IMAGES, LABELS, torch.tensor(0.5), "normalized", Standardization(statistics, statistics)
+    )
+    seqmatch.save(found, tmp_path / "set.safetensors")
+    assert seqmatch.load(tmp_path / "set.safetensors").stages[0].step_size == 0.5
+
+
+def test_files_of_a_set_of_several_subsets_are_not_taken_for_one(tmp_path):
+    saved(tmp_path, images=IMAGES, labels=LABELS, lr=torch.tensor([0.1, 0.2]))
+    (tmp_path / "set.safetensors").touch()
+    with pytest.raises(SeqmatchError, match=r"found \(2,\), one of each subset: seqmatch\.load reads such a set"):
+        seqmatch.from_files(tmp_path, space="normalized")
 
 
 def test_names_and_statistics_may_be_of_any_usual_form():
