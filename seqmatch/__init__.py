@@ -23,18 +23,20 @@ _PLACES = {
     "training_images": "seqmatch.sets.real",
 }
 
+_MODULES = ("config", "sets")
+
 __all__ = sorted(_PLACES)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__, "sets"]
+    return [*globals(), *__all__, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("seqmatch.files.store").version_of("seqmatch")
-    if name == "sets":
-        return import_module("seqmatch.sets")
+    if name in _MODULES:
+        return import_module(f"seqmatch.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

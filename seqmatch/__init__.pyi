@@ -1,5 +1,6 @@
 """What `import seqmatch` offers, for editors and type checkers: `__init__.py` loads it when it is used."""
 
+from seqmatch import config as config
 from seqmatch import sets as sets
 from seqmatch.errors import SeqmatchError as SeqmatchError
 from seqmatch.sets.distilled import Distilled as Distilled

@@ -46,14 +46,14 @@ def train(args: argparse.Namespace) -> None:
     from seqmatch.files.tensors import save_tensors
     from seqmatch.networks import build
     from seqmatch.seeds import Seed
-    from seqmatch.training.inference import is_finite
+    from seqmatch.sets.learning import failed
 
     check_writable(args.out)
     distilled, device = prepared(args, opened(args))
     seed = args.seed or 0
     fresh = build(distilled.architecture, distilled.shape, len(distilled.class_names), Seed("initial", seed), device)
     trained = seqmatch.train(fresh, distilled, seed=seed)
-    if not is_finite(trained):
+    if failed(trained, distilled):
         raise SeqmatchError(f"{args.out}: not written: training diverged; set a lower learning_rate (--evaluation)")
     about = {"architecture": distilled.architecture.model_dump(mode="json"), "seed": seed}
     save_tensors(args.out, dict(trained.state_dict()), provenance(about))

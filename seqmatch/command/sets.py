@@ -188,6 +188,7 @@ def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
     Raises:
         SeqmatchError: they cannot be read, do not fit the data set, or it is not named.
     """
+    from seqmatch.data.dataset import known_by
     from seqmatch.sets.real import usual
     from seqmatch.synthetic.foreign import read
 
@@ -216,7 +217,7 @@ def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
     told = {
         "dataset": args.dataset,
         "preparation": real.settings.model_dump(mode="json", exclude={"path"}),
-        "counts": dataset.labels.bincount().tolist(),
+        **known_by(dataset.images),
     }
     return replace(distilled, about=distilled.about | {"prepared": told}), real
 

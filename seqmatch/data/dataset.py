@@ -13,6 +13,9 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files import kinds
 from seqmatch.files.tensors import load_tensors, save_tensors
 
+KNOWN_BY = 64
+"""Images of which a header tells the level."""
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -32,7 +35,7 @@ class Dataset:
     augmentation: tuple[str, ...]
     """DSA operations for training on these images and on those distilled from them."""
     prepared: dict[str, Any] = field(default_factory=dict)
-    """From what, and how: the parameters in the header of its file, and how many images each class has (`counts`)."""
+    """From what, and how: the parameters in the header of its file, how many images there are, and their levels."""
 
     @property
     def classes(self) -> int:
@@ -79,8 +82,23 @@ def load(path: Path) -> Dataset:
         class_names=tuple(header["class_names"]),
         normalization=normalization.from_tensors(tensors, regularization),
         augmentation=tuple(header["augmentation"]),
-        prepared=prepared | {"counts": tensors["labels"].bincount(minlength=len(header["class_names"])).tolist()},
+        prepared=prepared | known_by(tensors["images"]),
     )
+
+
+def known_by(images: Tensor) -> dict[str, Any]:
+    """What images are known by in headers: how many there are, and the mean level of some.
+
+    Args:
+        images: uint8 (N, C, H, W).
+
+    Returns:
+        `images`: N; `levels`: of at most 64 images, from first to last, the mean of all pixels, in 0 to 255. Splits are
+        drawn by position, so other images, or the same in another order, would be split otherwise.
+    """
+    some = torch.linspace(0, len(images) - 1, min(len(images), KNOWN_BY), dtype=torch.float64).long()
+    levels = images[some].double().mean((1, 2, 3)).tolist()
+    return {"images": len(images), "levels": [round(level, 1) for level in levels]}
 
 
 def check_classes(dataset: Dataset, needed: int) -> None:

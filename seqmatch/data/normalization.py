@@ -5,7 +5,8 @@ matrix of a whitening is large, 38 MB for images of 3×32×32 and 604 MB for 3×
 subset has its `Fingerprint`, a kilobyte, by which the right matrix is known.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -150,10 +151,48 @@ class Fingerprint:
 
 Normalization = Standardization | Whitening
 
+Given = Normalization | tuple[Sequence[float], Sequence[float]]
+"""As callers give it: a pair has means and standard deviations of channels."""
+
 
 def unit_interval(images: Tensor) -> Tensor:
     """uint8 images to float32 in [0, 1]; others are there already."""
     return images if images.is_floating_point() else images.float() / 255
+
+
+def checked(given: Given, shape: tuple[int, int, int]) -> Normalization:
+    """What was given, if it is a normalisation of images of this shape (C, H, W) with pixels in [0, 1].
+
+    Raises:
+        SeqmatchError: it is none.
+    """
+    if isinstance(given, Standardization):
+        given = given.mean, given.std
+    if isinstance(given, tuple | list):
+        if len(given) != 2:
+            raise SeqmatchError(f"normalization: expected a pair, means and deviations, found {len(given)}")
+        return _standardization(*given, shape[0])
+    if not isinstance(given, Whitening):
+        raise SeqmatchError(
+            "normalization: expected a pair, means and deviations, or what seqmatch.data.normalization.fit_whitening "
+            f"gives; found {type(given).__name__}"
+        )
+    if len(given.mean) != math.prod(shape):
+        size = "×".join(map(str, shape))
+        raise SeqmatchError(f"images of {size}: the whitening is of images of {len(given.mean)} numbers")
+    return given
+
+
+def _standardization(mean: Sequence[float], std: Sequence[float], channels: int) -> Standardization:
+    try:
+        pair = [torch.as_tensor(values, dtype=torch.float32).clone() for values in (mean, std)]
+    except (TypeError, ValueError, RuntimeError):
+        pair = [torch.empty(0)] * 2
+    if any(values.shape != (channels,) or not values.isfinite().all() for values in pair) or not (pair[1] > 0).all():
+        raise SeqmatchError(f"normalization: expected {channels} means and {channels} standard deviations above 0")
+    if max(float(values.max()) for values in pair) > 1:
+        raise SeqmatchError("normalization: expected statistics of pixels in 0 to 1; divide those of 0 to 255 by 255")
+    return Standardization(*pair)
 
 
 def _number(regularization: float) -> dict[str, Tensor]:

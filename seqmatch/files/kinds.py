@@ -80,8 +80,10 @@ class PreparedParameters(Header):
 
     dataset: Name = "unknown"
     preparation: PreparationParameters = PreparationParameters()
-    counts: list[Count] | None = None
-    """Images of each class, of all splits."""
+    images: Count | None = None
+    """Of all splits."""
+    levels: list[Number] | None = None
+    """What its images are known by: as of `seqmatch.data.dataset.levels_of`."""
 
 
 class DatasetHeader(Header):

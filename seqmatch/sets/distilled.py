@@ -1,6 +1,5 @@
 """A distilled set as one object: its subsets in order, and all that is needed to train on it."""
 
-import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,11 +15,14 @@ from torch.utils.data import TensorDataset
 
 from seqmatch import config
 from seqmatch.config.faults import explain
+from seqmatch.data.arrays import tensor_of
 from seqmatch.data.normalization import (
     Fingerprint,
+    Given,
     Normalization,
     Standardization,
     Whitening,
+    checked,
     fit_whitening,
     from_tensors,
 )
@@ -153,20 +155,19 @@ class Distilled:
             )
         return self.with_normalization(found)
 
-    def with_normalization(self, normalization: Normalization) -> "Distilled":
+    def with_normalization(self, normalization: Given) -> "Distilled":
         """The set with what takes pixels to what networks see, where that is not at hand.
 
         Args:
-            normalization: of images (C, H, W) as the set's, such as `fit_whitening(images, 0.1)` of
-                `seqmatch.data.normalization`.
+            normalization: a pair, means and standard deviations of channels; or of images (C, H, W) as the set's, such
+                as `fit_whitening(images, 0.1)` of `seqmatch.data.normalization`.
 
         Raises:
             SeqmatchError: it is none, or of other images.
         """
-        expected = {Standardization: self.shape[0], Whitening: math.prod(self.shape)}.get(type(normalization))
-        if expected is None or len(normalization.mean) != expected:
-            form = "×".join(map(str, self.shape))
-            raise SeqmatchError(f"normalization: expected a Standardization or a Whitening of images of {form}")
+        normalization = checked(normalization, self.shape)
+        if self.fingerprint and not isinstance(normalization, Whitening):
+            raise SeqmatchError("normalization: this set is whitened; expected what fit_whitening gives")
         pictures = self.pictures or tuple(pixels_of(subset, normalization) for subset in self.subsets)
         return replace(self, normalization=normalization, pictures=pictures, fingerprint=None)
 
@@ -210,24 +211,6 @@ def expect_set(found: object) -> None:
     if not isinstance(found, Distilled):
         opens = "; seqmatch.load opens one" if isinstance(found, str | Path) else ""
         raise SeqmatchError(f"expected a set as seqmatch.load gives it, found {type(found).__name__}{opens}")
-
-
-def tensor_of(values: Any, named: str) -> Tensor:
-    """The same numbers as a tensor, without a copy where PyTorch can do without.
-
-    Raises:
-        SeqmatchError: they are no such numbers.
-    """
-    try:
-        if not isinstance(values, Tensor):
-            array = np.asarray(values)
-            array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-            values = torch.from_numpy(array if array.flags.writeable else array.copy())
-    except (TypeError, ValueError, RuntimeError):
-        raise SeqmatchError(f"{named}: expected a tensor or an array, found {type(values).__name__}") from None
-    if values.layout != torch.strided:
-        raise SeqmatchError(f"{named}: expected a dense tensor, found {values.layout}")
-    return values.detach()
 
 
 def raw_images(images: Tensor | np.ndarray, shape: tuple[int, int, int]) -> Tensor:
@@ -333,6 +316,8 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     if subsets:
         return _of_run(subsets, folder)
     file = _only_file(folder) if folder else path
+    if file.suffix == ".npz":
+        raise SeqmatchError(f"{file}: arrays of NumPy; load its folder, where `export` wrote the set beside it")
     if file.suffix in (".pt", ".pth"):
         raise SeqmatchError(
             f"{file}: tensors of another program; `seqmatch import` makes a set of them, and in Python "
@@ -394,7 +379,7 @@ def save(distilled: Distilled, path: str | Path, real: bool = False) -> None:
             save_tensors(temporary, tensors | statistics, header)
             _whole(temporary)
         except SeqmatchError as error:
-            reason = str(error).partition("; ")[0].removeprefix(f"{temporary}: ")
+            reason = str(error).removeprefix(f"{temporary}: ").partition("; ")[0]
             raise SeqmatchError(f"{path}: not written: {reason}") from None
 
 

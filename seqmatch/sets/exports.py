@@ -63,7 +63,7 @@ def export(distilled: Distilled, place: str | Path, format: str, name: str | Non
     place = Path(place)
     if format not in FORMATS:
         raise SeqmatchError(f"format = {format}: unknown; {allowed(format, FORMATS)}")
-    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+    if place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir()) or place.samefile("."))):
         raise SeqmatchError(f"{place}: is there already, and is left alone; name a new folder")
     form = FORMATS[format]
     configs = {"configs": [{"config_name": "default", "data_files": [{"split": "train", "path": form.data_files}]}]}

@@ -1,15 +1,13 @@
 """Synthetic sets of other programs, as the tensors that these publish; see `seqmatch.synthetic.foreign` for layouts."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import torch
-
 from seqmatch import config
 from seqmatch.config.sections import Operation
-from seqmatch.data.normalization import Normalization, Standardization, identity
+from seqmatch.data.normalization import Given, checked, identity
 from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.sets.distilled import Distilled
 from seqmatch.synthetic import foreign
@@ -27,13 +25,15 @@ def from_files(
     labels: str | Path | None = None,
     step_size: str | Path | float | None = None,
     experiment: int = 0,
+    *,
+    space: Space,
     **about: Any,
 ) -> Distilled:
     """The set in files of another program.
 
     Args:
         images, labels, step_size, experiment: as of `seqmatch.synthetic.foreign.read`.
-        about: as of `from_tensors`; `space` is needed.
+        space, about: as of `from_tensors`.
 
     Raises:
         SeqmatchError: as both.
@@ -41,7 +41,8 @@ def from_files(
     found = foreign.read(images, labels, step_size, experiment)
     if found.step_size is None:
         raise SeqmatchError(f"{images}: its step size is not known: give `step_size`, the learning rate of networks")
-    return from_tensors(found.images, found.labels, found.step_size, **{"name": Path(images).resolve().name} | about)
+    about = {"name": Path(images).resolve().name} | about
+    return from_tensors(found.images, found.labels, found.step_size, space, **about)
 
 
 def from_tensors(
@@ -49,7 +50,7 @@ def from_tensors(
     labels: Any,
     step_size: float,
     space: Space,
-    normalization: Normalization | tuple[Sequence[float], Sequence[float]] | None = None,
+    normalization: Given | None = None,
     class_names: Sequence[str] | None = None,
     evaluation: config.Evaluation | None = None,
     augmentation: Sequence[str] = DSA,
@@ -83,6 +84,8 @@ def from_tensors(
         raise SeqmatchError(f"space = {space!r}: expected pixels or normalized")
     if doubt := foreign.doubt(found.images, space):
         warnings.warn(doubt, stacklevel=2)
+    if isinstance(augmentation, str) or not isinstance(augmentation, Iterable):
+        raise SeqmatchError(f'augmentation: expected operations, as ["crop"], or [] for none, found {augmentation!r}')
     if unknown := [operation for operation in augmentation if operation not in DSA]:
         raise SeqmatchError(f"augmentation: expected operations, found {unknown[0]!r}; {allowed(unknown[0], DSA)}")
     channels, soft = found.images.shape[1], found.labels.is_floating_point()
@@ -92,6 +95,8 @@ def from_tensors(
             f"labels: up to {classes - 1}, but not each class has an image; do they count from 0? Where a class has "
             "none, give `class_names`"
         )
+    if isinstance(class_names, str | set) or not isinstance(class_names, Iterable | None):
+        raise SeqmatchError(f"class_names: expected the names in their order, found {type(class_names).__name__}")
     names = tuple(map(str, range(classes) if class_names is None else class_names))
     if twice := [name for index, name in enumerate(names) if name in names[:index]]:
         raise SeqmatchError(f"class_names: {twice[0]!r} is there twice")
@@ -102,19 +107,10 @@ def from_tensors(
         if not isinstance(value, kind | None):
             named = kind.__name__.lower()
             raise SeqmatchError(f"{named}: expected seqmatch.config.{kind.__name__}(…), found {type(value).__name__}")
-    if isinstance(normalization, Standardization):
-        normalization = normalization.mean, normalization.std
-    if isinstance(normalization, tuple | list):
-        if len(normalization) != 2:
-            raise SeqmatchError(f"normalization: expected a pair, means and deviations, found {len(normalization)}")
-        normalization = _standardization(*normalization, channels)
-    if normalization is None and space == "pixels":
+    if normalization is not None:
+        normalization = checked(normalization, tuple(found.images.shape[1:]))
+    elif space == "pixels":
         normalization = identity(channels)
-    if not isinstance(normalization, Normalization | None):
-        raise SeqmatchError(
-            "normalization: expected a pair, means and deviations, or what seqmatch.data.normalization.fit_whitening "
-            f"gives; found {type(normalization).__name__}"
-        )
     seen = found.images.clone() if space == "normalized" else normalization.apply(found.images)
     hard = found.labels.argmax(1) if soft else found.labels.clone()
     subset = Subset(seen, hard, float(found.step_size), soft_labels=found.labels if soft else None)
@@ -125,16 +121,6 @@ def from_tensors(
         evaluation=evaluation or config.Evaluation(),
         augmentation=tuple(augmentation),
         architecture=architecture or config.Architecture(family="convnet"),
-        about={"name": name},
+        about={"name": str(name), "unnamed": class_names is None},
         pictures=(pixels_of(subset, normalization),) if normalization else (),
     )
-
-
-def _standardization(mean: Sequence[float], std: Sequence[float], channels: int) -> Standardization:
-    try:
-        pair = [torch.as_tensor(values, dtype=torch.float32).clone() for values in (mean, std)]
-    except (TypeError, ValueError, RuntimeError):
-        pair = [torch.empty(0)] * 2
-    if any(values.shape != (channels,) or not values.isfinite().all() for values in pair) or not (pair[1] > 0).all():
-        raise SeqmatchError(f"normalization: expected {channels} means and {channels} standard deviations above 0")
-    return Standardization(*pair)

@@ -5,19 +5,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from weakref import WeakSet
+from weakref import ref
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqmatch.data.arrays import tensor_of
 from seqmatch.errors import SeqmatchError, in_short, number
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
-from seqmatch.sets.distilled import Distilled, expect_set, tensor_of
+from seqmatch.sets.distilled import Distilled, expect_set
 from seqmatch.training.ensemble import always_eager
-from seqmatch.training.gradients import gradients_like
-from seqmatch.training.inference import is_finite
+from seqmatch.training.gradients import gradients_like, trained
 from seqmatch.training.learner import Learner
 from seqmatch.training.loop import NewNetwork, make_phases, train_through
 
@@ -67,8 +67,8 @@ def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Tr
     Args:
         distilled: what it learns from; another protocol is that of `distilled.with_evaluation(epochs=25)`.
         network: takes images (N, C, H, W) to logits (N, classes). It is trained where its parameters are, but for
-            frozen ones (`requires_grad=False`), and comes back in evaluation mode. Modules within it that are in
-            evaluation mode, such as a frozen batch norm, stay so, unless all of it is.
+            frozen ones (`requires_grad=False`), and comes back in evaluation mode. Modules of it that are in
+            evaluation mode, such as a frozen batch norm, stay so, unless all are.
         seed: names the draws of minibatches, augmentation and dropout.
         transform: what the network shall see of images, such as larger ones; applied to each minibatch.
 
@@ -84,7 +84,7 @@ def train(network: nn.Module, distilled: Distilled, seed: int = 0, transform: Tr
     phases = make_phases([stage.to(device) for stage in distilled.stages], distilled.evaluation, Seed("train", seed))
     with _drawing(Seed("train", seed, "dropout"), device):
         train_through(learner, phases, distilled.augmentation)
-    if not is_finite(network):
+    if failed(learner, distilled):
         warnings.warn("the network failed: its training diverged (is the step size too large?)", stacklevel=3)
     return network.eval()
 
@@ -104,8 +104,9 @@ def evaluate(
     Args:
         images: (N, C, H, W), as they are: uint8, or numbers in [0, 1]. They are normalised as the set's images are.
         labels: whole numbers (N,), from 0.
-        new_network: makes a network, drawing from PyTorch's own generator; where its parameters are, it is trained. By
-            default networks of the set's own architecture, where the images are.
+        new_network: makes a network, drawing from PyTorch's own generator; where its parameters are, it is trained. It
+            is called once more than there are networks. By default networks of the set's own architecture, where the
+            images are.
         networks: how many; by default as many as the set was evaluated on.
         seed: names the draws. By default those of the workflow for this set: on the same machine, with as many threads,
             as many networks of the set's own architecture have the accuracies of its table to the bit.
@@ -138,18 +139,25 @@ def evaluate(
     return Accuracies(tuple(found), float(found.mean()), float(found.std()))
 
 
+@torch.no_grad()
+def failed(network: nn.Module, distilled: Distilled) -> bool:
+    """Whether a network that learned from a set has failed: what it says of the set's images is not finite."""
+    images = distilled.stages[-1].images.to(next(network.parameters()).device)
+    return not all(network.eval()(batch.clone()).isfinite().all() for batch in images.split(64))
+
+
 class _Through(nn.Module):
     """A network of anyone's as the loop trains it.
 
-    It sees images through a transform; either may write into what it is given. What rests within it, in evaluation
-    mode while the network is not, rests in training too.
+    It sees images through a transform; either may write into what it is given. Modules that rest, in evaluation mode
+    while others are not, rest in training too.
     """
 
     def __init__(self, network: nn.Module, transform: Transform | None):
         super().__init__()
         self.network, self._transform = network, (transform,)  # within a tuple a module of it is none of this network's
-        self._resting = [module for module in network.modules() if network.training and not module.training]
-        self.training = network.training
+        modes = [module.training for module in network.modules()]
+        self._resting = [module for module in network.modules() if any(modes) and not module.training]
 
     def train(self, mode: bool = True) -> nn.Module:
         super().train(mode)
@@ -184,8 +192,8 @@ def _new_networks(
     device: torch.device,
 ) -> NewNetwork:
     """From a seed to a fresh network, which fits the set."""
-    learning: WeakSet[nn.Module] = WeakSet()
-    """What holds the parameters of networks that were made, as long as these are there."""
+    before: dict[int, ref[Tensor]] = {}
+    """What was trained of networks that were made, by its identity, as long as it is there."""
 
     def own(seed: Seed) -> nn.Module:
         network = build(distilled.architecture, distilled.shape, len(distilled.class_names), seed, device)
@@ -197,15 +205,14 @@ def _new_networks(
         with _drawing(seed, device):
             made = _Through(_one_of(new_network), transform)
             check(made, distilled)  # lazy layers draw here
-        holding = {
-            module for module in made.modules() if any(p.requires_grad for p in module.parameters(recurse=False))
-        }
-        if holding & set(learning):
+        learning = list(_learning_in(made))
+        if any(id(tensor) in before and before[id(tensor)]() is tensor for tensor in learning):
             raise SeqmatchError(
-                "new_network: it makes the same network again, which has learned already; make a new one each time, as "
-                "lambda: Network(…) does"
+                "new_network: it makes the same network again, or one with a part of it, which has learned already; "
+                "make a new one each time, as lambda: Network(…) does. A part that they shall share has to be frozen, "
+                "and its batch norm in evaluation mode"
             )
-        learning.update(holding)
+        before.update({id(tensor): ref(tensor) for tensor in learning})
         return made
 
     if new_network is None and distilled.architecture.own:
@@ -214,6 +221,14 @@ def _new_networks(
             "not run for it; give `new_network`, a function that makes a network"
         )
     return own if new_network is None else given
+
+
+def _learning_in(network: nn.Module) -> Iterator[Tensor]:
+    """What training changes of a network: trained parameters, and running statistics."""
+    yield from trained(network)
+    for module in network.modules():
+        if module.training and getattr(module, "track_running_stats", False):
+            yield from module.buffers(recurse=False)
 
 
 def _one_of(new_network: Callable[[], nn.Module]) -> nn.Module:
@@ -264,10 +279,10 @@ def check(network: nn.Module, distilled: Distilled) -> None:
         if parameter.dtype != torch.float32:
             raise SeqmatchError(f"parameter {name}: expected float32 numbers to train, found {parameter.dtype}")
     classes, shape = len(distilled.class_names), distilled.shape
-    was_training, size = network.training, "×".join(map(str, shape))
-    image = distilled.stages[0].images[:1].clone().to(named[0][1].device)
+    modes, size = [(module, module.training) for module in network.modules()], "×".join(map(str, shape))
+    images = distilled.stages[0].images[[0, 0]].to(named[0][1].device)
     try:
-        logits = network.eval()(image)
+        logits = network.eval()(images)
     except SeqmatchError:
         raise
     except Exception as error:
@@ -276,11 +291,12 @@ def check(network: nn.Module, distilled: Distilled) -> None:
             "give a network for such images, or a `transform` that makes them larger or repeats their channels"
         ) from error
     finally:
-        network.train(was_training)
-    if tuple(logits.shape) != (1, classes):
+        for module, training in modes:
+            module.training = training
+    if tuple(logits.shape) != (2, classes):
         raise SeqmatchError(
-            f"the network gives {tuple(logits.shape)[1:]} numbers for an image, but the set has {classes} classes: "
-            f"give it {classes} outputs (torchvision: num_classes={classes})"
+            f"the network gives {tuple(logits.shape)} of two images, expected (2, {classes}): the set has {classes} "
+            f"classes; give it {classes} outputs (torchvision: num_classes={classes})"
         )
     if within := [name for name, parameter in named if parameter.is_inference()]:
         raise SeqmatchError(

@@ -14,7 +14,7 @@ from seqmatch import config
 from seqmatch.config.catalog import LARGEST_SIDE, NEED_PATH, SMALLEST_SIDE, SOURCES
 from seqmatch.config.sections import DOWNLOADED
 from seqmatch.data import download, prepare, sources
-from seqmatch.data.dataset import Dataset
+from seqmatch.data.dataset import Dataset, known_by
 from seqmatch.data.images import RawImages
 from seqmatch.errors import SeqmatchError, allowed, printable
 from seqmatch.seeds import Seed
@@ -86,15 +86,10 @@ def training_images(
 def real(distilled: Distilled, source: str | None = None, folder: str | Path | None = None) -> Real:
     """All images of the source of a set, or of another; as of `test_images`."""
     expect_set(distilled)
-    name, settings, counts = _settings(distilled, source)
+    name, settings = _settings(distilled, source)
     raw = read(settings, folder)
-    found = raw.labels.bincount(minlength=len(raw.class_names)).tolist()
-    if raw.test is None and counts not in (None, found):
-        raise SeqmatchError(
-            f"{settings.source}: not the images that the set was made from, {sum(found)} in all instead of "
-            f"{sum(counts)}, or others of a class: which were held out cannot be told; give the same ones, or test on "
-            "images of your own with seqmatch.evaluate"
-        )
+    if raw.test is None and distilled.about.get("prepared", {}).get("dataset") == name:
+        _check_split(raw, distilled, settings.source)
     return Real(_fitting(raw, distilled, settings.source), name, settings)
 
 
@@ -113,8 +108,8 @@ def read(settings: config.Dataset, folder: str | Path | None = None) -> RawImage
     if settings.source in NEED_PATH:
         if folder is None and not place.is_dir():
             raise SeqmatchError(
-                f"{place}: there is no such folder. The set was made of images in a folder: say where such ones lie "
-                "(folder, --data), or name a source that is published (source, --dataset)"
+                f"{place}: there is no such folder: say where the images lie (folder, --data), or name a source that "
+                "is published (source, --dataset)"
             )
         settings = settings.model_copy(update={"path": str(place)})
     if settings.source in DOWNLOADED:
@@ -155,18 +150,42 @@ def _of_source(source: str, shape: tuple[int, int, int]) -> config.Dataset:
     return config.Dataset(source=source, image_size=shape[1], validation_fraction=0.0, **own)
 
 
-def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset, list[int] | None]:
-    """The name of the data set, how it is read and split, and how many images each class had, if the set tells."""
+def _settings(distilled: Distilled, source: str | None) -> tuple[str, config.Dataset]:
+    """The name of the data set, and how it is read and split."""
     prepared = distilled.about.get("prepared", {})
     try:
         own = config.Dataset(**prepared.get("preparation", {}))
     except ValidationError:  # the set does not tell, or as another version had it
         own = None
     if own is not None and source in (None, own.source):
-        return prepared["dataset"], own, prepared.get("counts")
+        return prepared["dataset"], own
     if source is None:
         raise SeqmatchError("the set does not tell which real images it was made from; name the source (--dataset)")
-    return source, _of_source(source, distilled.shape), None
+    return source, _of_source(source, distilled.shape)
+
+
+def _check_split(raw: RawImages, distilled: Distilled, source: str) -> None:
+    """Whether images that have no test split of their own are those of the set's makers.
+
+    Raises:
+        SeqmatchError: they are not, so that other images were held out.
+    """
+    told, found = distilled.about["prepared"], known_by(raw.images)
+    if told.get("levels") is None:
+        if source in NEED_PATH:
+            warnings.warn(
+                f"{source}: a part of these images is taken for the one that was held out of the set, which does not "
+                "tell whether it was made from the same ones",
+                stacklevel=4,
+            )
+        return
+    pairs = zip(told["levels"], found["levels"], strict=False)
+    if told["images"] != found["images"] or any(abs(ours - theirs) > 1 for ours, theirs in pairs):
+        raise SeqmatchError(
+            f"{source}: not the images that the set was made from ({told['images']}; found {found['images']}), or in "
+            "another order, as their files and folders are named: which were held out cannot be told; give the same "
+            "ones, or test on images of your own with seqmatch.evaluate"
+        )
 
 
 def _check_shape(raw: RawImages, shape: tuple[int, int, int], source: str) -> None:
@@ -191,32 +210,34 @@ def _numbers_of(found: Sequence[str], distilled: Distilled, source: str) -> list
     own = distilled.class_names
     if len(found) != len(own):
         raise SeqmatchError(f"{source}: has {len(found)} classes, the set {len(own)}")
+    here, there = _counted(found), _counted(own)
+    if distilled.about.get("unnamed"):
+        if source == "imagefolder" and here != list(range(len(own))):
+            _warn_of_order(source, "in their order", f"{printable(found[0])} here is 0 there")
+        return list(range(len(own)))
     if sorted(own) == sorted(found):
         return [own.index(name) for name in found]
-    here, there = _counted(found), _counted(own)
-    if here and there:
+    if here and there and min(here) == min(there):
         return [there.index(number) for number in here]
     both = set(own) & set(found)
     if both or (there and "prepared" in distilled.about):  # numerals
         other = next(name for name in found if name not in both)
         expected = ", ".join(printable(name) for name in own if name not in both)
+        mend = "name its folders so" if source == "imagefolder" else "name those of the set as here (class_names)"
         raise SeqmatchError(
-            f"{source}: has a class {printable(other)}, which the set has not; expected {expected}: name its classes "
-            "as the set does"
+            f"{source}: has a class {printable(other)}, which the set has not; expected {expected}; {mend}"
         )
-    numbers = here or list(range(len(own)))
-    if not there or source == "imagefolder":
-        first = own[numbers[0]]
-        order = "as they are numbered" if here else "in their order"
-        warnings.warn(
-            f"{source}: classes have other names than in the set, and are taken {order}: {printable(found[0])} here is "
-            f"{printable(first)} there",
-            stacklevel=6,
-        )
+    numbers = [number - min(here) for number in here] if here else list(range(len(own)))
+    by = "as they are numbered" if here else "in their order"
+    _warn_of_order(source, by, f"{printable(found[0])} here is {printable(own[numbers[0]])} there")
     return numbers
 
 
+def _warn_of_order(source: str, by: str, example: str) -> None:
+    warnings.warn(f"{source}: classes have other names than in the set, and are taken {by}: {example}", stacklevel=6)
+
+
 def _counted(names: Sequence[str]) -> list[int]:
-    """The numbers from 0 that names are, as "0" or "00"; none where they are other names."""
+    """The numbers from 0, or from 1, that names are, as "0" or "00"; none where they are other names."""
     numbers = [int(name) for name in names if name.isdecimal()]
-    return numbers if sorted(numbers) == list(range(len(names))) else []
+    return numbers if sorted(numbers) in [list(range(first, first + len(names))) for first in (0, 1)] else []

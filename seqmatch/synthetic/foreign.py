@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from seqmatch import config
+from seqmatch.data.arrays import tensor_of
 from seqmatch.data.dataset import Dataset
 from seqmatch.data.normalization import Standardization
 from seqmatch.errors import SeqmatchError, in_short
@@ -185,8 +186,8 @@ def tensors(
     Raises:
         SeqmatchError: they have not the type, shape or range.
     """
-    images, labels = _tensor(images, images_named), _tensor(labels, labels_named)
-    if images.dim() != 4 or not len(images) or images.shape[1] not in (1, 3):
+    images, labels = (tensor_of(*given).cpu() for given in ((images, images_named), (labels, labels_named)))
+    if images.dim() != 4 or not images.numel() or images.shape[1] not in (1, 3):
         raise SeqmatchError(f"{images_named}: expected images (n, 1 or 3, height, width), found {tuple(images.shape)}")
     if images.dtype != torch.uint8:
         images = _finite(images, images_named).float()
@@ -200,7 +201,7 @@ def tensors(
     labels = (
         _shares(_finite(labels, labels_named), labels_named) if labels.dim() == 2 else _classes(labels, labels_named)
     )
-    if isinstance(step_size, Tensor) and step_size.numel() == 1:
+    if isinstance(step_size, Tensor | np.ndarray) and np.prod(step_size.shape) == 1:
         step_size = step_size.item()
     if step_size is not None and not (isinstance(step_size, numbers.Real) and 0 < step_size < np.inf):
         raise SeqmatchError(f"step size {step_size!r}: expected a number above 0")
@@ -227,19 +228,6 @@ def doubt(images: Tensor, space: str, named: str = "images") -> str:
     if low < -OUTSIDE or high > 1 + OUTSIDE:
         return f"{found}: pixels are expected in 0 to 1; are these normalised (space = normalized)?"
     return ""
-
-
-def _tensor(value: Any, named: str) -> Tensor:
-    try:
-        if isinstance(value, Sequence) and value and all(isinstance(each, Tensor) for each in value):
-            value = torch.stack(list(value))
-        found = torch.as_tensor(value).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = f"{type(value).__name__} ({in_short(error)})"
-        raise SeqmatchError(f"{named}: expected a tensor, found {reason}") from None
-    if found.layout != torch.strided or found.is_complex() or found.dtype == torch.bool:
-        raise SeqmatchError(f"{named}: expected a dense tensor of numbers, found {found.dtype}, {found.layout}")
-    return found
 
 
 def _finite(values: Tensor, named: str) -> Tensor:
@@ -278,7 +266,7 @@ def _classes(labels: Tensor, named: str) -> Tensor:
 def _number(path: Path, value: Any) -> float:
     if isinstance(value, float):
         return value
-    found = _tensor(value, str(path))
+    found = tensor_of(value, str(path))
     if found.numel() != 1:
         several = found.dim() == 1 and (path.parent / "set.safetensors").is_file()
         hint = f", one of each subset: seqmatch.load reads such a set ({path.parent})" if several else ""
@@ -330,6 +318,8 @@ def _load(path: Path) -> Any:
     """What `torch.save` wrote, if that is tensors and plain values."""
     if not path.is_file():
         raise SeqmatchError(f"{path}: there is no such file")
+    if path.suffix == ".safetensors":
+        raise SeqmatchError(f"{path}: not a file of torch.save; a set of seqmatch is read by seqmatch.load")
     try:
         with torch.serialization.safe_globals(PLAIN):
             return torch.load(path, map_location="cpu", weights_only=True)

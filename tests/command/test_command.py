@@ -78,6 +78,14 @@ def test_a_set_is_exported_shown_again_and_not_written_over(called, tmp_path):
     assert "README.md: Not a directory" in called("export", NAME, "--format", "npz", "--out", within, status=1)
 
 
+def test_a_set_that_is_read_is_not_written_over(called, tmp_path):
+    called("export", NAME, "--format", "npz", "--out", tmp_path / "e")
+    words = ("train", tmp_path / "e", "--evaluation", '{"epochs": 1}', "--out", tmp_path / "e/set.safetensors")
+    assert "one of which would be lost" in called(*words, status=2)
+    assert called("show", tmp_path / "e") == called("show", NAME)
+    assert "load its folder" in called("show", tmp_path / "e/set.npz", status=1)
+
+
 def test_an_export_may_have_the_name_of_the_set(called, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert f"wrote {NAME}: " in called("export", NAME, "--format", "npz", "--out", NAME)

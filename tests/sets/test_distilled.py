@@ -241,8 +241,12 @@ def test_a_set_without_its_matrix_says_so_and_has_it_fitted_anew(whitened, tmp_p
         found.refit(RAW)
     with pytest.raises(SeqmatchError, match="expected uint8"):
         found.refit(RAW / 255)
-    for odd in (([0.5], [0.2]), identity(3), fit_whitening(RAW[:, :, :4, :4], 0.1)):
-        with pytest.raises(SeqmatchError, match="expected a Standardization or a Whitening of images of 1×8×8"):
+    for odd, message in (
+        (([0.5], [0.2]), "this set is whitened; expected what fit_whitening gives"),
+        (identity(3), "expected 1 means"),
+        (fit_whitening(RAW[:, :, :4, :4], 0.1), "images of 1×8×8: the whitening is of images of 16 numbers"),
+    ):
+        with pytest.raises(SeqmatchError, match=message):
             found.with_normalization(odd)
     other = found.with_normalization(fit_whitening(RAW, 0.1))
     assert replace(other, normalization=None).refit(RAW).normalization  # which is what it is known by now

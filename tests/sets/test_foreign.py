@@ -178,6 +178,7 @@ def test_a_file_with_code_is_not_opened(tmp_path, capsys):
             {"images": {"x": 1}, "labels": LABELS},
             r"images\.pt: a dictionary with x; expected `images` and `labels`, or `data`",
         ),
+        ({"images": IMAGES[..., :0], "labels": LABELS}, r"images\.pt: expected images \(n, 1 or 3"),
         ({"images": "text", "labels": LABELS}, r"images\.pt: expected a tensor, found str"),
         (
             {"images": [IMAGES[0], IMAGES[0, :, :3]], "labels": LABELS},
@@ -240,13 +241,22 @@ def test_what_contradicts_itself_is_refused():
     [
         (LABELS + 1, {}, "up to 3, but not each class has an image; do they count from 0"),
         (LABELS * 10**9, {}, "up to 2000000000, but not each class"),
-        (LABELS, {"augmentation": "color_crop"}, "augmentation: expected operations, found 'c'"),
+        (LABELS, {"augmentation": "color_crop"}, r"expected operations, as .*, or \[\] for none, found 'color_crop'"),
+        (LABELS, {"augmentation": None}, r"expected operations, as .*, or \[\] for none, found None"),
         (LABELS, {"augmentation": ["flp"]}, "found 'flp'; did you mean flip"),
         (LABELS, {"normalization": ([float("nan")], [1.0])}, "expected 1 means and 1 standard deviations"),
         (LABELS, {"normalization": [[0.5], [0.2], [0.1]]}, "expected a pair, means and deviations, found 3"),
         (LABELS, {"normalization": ("a", "b")}, "expected 1 means and 1 standard deviations"),
         (LABELS, {"normalization": Standardization(torch.ones(1), torch.zeros(1))}, "standard deviations above 0"),
+        (LABELS, {"normalization": ([125.3], [63.0])}, "expected statistics of pixels in 0 to 1; divide"),
+        (
+            LABELS,
+            {"normalization": fit_whitening(IMAGES.byte().repeat(9, 1, 2, 2), 0.1)},
+            "images of 256 numbers",
+        ),
         (LABELS, {"normalization": "zca"}, "normalization: expected a pair, .*; found str"),
+        (LABELS, {"class_names": "abc"}, "class_names: expected the names in their order, found str"),
+        (LABELS, {"class_names": 3}, "class_names: expected the names in their order, found int"),
         (LABELS, {"class_names": ["a", "b", "a"]}, "class_names: 'a' is there twice"),
         (LABELS, {"evaluation": {"epochs": 2}}, r"evaluation: expected seqmatch\.config\.Evaluation\(…\), found dict"),
         (LABELS, {"architecture": "convnet"}, "architecture: expected .*, found str"),
@@ -262,6 +272,7 @@ def test_a_step_size_may_be_a_tensor_and_deviations_the_means_themselves(tmp_pat
     found = seqmatch.from_tensors(
         IMAGES, LABELS, torch.tensor(0.5), "normalized", Standardization(statistics, statistics)
     )
+    assert seqmatch.from_tensors(IMAGES, LABELS, np.array(0.5), "normalized").subsets[0].step_size == 0.5
     seqmatch.save(found, tmp_path / "set.safetensors")
     assert seqmatch.load(tmp_path / "set.safetensors").stages[0].step_size == 0.5
 

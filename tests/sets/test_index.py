@@ -52,7 +52,7 @@ def test_its_accuracy_comes_again():
 
 def test_a_set_of_a_folder_of_images_asks_for_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SeqmatchError, match=r"data/imagefolder: there is no such folder\. .*--data.*--dataset"):
+    with pytest.raises(SeqmatchError, match=r"data/imagefolder: there is no such folder: .*--data.*--dataset"):
         images_to_test(seqmatch.load("cifar10-jpeg-dc-ipc1"))
 
 

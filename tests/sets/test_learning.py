@@ -26,7 +26,7 @@ from seqmatch.data.normalization import Standardization
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.checkpoint import NoCheckpoint
 from seqmatch.sets.distilled import Distilled
-from seqmatch.sets.learning import Accuracies
+from seqmatch.sets.learning import Accuracies, failed
 from seqmatch.synthetic.subset import Subset
 
 RAW = (labelled(per_class=8)[0] * 25 + 100).clamp(0, 255).to(torch.uint8)
@@ -174,7 +174,7 @@ def test_a_network_sees_images_as_a_transform_makes_them():
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (linear(outputs=5), r"gives \(5,\) numbers for an image, but the set has 3 classes: give it 3 outputs"),
+        (linear(outputs=5), r"gives \(2, 5\) of two images, expected \(2, 3\): the set has 3 classes; give it 3"),
         (linear(inputs=192), r"does not take the images of this set, 1×8×8 .*: mat1 and mat2 .*; give a network"),
         (nn.Conv2d(3, 4, 3), r"does not take the images of this set, 1×8×8 .* to have 3 channels"),
         (nn.Flatten(), "has no parameters"),
@@ -203,8 +203,21 @@ def test_what_makes_no_networks_is_refused_with_the_reason(new_network, message)
 
 
 def test_a_network_that_has_learned_is_no_new_one():
-    network, two = linear(), cycle([linear(), linear()])
-    for make in (lambda: network, lambda: nn.Sequential(network), lambda: next(two)):
+    network, two, weight = linear(), cycle([linear(), linear()]), nn.Parameter(torch.zeros(3, 64))
+    drifting = nn.BatchNorm2d(1).requires_grad_(False)
+
+    def of_one_weight():
+        made = linear()
+        made[1].weight = weight
+        return made
+
+    for make in (
+        lambda: network,
+        lambda: nn.Sequential(network),
+        lambda: next(two),
+        of_one_weight,
+        lambda: nn.Sequential(drifting, linear()),
+    ):
         with pytest.raises(SeqmatchError, match="new_network: it makes the same network again"):
             seqmatch.evaluate(distilled(), RAW, LABELS, make, networks=3)
 
@@ -298,12 +311,28 @@ def test_a_network_that_diverges_is_told_of():
         seqmatch.train(linear(), distilled(learning_rate=1e9, epochs=20))
 
 
+def test_a_network_has_failed_whose_logits_are_no_numbers():
+    """Whatever its parameters are: these may be too large, and a mask is infinite."""
+    network = linear()
+    network.mask = nn.Parameter(torch.tensor(-math.inf), requires_grad=False)
+    assert not failed(network, distilled())
+    network[1].weight.data.fill_(1e38)
+    assert failed(network, distilled())
+
+
 def test_what_rests_in_evaluation_mode_rests_in_training():
     norm = nn.BatchNorm2d(1).eval()
     before = norm.running_mean.clone()
     seqmatch.train(nn.Sequential(norm, linear()), distilled())
     assert torch.equal(norm.running_mean, before)
-    seqmatch.train(nn.Sequential(norm, linear()).eval(), distilled())  # as it is loaded
+    loaded = nn.Sequential(norm, linear()).eval()
+    loaded[1] = linear()  # in training mode, as a new head is
+    with pytest.raises(SeqmatchError):
+        seqmatch.train(nn.Sequential(loaded, linear()), distilled())
+    assert loaded[1].training and not norm.training
+    seqmatch.train(loaded, distilled())
+    assert torch.equal(norm.running_mean, before)
+    seqmatch.train(loaded.eval(), distilled())
     assert not torch.equal(norm.running_mean, before)
 
 
@@ -371,7 +400,7 @@ def test_a_layer_may_be_left_out_of_a_step():
 
 def test_a_transform_that_fails_is_named():
     for transform, message in (
-        (lambda images: images.view(5, 5), r"of images \(1, 1, 8, 8\) it fails: shape"),
+        (lambda images: images.view(5, 5), r"of images \(2, 1, 8, 8\) it fails: shape"),
         (torch.Tensor.numpy, "expected to make a tensor of images, found ndarray"),
     ):
         with pytest.raises(SeqmatchError, match=f"transform: {message}"):

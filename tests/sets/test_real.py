@@ -9,6 +9,7 @@ from PIL import Image
 
 import seqmatch
 from seqmatch import config
+from seqmatch.data.dataset import known_by
 from seqmatch.errors import SeqmatchError
 from seqmatch.sets import real
 from seqmatch.sets.learning import Accuracies
@@ -73,8 +74,8 @@ def test_classes_are_known_by_their_names(whitened, tmp_path):
 def test_classes_of_other_names_are_taken_in_no_order_without_a_word(tmp_path):
     """In that of their numbers where they are numbered, as torchvision names folders 0 to 10."""
     named = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels", class_names=CLASSES)
+    numbered = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels", class_names=[*"210"])
     unnamed = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels")
-    made = replace(unnamed, about={"prepared": {"dataset": "mine"}})
     words = folder_of(tmp_path / "words", ("one", "two", "zero"))
     numbers = folder_of(tmp_path / "numbers", ("2", "0", "1"))
     padded = folder_of(tmp_path / "padded", ("02", "00", "01"))
@@ -88,10 +89,11 @@ def test_classes_of_other_names_are_taken_in_no_order_without_a_word(tmp_path):
         assert classes(unnamed, words) == [0, 0, 1, 1, 2, 2]
     with pytest.warns(UserWarning, match="taken as they are numbered: 0 here is ant there"):
         assert classes(named, numbers) == [0, 0, 1, 1, 2, 2]
-    assert classes(unnamed, padded) == classes(made, padded) == [0, 0, 1, 1, 2, 2]
-    with pytest.raises(SeqmatchError, match="has a class one, which the set has not; expected 0, 1, 2: name"):
+    assert classes(unnamed, padded) == [0, 0, 1, 1, 2, 2] and classes(numbered, padded) == [2, 2, 1, 1, 0, 0]
+    made = replace(numbered, about={"prepared": {"dataset": "mine"}})
+    with pytest.raises(SeqmatchError, match="has a class one, which the set has not; expected 2, 1, 0; name its fo"):
         classes(made, words)
-    with pytest.raises(SeqmatchError, match="has a class wasp, which the set has not; expected bee, cat: name"):
+    with pytest.raises(SeqmatchError, match="has a class wasp, which the set has not; expected bee, cat; name"):
         classes(named, folder_of(tmp_path / "more", ("ant", "wasp", "yak")))
 
 
@@ -103,12 +105,19 @@ def test_a_folder_that_others_images_were_held_out_of_is_refused(tmp_path):
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(pixels[0].numpy()).save(path)
     preparation = {"source": "imagefolder", "channels": 1, "validation_fraction": 0.2}
-    told = {"dataset": "insects", "preparation": preparation, "counts": [8, 8, 8]}
+    told = {"dataset": "insects", "preparation": preparation}
     named = seqmatch.from_tensors(PIXELS[::8], LABELS[::8], 0.05, "pixels", class_names=CLASSES)
-    found = replace(named, about={"prepared": told})
+    raw = real.read(config.Dataset(**preparation, path=str(tmp_path)), tmp_path)
+    found = replace(named, about={"prepared": told | known_by(raw.images)})
     assert len(seqmatch.test_images(found, folder=tmp_path)[1])
+    with pytest.warns(UserWarning, match="does not tell whether it was made from the same ones"):
+        seqmatch.test_images(replace(found, about={"prepared": told}), folder=tmp_path)
+    (tmp_path / "ant/0.png").rename(tmp_path / "ant/9.png")
+    with pytest.raises(SeqmatchError, match=r"\(24; found 24\), or in another order, as their files"):
+        seqmatch.test_images(found, folder=tmp_path)
+    (tmp_path / "ant/9.png").rename(tmp_path / "ant/0.png")
     (tmp_path / "ant/more.png").write_bytes((tmp_path / "ant/0.png").read_bytes())
-    with pytest.raises(SeqmatchError, match="not the images that the set was made from, 25 in all instead of 24"):
+    with pytest.raises(SeqmatchError, match=r"not the images that the set was made from \(24; found 25\)"):
         seqmatch.test_images(found, folder=tmp_path)
 
 
