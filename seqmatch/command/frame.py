@@ -119,12 +119,12 @@ class Plain:
 
 def check_apart(arguments: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """Refuse to write over a file that is read, or that is written already: it would be lost."""
-    reads = [read for read in _paths(arguments, parsed, (path,)) if read.exists()]  # others may be names of sets
+    reads = [read for read in _paths(arguments, parsed, (path,)) if os.path.exists(read)]  # others may be names of sets
     taken = {os.path.realpath(read) for read in reads}
     for written in _paths(arguments, parsed, (file, set_file, new_folder, table_file, figure_file)):
         place = os.path.realpath(written)
-        within = any(read.is_dir() and Path(place).is_relative_to(read.resolve()) for read in reads)
-        if place in taken or (within and written.exists()):
+        within = any(os.path.isdir(read) and Path(place).is_relative_to(read.resolve()) for read in reads)
+        if place in taken or (within and os.path.exists(written)):
             arguments.error(f"{written}: stands for two files, one of which would be lost; name another one to write")
         taken.add(place)
 
