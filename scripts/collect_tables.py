@@ -19,8 +19,7 @@ def main(args):
 def kind_of(table, path):
     """What the rows of a table must be, by its columns."""
     for row in COLLECTED:
-        needed = {name for name, field in row.model_fields.items() if field.is_required()}
-        if needed <= set(table.columns) <= set(row.model_fields):
+        if set(row.required()) <= set(table.columns) <= set(row.model_fields):
             return row
     raise SeqmatchError(f"{path}: none of the tables that are collected: {', '.join(row.about for row in COLLECTED)}")
 

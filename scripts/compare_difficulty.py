@@ -9,10 +9,8 @@ from shared import command, runs
 
 from seqmatch.analysis.difficulty import common_difficulty, stage_ends
 from seqmatch.files import finished
-from seqmatch.files.kinds import LOSSES, RUN
+from seqmatch.files.kinds import LOSSES, CommonDifficulty
 from seqmatch.files.store import load_arrays, provenance, save_table
-
-COLUMNS = [*RUN, "stage", "difficulty", "mean_loss"]
 
 
 def main(args):
@@ -24,7 +22,7 @@ def main(args):
         cell = cells.setdefault((run["dataset"], run["ipc"]), {})
         cell[run["method"], run["seed"]] = stage_ends(record["losses"], record["stages"])
     tables = [common_difficulty(ends).assign(dataset=dataset, ipc=ipc) for (dataset, ipc), ends in cells.items()]
-    table = pd.concat(tables, ignore_index=True)[COLUMNS]
+    table = pd.concat(tables, ignore_index=True)[CommonDifficulty.required()]
     save_table(args.out, table.round(6), provenance(command.parameters(args), args.losses))
 
 

@@ -6,15 +6,14 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in poi
 from shared import command, table_formats
 
 from seqmatch.config.sections import Name
-from seqmatch.files.kinds import Ipc, Operations
-from seqmatch.files.store import load_table, provenance
-from seqmatch.report.tables.accuracy import read_accuracies
+from seqmatch.files.kinds import Accuracy, Ipc, Operations
+from seqmatch.files.store import load_table, load_tables, provenance
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table
 
 
 def main(args):
     operations = load_table(args.operations, Operations) if args.operations else None
-    table = comparison_table(read_accuracies(args.accuracies), args.contrasts, operations)
+    table = comparison_table(load_tables(args.accuracies, Accuracy), args.contrasts, operations)
     inputs = [*args.accuracies, *filter(None, [args.operations])]
     table_formats.write(args.csv, table, provenance(command.parameters(args), inputs), comparison_sheets(table))
 

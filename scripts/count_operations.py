@@ -10,6 +10,7 @@ import pandas as pd
 from shared import command
 
 from seqmatch import config, networks
+from seqmatch.files.kinds import Operations
 from seqmatch.files.store import provenance, save_table
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
@@ -36,8 +37,7 @@ def main(args):
         for run in runs
         if run.dataset not in gone
     ]
-    columns = ["dataset", "ipc", "method", "gflop", "own_gflop"]
-    save_table(args.out, pd.DataFrame(rows, columns=columns), provenance(command.parameters(args)))
+    save_table(args.out, pd.DataFrame(rows, columns=Operations.required()), provenance(command.parameters(args)))
 
 
 if __name__ == "__main__":

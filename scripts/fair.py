@@ -6,15 +6,14 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it: improvement over r
 
 from shared import command, table_formats
 
-from seqmatch.files.kinds import BaselineAccuracy
+from seqmatch.files.kinds import Accuracy, BaselineAccuracy
 from seqmatch.files.store import load_tables, provenance
-from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.fair import fair_sheets, fair_table
 
 
 def main(args):
     baselines = load_tables(args.baselines, BaselineAccuracy)
-    table = fair_table(read_accuracies(args.accuracies), baselines, args.methods)
+    table = fair_table(load_tables(args.accuracies, Accuracy), baselines, args.methods)
     header = provenance(command.parameters(args), [*args.accuracies, *args.baselines])
     table_formats.write(args.csv, table, header, fair_sheets(table))
 

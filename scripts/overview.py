@@ -18,11 +18,12 @@ from shared import command, table_formats
 from seqmatch import config
 from seqmatch.config.methods import display_name
 from seqmatch.errors import SeqmatchError, number
-from seqmatch.files.kinds import ComparisonRow, MethodRow, Resources
+from seqmatch.files.kinds import Accuracy, ComparisonRow, MethodRow, Resources
 from seqmatch.files.store import load_table, load_table_header, load_tables, save_text
+from seqmatch.planning.contents import CHANGES_NO_RESULT
 from seqmatch.report import html
 from seqmatch.report.published import beside_methods, read_published
-from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes, read_accuracies
+from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, notes
 from seqmatch.report.tables.comparison import LEVEL, able, comparison_sheets
 from seqmatch.report.tables.methods import methods_sheets
 from seqmatch.report.tables.settings import settings_sheets, settings_table
@@ -113,11 +114,13 @@ def drawn(picture):
 def configured(experiment):
     """The configuration as it was set, and what follows from it."""
     configuration, runs = experiment.config, experiment.runs
-    elsewhere = {"device", "compile", "kept_memory", "data", "matching", "evaluation", "cells"}
+    elsewhere = CHANGES_NO_RESULT | {"matching", "evaluation", "cells"}
     defined = configuration.model_dump(mode="json", exclude=elsewhere)
     stages = settings_sheets(settings_table(runs.values()))[0]
     return [
-        html.paragraph("Device, compiler, memory and the places of files, which change no result, are left out."),
+        html.paragraph(
+            "Left out: device, compiler, memory, places of files and look of figures, which change no result."
+        ),
         html.section("As it was set", html.literal(as_yaml(configuration.model_dump(mode="json", exclude_unset=True)))),
         html.section("With every default: what is defined", html.literal(as_yaml(defined))),
         html.section("With every default: the stages of each method (Table 4)", html.sheet(stages)),
@@ -150,7 +153,7 @@ def described(run):
 
 def machine(accuracies):
     """Device and versions that the accuracies name; the processor is this page's."""
-    read_accuracies(accuracies)  # so that their headers are those of whole tables
+    load_tables(accuracies, Accuracy)  # so that their headers are those of whole tables
     headers = [load_table_header(path) for path in accuracies]
     versions = {
         name: distinct(header["versions"].get(name, "unknown") for header in headers) for name in headers[0]["versions"]

@@ -6,15 +6,14 @@ Writes a tidy CSV, and Markdown, LaTeX and HTML made from it; differences in poi
 from shared import command, table_formats
 
 from seqmatch.config.sections import Count, Name
-from seqmatch.files.kinds import Ipc, StageAccuracy
+from seqmatch.files.kinds import Accuracy, Ipc, StageAccuracy
 from seqmatch.files.store import load_tables, provenance
-from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.prefixes import prefixes_sheets, prefixes_table
 
 
 def main(args):
     stages = load_tables([args.stages], StageAccuracy)
-    table = prefixes_table(stages, read_accuracies(args.accuracies), args.prefixes)
+    table = prefixes_table(stages, load_tables(args.accuracies, Accuracy), args.prefixes)
     header = provenance(command.parameters(args), [args.stages, *args.accuracies])
     table_formats.write(args.csv, table, header, prefixes_sheets(table))
 

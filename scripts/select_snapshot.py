@@ -17,7 +17,7 @@ from shared import command, compute
 from seqmatch import config
 from seqmatch.analysis.evaluation import SELECTIONS, choose_snapshot, doubts, score_snapshots
 from seqmatch.data.dataset import SPLITS
-from seqmatch.files.kinds import SNAPSHOTS
+from seqmatch.files.kinds import SNAPSHOTS, Scores
 from seqmatch.files.store import load_header, save_table
 from seqmatch.seeds import Seed
 from seqmatch.synthetic.snapshots import load_snapshots
@@ -57,7 +57,7 @@ def score(args, job, snapshots):
     """The scores that --selections need."""
     splits = {name: job.dataset.split(name, job.device) for name in args.selections if name in SPLITS}
     if not splits:
-        return pd.DataFrame(columns=["network", "snapshot", "iteration", "step_size"])
+        return pd.DataFrame(columns=Scores.required())
     prefix = [load_subset(path, job.dataset.dimensions) for path in args.prefix]
     seed = Seed("score", *args.name.split("/"))
     return score_snapshots(prefix, snapshots, splits, compute.learner(args, job), args.networks, seed)

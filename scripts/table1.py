@@ -7,10 +7,9 @@ subsets.
 
 from shared import command, table_formats
 
-from seqmatch.files.kinds import Operations
-from seqmatch.files.store import load_table, provenance
+from seqmatch.files.kinds import Accuracy, Operations
+from seqmatch.files.store import load_table, load_tables, provenance
 from seqmatch.report.published import beside_methods, read_published
-from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.methods import methods_sheets, methods_table
 
 TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over networks"
@@ -18,7 +17,7 @@ TITLE = "Table {}: test accuracy in percent, mean ± standard deviation over net
 
 def main(args):
     operations = load_table(args.operations, Operations) if args.operations else None
-    table = methods_table(read_accuracies(args.accuracies), args.methods, operations)
+    table = methods_table(load_tables(args.accuracies, Accuracy), args.methods, operations)
     networks = args.published_architectures
     compared = beside_methods(table, read_published(args.published), args.published_data, networks)
     sheets = methods_sheets(table, compared, TITLE.format(args.number), networks)

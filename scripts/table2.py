@@ -6,14 +6,14 @@ percent.
 
 from shared import command, table_formats
 
-from seqmatch.files.store import provenance
+from seqmatch.files.kinds import Accuracy
+from seqmatch.files.store import load_tables, provenance
 from seqmatch.report.published import beside_architectures, read_published
-from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
 
 
 def main(args):
-    table = architectures_table(read_accuracies(args.accuracies), args.methods)
+    table = architectures_table(load_tables(args.accuracies, Accuracy), args.methods)
     compared = beside_architectures(
         table, read_published(args.published), args.published_data, args.published_architectures
     )

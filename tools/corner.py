@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
+from seqmatch.files.kinds import Accuracy
+from seqmatch.files.store import load_tables
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
@@ -27,7 +30,7 @@ from seqmatch.planning.jobs import Plan
 from seqmatch.report.agreement import DIFFERENT, agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
 from seqmatch.report.published import read_published
-from seqmatch.report.tables.accuracy import RUN, read_accuracies
+from seqmatch.report.tables.accuracy import RUN
 from seqmatch.report.tables.methods import methods_table
 from seqmatch.report.tables.text import markdown
 
@@ -43,7 +46,7 @@ def main(args):
         raise SeqmatchError(f"{args.folder}/results: no accuracy of this experiment is there yet; run it first")
     cells = from_csv(args.cells.read_bytes(), list(ReproducedCell.model_fields)).fillna("")
     check_table(args.cells, cells, ReproducedCell)
-    accuracies = read_accuracies([args.folder / path for path in found])
+    accuracies = load_tables([args.folder / path for path in found], Accuracy)
     ours = methods_table(accuracies, list(dict.fromkeys(cells["method"])))
     table = agreement(ours, cells, read_published(args.published))
     with chdir(args.folder):  # where images are that have to be counted

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import yaml
-from shared import command
+from shared import command, pages
 
 from seqmatch.config import sections
 from seqmatch.config.experiment import Cell, Config, Data, Entry
@@ -77,7 +77,7 @@ def main(args):
     save_text(args.schema, yaml.safe_dump(Config.model_json_schema(), sort_keys=False, allow_unicode=True, width=110))
     tables = [*(section(*each) for each in GENERAL), *matching(), *(section(*each) for each in FURTHER)]
     save_text(args.readme, INTRODUCTION + "".join(tables))
-    before, _, after = args.methods_page.read_text(encoding="utf-8").split(MARK)
+    before, after = pages.around(args.methods_page, MARK)
     save_text(args.methods_page, MARK.join([before, f"\n{methods()}", after]))
 
 

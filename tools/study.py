@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
+from seqmatch.files.kinds import Accuracy
+from seqmatch.files.store import load_tables
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
@@ -23,7 +26,7 @@ from seqmatch.planning.contents import contrasts
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.figures.gains import gains_figure
-from seqmatch.report.tables.accuracy import CELL, cell_names, method_names, read_accuracies
+from seqmatch.report.tables.accuracy import CELL, cell_names, method_names
 from seqmatch.report.tables.comparison import adjusted, comparison_table, tests
 from seqmatch.report.tables.text import markdown
 
@@ -38,7 +41,7 @@ def main(args):
         raise SeqmatchError(
             f"{args.folder}/results: no cell of this experiment has all its accuracies yet; run it first"
         )
-    accuracies = read_accuracies([args.folder / path for path in found])
+    accuracies = load_tables([args.folder / path for path in found], Accuracy)
     with chdir(args.folder):  # where images are that have to be counted
         table = gains(plan, accuracies)
     inputs = {path: digest(args.folder / path) for path in found}

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from shared import command
 
+from seqmatch.config.sections import Figures
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.schema import Row
 from seqmatch.files.store import load_table, provenance, save_table
@@ -18,8 +19,11 @@ from seqmatch.report.figures.style import FAMILIES, STYLES, Style, save, style_o
 
 def add_look(arguments: argparse.ArgumentParser) -> None:
     """What is written, and how it looks."""
-    arguments.add_argument("--style", choices=STYLES, default="neurips", help="width and text size (default neurips)")
-    arguments.add_argument("--font", choices=FAMILIES, default="sans", help="kind of letters (default sans)")
+    usual = Figures()
+    arguments.add_argument(
+        "--style", choices=STYLES, default=usual.style, help="width and text size (default %(default)s)"
+    )
+    arguments.add_argument("--font", choices=FAMILIES, default=usual.font, help="kind of letters (default %(default)s)")
     arguments.add_argument(
         "--methods", type=command.name, nargs="*", default=[], help="methods in the order of their colours"
     )

@@ -15,10 +15,11 @@ from seqmatch import config
 from seqmatch.command.arguments import path
 from seqmatch.config.methods import display_name
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import load_table_header
+from seqmatch.files.kinds import Accuracy
+from seqmatch.files.store import load_table_header, load_tables
 from seqmatch.planning.contents import method_order
 from seqmatch.planning.jobs import Plan
-from seqmatch.report.tables.accuracy import CELL, cell_names, read_accuracies
+from seqmatch.report.tables.accuracy import CELL, cell_names
 from seqmatch.report.tables.settings import STAGE, settings_table
 from seqmatch.report.tables.text import markdown, means_stds, signed
 
@@ -105,7 +106,7 @@ def accuracies_in(folder: Path, experiment: config.Experiment, side: str) -> pd.
     found = [folder / name for name in asked if (folder / name).exists()]
     if not found:
         raise SeqmatchError(f"{folder}: nothing has been evaluated there yet; the first is to be {folder / asked[0]}")
-    table = methods_table(read_accuracies(found), method_order(experiment))
+    table = methods_table(load_tables(found, Accuracy), method_order(experiment))
     quoted = table[[*CELL, "method", "accuracy_mean", "accuracy_std", "accuracy_failed", "seeds"]]
     return quoted.rename(columns=lambda name: name.replace("accuracy", side).replace("seeds", f"{side}_seeds"))
 

@@ -25,7 +25,7 @@ from seqmatch.command.frame import DONE
 from seqmatch.planning import asked, memory
 from seqmatch.planning.asked import Asked
 from seqmatch.planning.costs import START_SECONDS, Scale
-from seqmatch.planning.jobs import RULES, Job, Plan
+from seqmatch.planning.jobs import COMPUTING_RULES, RULES, Job, Plan
 from seqmatch.runtime.held import is_held
 
 SECONDS_ALIVE = 150.0
@@ -133,7 +133,7 @@ def table(found: Iterable[Seen]) -> list[dict[str, str]]:
 def row_of(job: Job) -> tuple[int, str]:
     """Which of the three groups of rows, and which row."""
     of = job.wildcards
-    if not RULES[job.rule].trains and job.rule not in ("fetch_data", "prepare_dataset"):
+    if job.rule not in ("fetch_data", *COMPUTING_RULES):
         return 2, "tables and figures"
     if "method" in of:
         return 1, f"{of['dataset']} ipc {of['ipc']} {of['method']} seed {of['seed']}"

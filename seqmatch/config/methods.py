@@ -517,10 +517,9 @@ def standard_names() -> dict[str, str]:
     }
 
 
-def display_name(name: str) -> str:
-    """A method as papers write it, such as SeqMatch-MTT; a name of the configuration's own stays as it is."""
+def display_name(name: str, subsets: int = 1) -> str:
+    """A method as papers write it, such as SeqMatch-MTT (K = 2); a name of the configuration's own stays as it is."""
     backbone = name.removeprefix(SEQUENTIAL)
-    if backbone not in METHODS:
-        return name
-    label = METHODS[backbone].label or backbone
-    return label if backbone == name else f"SeqMatch-{label}"
+    label = (METHODS[backbone].label or backbone) if backbone in METHODS else name
+    sequential = "SeqMatch-" if backbone in METHODS and backbone != name else ""
+    return f"{sequential}{label}" + (f" (K = {subsets})" if subsets > 1 else "")

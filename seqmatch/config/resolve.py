@@ -536,9 +536,10 @@ def _check_size(config: Config, run: Run, key: str) -> None:
                 f"{run.dataset} has {most} training images; set `initial: noise`, or use more memories"
             )
         each = f", and each stored image starts from {first.formation**2}" if first.formation > 1 else ""
+        ipc = most * run.ipc // needed
         raise SeqmatchError(
             f"{key}: ipc = {run.ipc}: the smallest class of {run.dataset} has {most} training images{each}; use "
-            f"at most ipc {most * run.ipc // needed}"
+            + (f"at most ipc {ipc}" if ipc else "a smaller formation")
         )
 
 

@@ -81,6 +81,11 @@ class Row(BaseModel):
     empty: ClassVar[bool] = False
     """Whether a table of them may have no rows."""
 
+    @classmethod
+    def required(cls) -> list[str]:
+        """Columns that every such table has."""
+        return [name for name, field in cls.model_fields.items() if field.is_required()]
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -215,7 +220,7 @@ def check_table(path: Path, table: "pd.DataFrame", row: type[Row]) -> None:
         SeqmatchError: names the file, the row (from 1) and the column; or the row that stands there twice.
     """
     fields = row.model_fields
-    missing = [name for name, field in fields.items() if field.is_required() and name not in table]
+    missing = [name for name in row.required() if name not in table]
     if missing:
         raise SeqmatchError(f"{path}: not {row.about}; it has no column {', '.join(missing)}")
     columns = table[[name for name in fields if name in table]]

@@ -23,6 +23,9 @@ PUBLISHED_SOURCES = (
 )
 """Sources that resources/published_results.csv has numbers of."""
 
+CHANGES_NO_RESULT = {"device", "compile", "kept_memory", "data", "figures"}
+"""Sections of the configuration."""
+
 
 def in_table3(experiment: Experiment, run: Run) -> bool:
     """Whether a run is on a subset of ImageNet."""
@@ -88,10 +91,9 @@ def method_colors(experiment: Experiment) -> list[str]:
 
 def title(run: Run, seed: str) -> str:
     """Words for a synthetic set: data set, method, images per class and seed."""
-    subsets = f" (K = {run.subsets})" if run.subsets > 1 else ""
     real = "" if run.distilled or run.external else ", real images"
     each = number(run.ipc, "image")
-    return f"{run.dataset}, {display_name(run.method)}{subsets}, {each} per class, seed {seed}{real}"
+    return f"{run.dataset}, {display_name(run.method, run.subsets)}, {each} per class, seed {seed}{real}"
 
 
 def published_data(experiment: Experiment) -> dict[str, str]:
@@ -115,8 +117,7 @@ def published_architectures(experiment: Experiment) -> dict[str, str]:
 def configuration(experiment: Experiment, without: Collection[str] = ()) -> str:
     """What the configuration sets, as JSON, but for what changes no result, and for the sections `without`; defaults
     are the models' own."""
-    left_out = {"device", "compile", "kept_memory", "data", "figures", *without}
-    return experiment.config.model_dump_json(exclude_unset=True, exclude=left_out)
+    return experiment.config.model_dump_json(exclude_unset=True, exclude={*CHANGES_NO_RESULT, *without})
 
 
 def resolved(experiment: Experiment) -> str:

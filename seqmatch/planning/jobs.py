@@ -371,6 +371,10 @@ RULES = {
 """Every rule of the workflow, in the order of the work; `all` asks for `Plan.targets`."""
 
 
+COMPUTING_RULES = ("prepare_dataset", *(name for name, rule in RULES.items() if rule.trains))
+"""Rules that take the time."""
+
+
 def _operations(scale: Scale, jobs: Iterable[Job]) -> float:
     return sum(RULES[job.rule].cost(scale, job.wildcards).operations for job in jobs)
 

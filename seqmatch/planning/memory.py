@@ -74,7 +74,7 @@ def features(architecture: config.Architecture, shape: tuple[int, int, int]) -> 
 
 def _padded(shape: tuple[int, int, int]) -> int:
     """Pixels of a side that networks see."""
-    return 32 if shape[1] == 28 else shape[1]
+    return 32 if shape[:2] == (1, 28) else shape[1]
 
 
 def needed(scale: Scale, rule: str, wildcards: Wildcards) -> int:

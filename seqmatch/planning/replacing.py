@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import save_text
-from seqmatch.planning.jobs import RULES
+from seqmatch.planning.jobs import COMPUTING_RULES, RULES
 
 RECORD = Path("results/experiments.txt")
 GUIDE = "docs/guide/experiments.md#experiments-side-by-side"
@@ -35,7 +35,7 @@ def begin(name: str, jobs: Iterable[tuple[str, Collection[str]]]) -> str:
         SeqmatchError: results would be replaced that take time, and may be another experiment's.
     """
     again = Counter(rule for rule, files in jobs if all(Path(file).exists() for file in files))
-    long = {rule: count for rule, count in again.items() if rule == "prepare_dataset" or RULES[rule].trains}
+    long = {rule: count for rule, count in again.items() if rule in COMPUTING_RULES}
     before = RECORD.read_text("utf-8", "replace").splitlines() if RECORD.is_file() else []
     others = ", ".join(other for other in before if other != name)
     elsewhere = f"run {name} in a folder of its own, --directory experiments/{name}"

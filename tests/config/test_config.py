@@ -208,6 +208,13 @@ FAULTS = [
         "methods.mtt.evaluation.momentum_restarts: with one subset there is nothing to choose",
     ),
     ({"evaluation__momentum_restarts": 0}, "evaluation.momentum_restarts = 0", "valid boolean"),
+    (
+        {
+            "datasets__digits": {"source": "digits", "validation_fraction": 0.8},
+            "cells__1__methods": {"idc": {"stages": [{"formation": 8}]}},
+        },
+        "each stored image starts from 64; use a smaller formation",
+    ),
     ({"cells__1__ipc": 60, "cells__1__methods": {"idc": None}}, "each stored image starts from 4; use at most ipc 29"),
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from seqmatch.data import normalization
 from seqmatch.errors import SeqmatchError
 from seqmatch.networks import structure
 from seqmatch.networks.features import head
-from seqmatch.planning import memory
+from seqmatch.planning import costs, memory
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import RULES, Plan
 from seqmatch.planning.sizes import MOST_FILES
@@ -99,6 +99,15 @@ def test_networks_ask_for_their_parameters_and_batch_norm_for_whole_minibatches(
     images = 10 * max(cell["ipc"] for cell in raw["cells"] if cell["ipc"] != "all")  # fewer than a minibatch
     assert needed(whole, "evaluate") > needed(plain, "evaluate")
     assert needed(whole, "evaluate") > 13.4 * images * written  # measured bytes
+
+
+def test_what_planning_assumes_is_what_networks_and_budgets_have():
+    main = budget.budget_of(torch.device("cpu"))
+    assert (main.class_numbers, main.graph_numbers, budget.NUMBER_BYTES) == (memory.GRAPH, memory.KEPT, costs.NUMBER)
+    for shape in ((1, 28, 28), (3, 28, 28), (1, 32, 32)):
+        spec = config.Architecture(family="convnet", width=2, depth=1)
+        written = networks.activations(spec, shape, 10)
+        assert memory._padded(shape) ** 2 * spec.width == max(written)
 
 
 def test_whitening_asks_for_its_matrices_in_every_job():

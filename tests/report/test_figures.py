@@ -2,6 +2,7 @@
 
 import warnings
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from helpers.tiny import normal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
+from seqmatch.config.sections import Figures
 from seqmatch.data.normalization import identity
 from seqmatch.errors import SeqmatchError, printable
 from seqmatch.files.store import load_table, save_table
@@ -26,7 +28,7 @@ from seqmatch.report.figures.images import Block, images_figure
 from seqmatch.report.figures.losses import losses_caption, losses_figure
 from seqmatch.report.figures.resources import resources_figure
 from seqmatch.report.figures.stages import stages_caption, stages_figure
-from seqmatch.report.figures.style import COLORS, DEFAULT, letter_of, panels, save, style_of
+from seqmatch.report.figures.style import COLORS, DEFAULT, FAMILIES, STYLES, letter_of, panels, save, style_of
 from seqmatch.seeds import Seed
 from seqmatch.synthetic import hallucinators
 from seqmatch.synthetic.parameterisations import Parameterisation
@@ -206,6 +208,12 @@ def test_what_there_is_nothing_of_has_no_panel():
     assert len(convergence_figure(table[table["quantity"] != "validation"]).axes) == 2
     fixed = table.assign(value=table["value"].where(table["quantity"] != "step_size", 0.1))
     assert len(convergence_figure(fixed).axes) == 2
+    caption = convergence_caption(fixed.assign(dataset="digits", ipc="2"))
+    assert "subset begins; and accuracy on the validation split" in caption and "learned step size" not in caption
+    losses = table[table["quantity"] == "matching_loss"].assign(dataset="digits", ipc="2")
+    assert "images per class): matching loss, as a share of that with which a subset begins." in convergence_caption(
+        losses
+    )
 
 
 def test_the_stages_figure_sets_both_curricula_side_by_side():
@@ -405,6 +413,13 @@ def test_a_figure_is_as_wide_as_the_text_of_its_venue_and_has_its_letters(venue,
     assert figure.get_size_inches()[0] == style.text and not clipped(figure)
     save(figure, [tmp_path / "f.pdf"], style)
     assert b"STIXGeneral" in (tmp_path / "f.pdf").read_bytes()
+
+
+def test_the_configuration_knows_every_look():
+    looks = Figures.model_fields
+    assert get_args(looks["style"].annotation) == tuple(STYLES) and get_args(looks["font"].annotation) == tuple(
+        FAMILIES
+    )
 
 
 def test_captions_say_what_is_seen_and_of_how_many():

@@ -11,9 +11,9 @@ from scipy import stats
 from seqmatch import config
 from seqmatch.config.experiment import SECTIONS
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import load_table, save_table
+from seqmatch.files.kinds import Accuracy
+from seqmatch.files.store import load_table, load_tables, save_table
 from seqmatch.report.published import UNLISTED, beside_architectures, beside_methods, read_published
-from seqmatch.report.tables.accuracy import read_accuracies
 from seqmatch.report.tables.architectures import architectures_sheets, architectures_table
 from seqmatch.report.tables.comparison import comparison_sheets, comparison_table, not_told_from_best
 from seqmatch.report.tables.fair import fair_sheets, fair_table
@@ -75,7 +75,7 @@ def cells_of(text, method):
 def test_a_file_that_is_no_table_of_accuracies_is_named(tmp_path):
     save_table(tmp_path / "x.csv", pd.DataFrame({"a": [1]}), {})
     with pytest.raises(SeqmatchError, match=r"x\.csv: not a table of accuracies; it has no column dataset"):
-        read_accuracies([tmp_path / "x.csv"])
+        load_tables([tmp_path / "x.csv"], Accuracy)
 
 
 def test_table1_has_a_row_per_method_in_order():
@@ -117,7 +117,7 @@ def test_a_table_that_is_given_twice_is_refused(tmp_path):
     """Its networks would be counted twice."""
     save_table(tmp_path / "a.csv", pd.DataFrame(runs_of("mtt", 1, [90.0])), {})
     with pytest.raises(SeqmatchError, match=r"a\.csv and the tables after it: two rows of the same, dataset 'digits'"):
-        read_accuracies([tmp_path / "a.csv"] * 2)
+        load_tables([tmp_path / "a.csv"] * 2, Accuracy)
 
 
 def test_a_selection_on_test_data_is_shown_also_beside_the_last_snapshot():
@@ -464,12 +464,12 @@ def test_the_comparison_is_of_main_selections_on_the_matched_network():
     assert row["difference"].tolist() == [5.5, 30.0] and row["baseline"].tolist() == ["mtt", "random"]
 
 
-def configured(**matching):
+def configured(**sections):
     raw = {
         "datasets": {"digits": {"source": "digits"}},
         "architectures": {"convnet": {"family": "convnet"}},
         "experts": {"convnet": {"architecture": "convnet"}},
-        "matching": {"lr_images": 7} | matching,
+        "matching": {"lr_images": 7},
         "cells": [
             {
                 "dataset": "digits",
@@ -484,7 +484,7 @@ def configured(**matching):
             },
             {"dataset": "digits", "ipc": "all", "methods": {"whole": {"evaluation": {"learning_rate": 0.05}}}},
         ],
-    }
+    } | sections
     return settings_table(config.load(raw).runs.values())
 
 
@@ -512,6 +512,11 @@ def test_table4_says_once_what_is_the_same_everywhere():
     (sheet,) = settings_sheets(configured())
     assert {"synthetic_steps", "optimizer", "evaluation_learning_rate"} <= set(sheet.body.columns)
     assert "lr_images" not in sheet.body and "lr_images 7;" in sheet.note and "evaluation_decay_at 0.5;" in sheet.note
+
+
+def test_table4_tells_none_from_what_does_not_matter():
+    sections = configured(evaluation={"augmentation": []})
+    assert (sections["evaluation_augmentation"] == "none").all()
 
 
 def test_table4_has_words_for_every_setting_that_may_be_unset():
@@ -668,6 +673,8 @@ def test_first_subsets_against_sets_of_their_size():
     assert (row["seeds"], row["pairs"], row["unit"]) == (3, 6, "seeds")
     (sheet,) = prefixes_sheets(table)
     assert sheet.body.loc[0, "subsets"] == "the first 1" and sheet.body.loc[0, "made directly"] == "71.2 (MTT)"
+    with pytest.raises(SeqmatchError, match="digits, ipc 2: seqmatch-mtt has no accuracies after 3 stages"):
+        prefixes_table(stages, direct, [("digits", "2", "seqmatch-mtt", 3, 1, "mtt")])
     with pytest.raises(SeqmatchError, match="no accuracies of dm on digits at ipc 1"):
         prefixes_table(stages, direct, [("digits", "2", "seqmatch-mtt", 1, 1, "dm")])
     with pytest.raises(SeqmatchError, match="ipc 2: no networks of seqmatch-mtt and mtt have equal seed and number"):

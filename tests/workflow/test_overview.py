@@ -31,6 +31,12 @@ def test_the_configuration_as_it_was_set_runs_the_same_experiment():
     assert config.load(yaml.safe_load(text)).runs == EXPERIMENT.runs
 
 
+def test_what_changes_no_result_is_not_on_the_page_of_the_configuration():
+    found = config.load(TINY | {"figures": {"style": "cvpr"}})
+    _, _, defined, _ = overview.configured(found)
+    assert "neurips" not in str(defined) and "cvpr" not in str(defined)
+
+
 def of_methods(**p_best):
     about = {"dataset": "digits", "ipc": "2", "accuracy_std": 1.0, "accuracy_failed": 0, "seeds": 2, "selected_on": 200}
     rows = [("mtt", 1, 89.0), ("dm", 1, 92.0), ("whole", 0, 99.0)]

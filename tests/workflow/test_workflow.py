@@ -155,6 +155,11 @@ def test_without_other_cells_there_is_no_table_1(tmp_path):
     assert result.returncode != 0 and "the configuration has no cell of Table 1" in result.stdout + result.stderr
 
 
+def test_where_nothing_is_analysed_there_is_no_table_of_it(tmp_path):
+    result = snakemake(copy_project(tmp_path, TINY | {"analysed": []}), "-n", "results/difficulty.csv")
+    assert result.returncode != 0 and "has no distilled method that is analysed" in result.stdout + result.stderr
+
+
 def test_sequential_methods_are_compared_with_every_variant_of_their_backbone():
     configuration = copy.deepcopy(TINY)
     configuration["cells"][1]["methods"] |= {"mtt-long": {"backbone": "mtt"}, "dm": None}

@@ -56,7 +56,9 @@ use rule record_losses as measure_stages with:
 
 rule cluster_difficulty:
     input:
-        losses=PLAN.outputs("record_losses"),
+        losses=needed(
+            PLAN.outputs("record_losses"), "distilled method that is analysed"
+        ),
     output:
         **sheet("cluster_difficulty", "stability", "stability of hard and easy"),
         **table("cluster_difficulty"),
@@ -79,7 +81,9 @@ rule cluster_difficulty:
 
 rule compare_difficulty:
     input:
-        losses=PLAN.outputs("record_losses"),
+        losses=needed(
+            PLAN.outputs("record_losses"), "distilled method that is analysed"
+        ),
     output:
         **table("compare_difficulty"),
     log:
@@ -99,7 +103,11 @@ rule compare_difficulty:
 
 use rule collect_accuracy as collect_coupling with:
     input:
-        **tables(tables=PLAN.outputs("measure_coupling")),
+        **tables(
+            tables=needed(
+                PLAN.outputs("measure_coupling"), "distilled method that is analysed"
+            )
+        ),
     output:
         **table("collect_coupling"),
     log:
@@ -108,7 +116,11 @@ use rule collect_accuracy as collect_coupling with:
 
 use rule collect_accuracy as collect_stages with:
     input:
-        **tables(tables=PLAN.outputs("measure_stages")),
+        **tables(
+            tables=needed(
+                PLAN.outputs("measure_stages"), "distilled method that is analysed"
+            )
+        ),
     output:
         **table("collect_stages"),
     log:

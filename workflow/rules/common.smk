@@ -17,7 +17,7 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.planning import asked, contents, external, host, memory, replacing
 from seqmatch.planning.code import check_class, digest
 from seqmatch.planning.costs import Scale
-from seqmatch.planning.jobs import RULES, Job, Plan
+from seqmatch.planning.jobs import COMPUTING_RULES, RULES, Job, Plan
 
 FILES = workflow.overwrite_configfiles or [vocabulary.default_file(ROOT)]
 if workflow.modifier.skip_configfile:

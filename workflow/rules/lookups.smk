@@ -429,10 +429,7 @@ def measured(wildcards):
     """The jobs that compute for a data set."""
     return [
         job
-        for name in (
-            "prepare_dataset",
-            *(name for name, rule in RULES.items() if rule.trains),
-        )
+        for name in COMPUTING_RULES
         for job in PLAN.by_rule[name]
         if job.wildcards["dataset"] == wildcards.dataset
     ]

@@ -61,6 +61,6 @@ def common_difficulty_caption(table: pd.DataFrame) -> str:
         "so on",
         "Which images are hard is the same for all methods: k-means on their final losses, averaged over the methods "
         "and, for each seed, over the other seeds",
-        "Points are means over seeds, bars their 95 % confidence intervals (Student's t)",
+        f"Points are means over seeds, bars their {100 * CONFIDENCE:.0f} % confidence intervals (Student's t)",
         captions.counted(table),
     )

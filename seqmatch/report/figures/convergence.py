@@ -24,6 +24,13 @@ QUANTITIES = {
     "validation": "validation accuracy, %",
 }
 
+WORDS = {
+    "matching_loss": "matching loss, as a share of that with which a subset begins",
+    "step_size": "learned step size",
+    "validation": "accuracy on the validation split of networks that learned from a snapshot",
+}
+"""The same, for the caption."""
+
 DECADE = 10
 """Losses that span more have a logarithmic axis."""
 
@@ -81,11 +88,13 @@ def _mark_subsets(panel: Axes, rows: pd.DataFrame) -> None:
 
 def convergence_caption(table: pd.DataFrame) -> str:
     """What `convergence_figure` shows of a table."""
+    drawn = set(_comparable(table)["quantity"])
+    *shown, last = [words for quantity, words in WORDS.items() if quantity in drawn]
+    last = f"and {last}" if shown else last
     window = table["window"].max()
     smoothed = f"Losses and step sizes are means over {window} iterations" if window > 1 else ""
     return captions.sentences(
-        f"Distillation ({captions.where(table)}): matching loss, as a share of that with which a subset begins; "
-        "learned step size; and accuracy on the validation split of networks that learned from a snapshot",
+        f"Distillation ({captions.where(table)}): " + "; ".join([*shown, last]),
         "Iterations are counted through the subsets of a method; a dashed line marks where the next one begins",
         "Lines are means over seeds, bands one standard deviation" if table["seed"].nunique() > 1 else "",
         smoothed,

@@ -11,6 +11,7 @@ from scipy.stats import linregress, t
 from seqmatch.errors import SeqmatchError, number
 from seqmatch.report.figures import captions
 from seqmatch.report.figures.style import FILLS, Style, failures, legend_above, names_of, note_failed, styled
+from seqmatch.report.tables.comparison import CONFIDENCE
 
 MARKERS = "osD^vP*X"
 
@@ -45,7 +46,7 @@ def fit(x: pd.Series, y: pd.Series) -> Line | None:
     if len(x) < LEAST_POINTS or x.nunique() < 2:
         return None
     found, freedom = linregress(x, y), len(x) - 2
-    factor = t.ppf(0.975, freedom)
+    factor = t.ppf(0.5 + CONFIDENCE / 2, freedom)
     half = factor * found.stderr if y.nunique() > 1 else 0.0  # scipy has none for a level line
     residuals = y - found.intercept - found.slope * x
     spread = factor * float(np.sqrt((residuals**2).sum() / freedom / len(x)))
@@ -136,7 +137,8 @@ def coupling_caption(table: pd.DataFrame) -> str:
         for run, line in lines.items()
     ]
     fitted = (
-        f"Dashed lines are least-squares fits with 95 % confidence intervals; slopes: {', '.join(slopes)}"
+        f"Dashed lines are least-squares fits with {100 * CONFIDENCE:.0f} % confidence intervals; slopes: "
+        + ", ".join(slopes)
         if slopes
         else f"No method has the {LEAST_POINTS} points that a line is fitted to"
     )

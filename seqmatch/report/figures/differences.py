@@ -73,8 +73,7 @@ def _rows(table: pd.DataFrame) -> Iterator[_Row]:
     for baseline, compared in table.groupby("baseline", sort=False):
         yield _Row(f"against {display_name(baseline)}:", None)
         for method, subsets in dict.fromkeys(zip(compared["method"], compared["K"], strict=True)):
-            name = display_name(method) + (f" (K = {subsets})" if subsets > 1 else "")
-            yield _Row(name, (method, subsets, baseline))
+            yield _Row(display_name(method, subsets), (method, subsets, baseline))
 
 
 def _draw(panel: Axes, table: pd.DataFrame, rows: Sequence[_Row]) -> None:

@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from seqmatch.config.methods import display_name
+from seqmatch.config.sections import Figures
 from seqmatch.errors import printable
 from seqmatch.files.store import save_bytes
 from seqmatch.report.figures import fonts
@@ -122,7 +123,7 @@ STYLES = {
 
 FAMILIES = {"sans": fonts.SANS, "serif": fonts.SERIF}
 
-DEFAULT = STYLES["neurips"]
+DEFAULT = STYLES[Figures().style]
 
 
 def style_of(venue: str, font: str, methods: Sequence[str] = ()) -> Style:
@@ -194,10 +195,7 @@ def names_of(table: pd.DataFrame, stages: str | None = None) -> dict[str, str]:
         stages: the column with the number of a stage, if there is one.
     """
     counts = table.groupby("method")[stages].max() if stages else {}
-    return {
-        method: display_name(method) + (f" (K = {counts[method]})" if stages and counts[method] > 1 else "")
-        for method in dict.fromkeys(table["method"])
-    }
+    return {method: display_name(method, counts[method] if stages else 1) for method in dict.fromkeys(table["method"])}
 
 
 def legend_above(figure: Figure, handles: Sequence[Artist], style: Style) -> None:

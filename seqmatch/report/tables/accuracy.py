@@ -1,27 +1,15 @@
 """Accuracies of trained networks, which every table is made from."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from seqmatch.config.methods import display_name
 from seqmatch.config.sections import FEW
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.kinds import Accuracy
-from seqmatch.files.store import load_tables
 
 CELL = ["dataset", "ipc"]
 RUN = [*CELL, "method"]
-
-
-def read_accuracies(paths: Sequence[Path]) -> pd.DataFrame:
-    """Tables that `scripts/evaluate.py` wrote, one below the other: one row per trained network.
-
-    Raises:
-        SeqmatchError: a file is not such a table, or a network is there twice.
-    """
-    return load_tables(paths, Accuracy)
 
 
 def main_selection(cell: pd.DataFrame) -> pd.DataFrame:
@@ -114,8 +102,7 @@ def _listed(rows: pd.DataFrame, column: str, unit: str) -> str:
 def in_order(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Rows by cell in the order of their first appearance, and within one as `methods` has them."""
     ranks = {method: index for index, method in enumerate(methods)}
-    cells = {name: index for index, name in enumerate(dict.fromkeys(cell_names(table)))}
-    keys = pd.DataFrame({"cell": cell_names(table).map(cells), "method": table["method"].map(ranks)})
+    keys = pd.DataFrame({"cell": pd.factorize(cell_names(table))[0], "method": table["method"].map(ranks)}, table.index)
     return table.loc[keys.sort_values(["cell", "method"], kind="stable").index].reset_index(drop=True)
 
 
@@ -126,5 +113,4 @@ def cell_names(table: pd.DataFrame) -> pd.Series:
 
 def method_names(table: pd.DataFrame) -> pd.Series:
     """Methods as papers write them, with their number of subsets where there is more than one."""
-    names = table["method"].map(display_name)
-    return names.where(table["K"] < 2, names + " (K = " + table["K"].astype(str) + ")")
+    return pd.Series(map(display_name, table["method"], table["K"]), table.index, dtype=object)

@@ -9,11 +9,13 @@ from scipy import stats
 from seqmatch.config.methods import display_name
 from seqmatch.config.sections import ENOUGH_SEEDS
 from seqmatch.errors import SeqmatchError
+from seqmatch.files.kinds import ComparisonRow
 from seqmatch.report.tables.accuracy import CELL, RUN, cell_names, main_selections, method_names, on_matched
 from seqmatch.report.tables.text import Sheet, signed
 
 TITLE = "Paired differences of test accuracy"
-CONFIDENCE, LEVEL = 0.95, 0.05
+LEVEL = 0.05
+CONFIDENCE = 1 - LEVEL
 
 LARGEST_ROUNDING = 2.5e-4
 """Points that equal differences can lie apart by, where accuracies are rounded to four decimals."""
@@ -33,7 +35,7 @@ COMPUTE = (
     "compared with."
 )
 
-COLUMNS = [*RUN, "K", "baseline", "difference", "low", "high", "p", "q", "unit", "seeds", "pairs", "failed"]
+COLUMNS = ComparisonRow.required()
 
 
 def comparison_table(
@@ -207,7 +209,7 @@ def tests(table: pd.DataFrame) -> dict[str, list[str] | pd.Series]:
     """Columns for people of differences that were tested."""
     return {
         "difference": [signed(value) or "failed" for value in table["difference"]],
-        "95 % interval": [_interval(row) for row in table.itertuples()],
+        f"{100 * CONFIDENCE:.0f} % interval": [_interval(row) for row in table.itertuples()],
         **{name: [_probability(value) for value in table[name]] for name in ("p", "q")},
         "of": table["unit"],
         "seeds": table["seeds"].astype(str),

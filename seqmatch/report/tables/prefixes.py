@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from seqmatch.config.methods import display_name
+from seqmatch.errors import SeqmatchError
 from seqmatch.report.tables.accuracy import RUN, cell_names, main_selections, on_matched
 from seqmatch.report.tables.comparison import TESTS, adjusted, failures, paired, rows_of, tests
 from seqmatch.report.tables.text import Sheet, mean_std
@@ -39,6 +40,8 @@ def prefixes_table(stages: pd.DataFrame, accuracy: pd.DataFrame, prefixes: Itera
     for dataset, ipc, method, count, size, baseline in prefixes:
         ours, theirs = rows_of(chains, (dataset, ipc, method)), rows_of(direct, (dataset, str(size), baseline))
         ours = ours[ours["stages"] == count]
+        if ours.empty:
+            raise SeqmatchError(f"{dataset}, ipc {ipc}: {method} has no accuracies after {count} stages")
         row = {"dataset": dataset, "ipc": ipc, "method": method, "stages": count, "size": size, "baseline": baseline}
         means = {"prefix_mean": ours["accuracy"].mean(), "baseline_mean": theirs["accuracy"].mean()}
         rows.append(row | means | paired(ours, theirs))

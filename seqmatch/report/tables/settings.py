@@ -77,7 +77,7 @@ def _texts(section: Section) -> Iterator[tuple[str, str]]:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return " ".join(map(_text, value))
+        return " ".join(map(_text, value)) or "none"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -69,8 +69,7 @@ def bold(text: Sequence[str], which: Sequence[bool]) -> list[str]:
 def interleaved(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Rows of two frames, those of one `method` together and its own first; methods in the order of appearance."""
     rows = pd.concat([own, published], ignore_index=True)
-    ranks = {method: index for index, method in enumerate(dict.fromkeys(rows["method"]))}
-    return rows.sort_values("method", key=lambda methods: methods.map(ranks), kind="stable")
+    return rows.sort_values("method", key=lambda methods: pd.factorize(methods)[0], kind="stable")
 
 
 def grid(rows: pd.DataFrame, columns: Sequence[str], corner: str) -> pd.DataFrame:
