@@ -135,6 +135,8 @@ def make_initial(args, job, experts):
     """What this subset starts from."""
     matching, size = args.matching, (job.dataset.classes, job.dataset.shape)
     ipcs = command.sizes_of(args, args.subset_count)
+    if matching.size not in (None, ipcs[args.subset - 1]):
+        raise SeqmatchError(f"--matching: size = {matching.size}, but --ipc and --sizes say {ipcs[args.subset - 1]}")
     check_stored([matching], ipcs[args.subset - 1], *size, "--matching")
     started = [started_per_class(matching, ipc, *size) for ipc in ipcs]
     check_classes(job.dataset, sum(started) if needs_real(matching) else 0)

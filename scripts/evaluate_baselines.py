@@ -46,8 +46,8 @@ def main(args):
 
 def random_images(args, job, subsets):
     """Real images in the place of those of the subsets, at their step sizes."""
-    check_classes(job.dataset, int(args.ipc))
     real, sizes = job.dataset.split("train"), command.sizes_of(args, len(subsets))
+    check_classes(job.dataset, sum(sizes))
     seed = Seed("initial images", args.dataset, args.seed)  # as distill_subset.py has it
     found = []
     for k, subset in enumerate(subsets, start=1):

@@ -78,8 +78,10 @@ def sizes_of(args: argparse.Namespace, subsets: int) -> list[int]:
     """Images per class of each subset, from --sizes and --ipc.
 
     Raises:
-        SeqmatchError: they are not of so many subsets, or do not add up.
+        SeqmatchError: they are not of so many subsets, or do not add up; or all real images are meant.
     """
+    if args.ipc == "all":
+        raise SeqmatchError("--ipc all: all real data are no subsets; expected a number")
     if args.sizes and len(args.sizes) != subsets:
         raise SeqmatchError(f"--sizes: {len(args.sizes)} numbers for {subsets} subsets")
     try:

@@ -174,3 +174,18 @@ def forgeries(folder, name):
                 yield path.name, tensor
         path.write_bytes(path.read_bytes()[:-3])
         yield path.name, "cut"
+
+
+def test_sizes_that_contradict_each_other_are_refused(folder):
+    assert "--ipc all: all real data are no subsets" in call("evaluate_baselines", *changed("--ipc", "all"))[1]
+    words = [*CALLS["distill_subset"]]
+    words[words.index("--matching") + 1] = '{"iterations": 0, "size": 1}'
+    status, said = call("distill_subset", *words)
+    assert status == 1 and "--matching: size = 1, but --ipc and --sizes say 2" in said
+
+
+def changed(option, value):
+    """The call of evaluate_baselines with another value."""
+    words = [*CALLS["evaluate_baselines"]]
+    words[words.index(option) + 1] = value
+    return words
