@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
-from seqmatch.files.kinds import Accuracy
-from seqmatch.files.store import load_tables
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
@@ -22,9 +19,9 @@ from seqmatch import config, networks
 from seqmatch.command.experiment import merged
 from seqmatch.errors import SeqmatchError
 from seqmatch.files.csv_text import from_csv
-from seqmatch.files.kinds import ReproducedCell
+from seqmatch.files.kinds import Accuracy, ReproducedCell
 from seqmatch.files.schema import check_table
-from seqmatch.files.store import digest, load_table, load_table_header
+from seqmatch.files.store import digest, load_table, load_table_header, load_tables
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.agreement import DIFFERENT, agreement, agreement_body

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
-from seqmatch.files.kinds import Accuracy
-from seqmatch.files.store import load_tables
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd
@@ -21,7 +18,8 @@ from shared import command, pages
 from seqmatch import config, networks
 from seqmatch.command.experiment import merged
 from seqmatch.errors import SeqmatchError
-from seqmatch.files.store import digest, load_table, load_table_header
+from seqmatch.files.kinds import Accuracy
+from seqmatch.files.store import digest, load_table, load_table_header, load_tables
 from seqmatch.planning.contents import contrasts
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan

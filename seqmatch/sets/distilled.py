@@ -309,9 +309,8 @@ def load(path: str | Path, seed: int | None = None) -> Distilled:
     path = Path(path)
     if not path.exists() and path.name == str(path) and not path.suffix:
         path = path_of(str(path))
-    if seed is not None and not path.is_dir():
-        raise SeqmatchError(f"{path}: not a folder of several seeds; leave out seed = {seed}")
-    folder = _of_seed(path, seed) if path.is_dir() else None
+    path = _of_seed(path, seed)
+    folder = path if path.is_dir() else None
     subsets = _subset_files(folder) if folder else []
     if subsets:
         return _of_run(subsets, folder)
@@ -469,7 +468,11 @@ def _accuracies(folder: Path, own: str | None) -> tuple[kinds.MeasuredAccuracy, 
 
 
 def _of_seed(folder: Path, seed: int | None) -> Path:
-    """The folder of a seed within that of a run, or the folder itself if it has none."""
+    """The folder of a seed within that of a run, or what was given if it has none.
+
+    Raises:
+        SeqmatchError: a seed is chosen that it has not.
+    """
     seeds = {int(SEED_FOLDER.fullmatch(path.name)[1]): path for path in folder.glob("seed*") if _is_seed(path)}
     if not seeds:
         if seed is not None:

@@ -255,7 +255,7 @@ def _drawing(seed: Seed, device: torch.device) -> Iterator[None]:
 
 def _checked_labels(labels: Tensor | np.ndarray, count: int, classes: int) -> Tensor:
     found = tensor_of(labels, "labels")
-    if found.shape != (count,) or found.is_floating_point() or found.is_complex():
+    if found.shape != (count,) or found.is_floating_point():
         raise SeqmatchError(f"labels: expected {count} whole numbers, found {found.dtype} {tuple(found.shape)}")
     found = found.long()
     if count == 0 or not 0 <= int(found.min()) <= int(found.max()) < classes:
@@ -280,7 +280,7 @@ def check(network: nn.Module, distilled: Distilled) -> None:
             raise SeqmatchError(f"parameter {name}: expected float32 numbers to train, found {parameter.dtype}")
     classes, shape = len(distilled.class_names), distilled.shape
     modes, size = [(module, module.training) for module in network.modules()], "×".join(map(str, shape))
-    images = distilled.stages[0].images[[0, 0]].to(named[0][1].device)
+    images = torch.zeros(2, *shape, device=named[0][1].device)
     try:
         logits = network.eval()(images)
     except SeqmatchError:

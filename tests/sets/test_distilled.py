@@ -239,8 +239,9 @@ def test_a_set_without_its_matrix_says_so_and_has_it_fitted_anew(whitened, tmp_p
         found.normalize(RAW)
     with pytest.raises(SeqmatchError, match=r"by other images than these 24; .*without those that were held out"):
         found.refit(RAW)
-    with pytest.raises(SeqmatchError, match="expected uint8"):
-        found.refit(RAW / 255)
+    for images in (RAW / 255, RAW[:0]):
+        with pytest.raises(SeqmatchError, match="expected uint8, and some"):
+            found.refit(images)
     for odd, message in (
         (([0.5], [0.2]), "this set is whitened; expected what fit_whitening gives"),
         (identity(3), "expected 1 means"),

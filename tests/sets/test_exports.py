@@ -223,6 +223,16 @@ def test_the_folder_of_the_real_images_is_not_told(distilled, tmp_path):
     assert seqmatch.load(tmp_path / "e").about["prepared"]["preparation"]["source"] == "imagefolder"
 
 
+def test_neither_a_link_nor_the_working_folder_is_replaced(distilled, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    for place in (tmp_path / "link", "."):
+        with pytest.raises(SeqmatchError, match="is there already"):
+            seqmatch.export(distilled, place, "npz")
+    assert (tmp_path / "link").is_symlink() and not list((tmp_path / "empty").iterdir())
+
+
 def test_what_cannot_be_written_is_refused_and_nothing_is_lost(distilled, tmp_path):
     (tmp_path / "e").mkdir()
     (tmp_path / "e/mine").write_text("mine")

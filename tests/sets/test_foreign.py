@@ -277,6 +277,15 @@ def test_a_step_size_may_be_a_tensor_and_deviations_the_means_themselves(tmp_pat
     assert seqmatch.load(tmp_path / "set.safetensors").stages[0].step_size == 0.5
 
 
+def test_a_set_of_ours_is_no_file_of_others(tmp_path):
+    (tmp_path / "set.safetensors").touch()
+    with pytest.raises(SeqmatchError, match=r"set\.safetensors: not a file of torch\.save; .* seqmatch\.load"):
+        seqmatch.from_files(tmp_path / "set.safetensors", space="pixels")
+    saved(tmp_path, both={"data": [[IMAGES, LABELS]]})
+    with pytest.raises(SeqmatchError, match="has 1 experiments, from 0; there is no experiment a"):
+        seqmatch.from_files(tmp_path / "both.pt", step_size=0.1, experiment="a", space="normalized")
+
+
 def test_files_of_a_set_of_several_subsets_are_not_taken_for_one(tmp_path):
     saved(tmp_path, images=IMAGES, labels=LABELS, lr=torch.tensor([0.1, 0.2]))
     (tmp_path / "set.safetensors").touch()

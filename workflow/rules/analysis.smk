@@ -56,9 +56,7 @@ use rule record_losses as measure_stages with:
 
 rule cluster_difficulty:
     input:
-        losses=needed(
-            PLAN.outputs("record_losses"), "distilled method that is analysed"
-        ),
+        losses=analysed("record_losses"),
     output:
         **sheet("cluster_difficulty", "stability", "stability of hard and easy"),
         **table("cluster_difficulty"),
@@ -81,9 +79,7 @@ rule cluster_difficulty:
 
 rule compare_difficulty:
     input:
-        losses=needed(
-            PLAN.outputs("record_losses"), "distilled method that is analysed"
-        ),
+        losses=analysed("record_losses"),
     output:
         **table("compare_difficulty"),
     log:
@@ -103,11 +99,7 @@ rule compare_difficulty:
 
 use rule collect_accuracy as collect_coupling with:
     input:
-        **tables(
-            tables=needed(
-                PLAN.outputs("measure_coupling"), "distilled method that is analysed"
-            )
-        ),
+        **tables(tables=analysed("measure_coupling")),
     output:
         **table("collect_coupling"),
     log:
@@ -116,11 +108,7 @@ use rule collect_accuracy as collect_coupling with:
 
 use rule collect_accuracy as collect_stages with:
     input:
-        **tables(
-            tables=needed(
-                PLAN.outputs("measure_stages"), "distilled method that is analysed"
-            )
-        ),
+        **tables(tables=analysed("measure_stages", "of several subsets ")),
     output:
         **table("collect_stages"),
     log:

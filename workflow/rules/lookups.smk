@@ -299,6 +299,11 @@ def needed(paths, what):
     return find
 
 
+def analysed(rule_name, of=""):
+    """What a rule makes of the methods that are analysed."""
+    return needed(PLAN.outputs(rule_name), f"distilled method {of}that is analysed")
+
+
 def there(paths):
     """All paths; for a report, those of them that exist."""
     reports = any(word.partition("=")[0] == "--report" for word in sys.argv)
