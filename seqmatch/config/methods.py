@@ -344,6 +344,14 @@ METHODS = {
         subsets="any",
         fixed={"initial": "k-center"},
     ),
+    "k-means": Method(
+        title="nothing: the real images nearest to the centres of k-means",
+        label="K-means",
+        page="coresets",
+        source="Cui et al. 2022, as K-Center",
+        subsets="any",
+        fixed={"initial": "k-means"},
+    ),
     "dd": Method(
         title="the loss of a network that learned from them, by gradients through all its steps",
         label="DD",

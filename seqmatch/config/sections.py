@@ -368,7 +368,7 @@ class SoftLabels(Section):
     )
 
 
-CHOSEN_BY_EXPERTS = ("herding", "k-center", "classified")
+CHOSEN_BY_EXPERTS = ("herding", "k-center", "k-means", "classified")
 """Initial images that are chosen in the features of an expert, or by its predictions."""
 
 Initial = Literal["random", "noise", *CHOSEN_BY_EXPERTS]

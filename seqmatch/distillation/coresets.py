@@ -1,8 +1,11 @@
-"""Choosing real images: at random, by herding, or by k-center, in the features of a trained network."""
+"""Choosing real images: at random, or by herding, k-center or k-means in the features of a trained network."""
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from seqmatch.networks import features
@@ -32,7 +35,7 @@ def coreset_order(choose: Callable[[Tensor, int], Tensor], embedded: Tensor, cou
     """The first `count` that `choose` takes of each class.
 
     Args:
-        choose: `herding` or `k_center`.
+        choose: one of `CHOICES`.
         embedded: all images, (N, d).
     """
     return lambda members, label: members[choose(embedded[members], count)]
@@ -74,7 +77,28 @@ def k_center(features: Tensor, count: int) -> Tensor:
     return torch.tensor(chosen)
 
 
-CHOICES = {"herding": herding, "k-center": k_center}
+def k_means(features: Tensor, count: int) -> Tensor:
+    """The one nearest to each centre of k-means, that of most points first (the K-Center of Cui et al. 2022).
+
+    Args:
+        features: (n, d), n ≥ count.
+
+    Returns:
+        int64 (count,).
+    """
+    points = features.double()
+    with threadpool_limits(1):  # the order of sums, so the choice, does not depend on threads
+        means = KMeans(n_clusters=count, n_init=10, random_state=0).fit(points.numpy())
+    by_size = np.bincount(means.labels_, minlength=count).argsort(kind="stable")[::-1]
+    distances = torch.cdist(torch.from_numpy(means.cluster_centers_[by_size]), points)
+    chosen = []
+    for from_centre in distances:
+        from_centre[chosen] = torch.inf  # never again, also where images are alike
+        chosen.append(int(from_centre.argmin()))
+    return torch.tensor(chosen)
+
+
+CHOICES = {"herding": herding, "k-center": k_center, "k-means": k_means}
 """By the name that `matching.initial` gives."""
 
 

@@ -297,6 +297,7 @@ def test_ftd_averages_its_images_and_coresets_move_none():
     raw["cells"][1]["methods"] = {
         "herding": None,
         "k-center": None,
+        "k-means": None,
         "mtt": None,
         "ftd": {"stages": [{"experts": "flat"}]},
         "seqmatch-ftd": {"stages": [{"experts": "flat", "ema": 0.9}, {"experts": "flat"}]},
@@ -304,7 +305,7 @@ def test_ftd_averages_its_images_and_coresets_move_none():
     runs = {name: run for (_, name, _), run in config.load(raw).runs.items()}
     assert [stage.ema for stage in runs["seqmatch-ftd"].stages] == [0.9, 0.999]
     assert runs["mtt"].stages[0].ema == 0 and runs["ftd"].stages[0].ema == 0.999
-    for name in ("herding", "k-center"):
+    for name in ("herding", "k-center", "k-means"):
         (stage,) = runs[name].stages
         assert (stage.initial, stage.iterations) == (name, 0) and runs[name].asks_experts(1)
     assert config.load(raw).recorded_epochs["flat", "digits"] == 15

@@ -4,7 +4,7 @@ import torch
 from helpers.tiny import TINY, labelled, normal
 from torch import nn
 
-from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, herding, k_center, random_order
+from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, herding, k_center, k_means, random_order
 from seqmatch.networks import build
 from seqmatch.seeds import Seed
 
@@ -40,6 +40,20 @@ def test_k_center_against_all_distances():
     assert k_center(features, 6).tolist() == centers
 
 
+def test_k_means_takes_the_middle_of_each_cluster_the_largest_first():
+    clusters = [normal(size, 2, name=str(size)) for size in (5, 9, 3)]
+    middles = [int((points - points.mean(0)).square().sum(1).argmin()) for points in clusters]
+    places = torch.tensor([[40.0, 0], [0, 40], [-40, -40]])
+    features = torch.cat([points + place for points, place in zip(clusters, places, strict=True)])
+    assert k_means(features, 3).tolist() == [5 + middles[1], middles[0], 14 + middles[2]]
+
+
+def test_k_means_of_one_is_the_image_nearest_to_the_mean():
+    features = normal(30, 4)
+    assert k_means(features, 1).tolist() == herding(features, 1).tolist() == k_center(features, 1).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @pytest.mark.parametrize("name", CHOICES)
 def test_no_image_is_chosen_twice_even_if_all_are_alike(name):
     assert sorted(CHOICES[name](torch.ones(5, 3), 5).tolist()) == [0, 1, 2, 3, 4]

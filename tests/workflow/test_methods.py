@@ -32,6 +32,7 @@ METHODS = {
     "random": None,
     "herding": None,
     "k-center": None,
+    "k-means": None,
     "dc": GRADIENT,
     "dsa": GRADIENT,
     "dm": {"stages": [{"real_batch": 8}]},
@@ -50,7 +51,7 @@ EXPERIMENT["cells"] = [{"dataset": "digits", "ipc": 3, "methods": METHODS}]
 def test_every_method_ends_with_a_row_of_its_own(tmp_path):
     folder = copy_project(tmp_path, EXPERIMENT)
     planned = plan(folder, "results/table1.csv")
-    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 3, 17)
+    assert (planned["train_experts"], planned["train_teachers"], planned["distill_subset"]) == (2, 3, 18)
     alike = "results/digits/datm/ipc3/seed0/baselines.csv"
     assert (planned["train_teachers_of_round"], planned["distill_round"]) == (1, 4)
     run(folder, "results/table1.csv", alike)
