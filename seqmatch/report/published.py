@@ -16,6 +16,9 @@ OTHER_ARCHITECTURES = 2
 UNLISTED = "fill from the paper"
 """Reference of SeqMatch's own published numbers, which the list of them does not hold."""
 
+RENAMED = {"k-center": "k-means"}
+"""Published name, as ours are written, to our name: the images nearest to k-means centres (Cui et al. 2022)."""
+
 THEIRS = {
     "accuracy_mean": "published_mean",
     "accuracy_std": "published_std",
@@ -86,7 +89,7 @@ def _beside(
 ) -> pd.DataFrame:
     """Published numbers of `cells`, outer-joined with this run's; `architecture`: columns that tell those apart."""
     theirs = published.rename(columns=THEIRS | {"dataset": "holds"})
-    theirs = theirs.assign(method=theirs["method"].str.lower().str.replace("+", "-"))
+    theirs = theirs.assign(method=theirs["method"].str.lower().str.replace("+", "-").replace(RENAMED))
     holding = cells.assign(holds=cells["dataset"].map(lambda name: data.get(name, "")).astype(str))
     listed = holding.merge(theirs, on=["holds", "ipc", *(name for name in architecture if name in theirs)])
     run = ours[["dataset", "ipc", "method", *OURS.values()]].merge(listed[["dataset", "ipc"]].drop_duplicates())

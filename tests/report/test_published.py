@@ -48,6 +48,13 @@ def test_published_and_own_numbers_stand_side_by_side():
     assert len(table) == len(counted) + 2  # ours that nobody has published
 
 
+def test_what_publications_call_k_center_stands_beside_k_means():
+    table = beside_methods(ours(methods=("k-means", "k-center")), read_published(PATH), {"mine": "cifar10"}, NAMES)
+    rows = table.set_index("method")
+    assert rows.loc["k-means", ["published_mean", "run_mean"]].tolist() == [36.4, 50.0]
+    assert pd.isna(rows.loc["k-center", "published_mean"])
+
+
 def test_cells_without_published_numbers_are_compared_with_nothing():
     published = read_published(PATH)
     assert beside_methods(ours(), published, {}, NAMES).empty
