@@ -2,7 +2,7 @@
 
 Starts from real training images. The state is saved in the checkpoint folder every few minutes, and the same command
 resumes from it. With --until, a part of the iterations is done: the state is written, from which --state goes on, and
-the subset as it is then. With --foreign, the subset is one that another program made, and stays as it is.
+the subset as it is then. With --external, the subset is one that another program made, and stays as it is.
 """
 
 import sys
@@ -32,20 +32,20 @@ from seqmatch.synthetic.subset import load_subset, save_subset
 from seqmatch.training.experts import Trajectories
 from seqmatch.training.inference import classified
 
-FOREIGN = "seqmatch.synthetic.foreign"
+EXTERNAL = "seqmatch.synthetic.external"
 """The module that reads what other programs made."""
 
 
 def main(args):
-    unmoved = config.External if args.foreign else config.Coreset
+    unmoved = config.External if args.external else config.Coreset
     section = OBJECTIVES[args.objective].section if args.objective else unmoved
     args.matching = command.section("--matching", section, args.matching)
     check(args)
     objective = OBJECTIVES.get(args.objective)
-    inputs = [*args.prefix, *args.choosers, *args.experts, *args.foreign, *args.state]
+    inputs = [*args.prefix, *args.choosers, *args.experts, *args.external, *args.state]
     declared = ([objective.module], [objective.reaching(args.matching)]) if objective else ()
-    if args.foreign:
-        declared = ([FOREIGN],)
+    if args.external:
+        declared = ([EXTERNAL],)
     also = [] if args.until is None else [args.subset_out]
     with compute.job(args, inputs, *declared, also=also) as job:
         compute.check_matched(args, job)
@@ -78,8 +78,8 @@ def begin(args, job, size):
     if args.state:
         snapshots = load_snapshots(args.state[0], job.dataset.dimensions)
         return replace(snapshots.subset(0), soft_labels=snapshots.soft_labels)
-    if args.foreign:
-        return take_foreign(args, job)
+    if args.external:
+        return take_external(args, job)
     with Trajectories(args.choosers, size) if args.choosers else nullcontext() as experts:
         return make_initial(args, job, experts)
 
@@ -165,13 +165,13 @@ def order_of(args, job, experts, real, count, seed):
     return coreset_order(CHOICES[initial], embed(one, images), count)
 
 
-def take_foreign(args, job):
+def take_external(args, job):
     """This subset as another program made it."""
     size = command.sizes_of(args, args.subset_count)[args.subset - 1]
-    take = resolve_name(f"{FOREIGN}:take")  # by name: other jobs do not depend on it
-    subset, doubt = take(args.foreign, args.matching, job.dataset, size)
+    take = resolve_name(f"{EXTERNAL}:take")  # by name: other jobs do not depend on it
+    subset, doubt = take(args.external, args.matching, job.dataset, size)
     if doubt:
-        print(f"warning: {args.foreign[0]}: {doubt}", file=sys.stderr)
+        print(f"warning: {args.external[0]}: {doubt}", file=sys.stderr)
     return subset
 
 
@@ -222,7 +222,7 @@ if __name__ == "__main__":
         "--prefix", type=command.path, nargs="*", default=[], help="subsets of the earlier stages, in order"
     )
     arguments.add_argument(
-        "--foreign",
+        "--external",
         type=command.path,
         nargs="*",
         default=[],

@@ -7,8 +7,8 @@ from seqmatch.sets.distilled import Distilled as Distilled
 from seqmatch.sets.distilled import load as load
 from seqmatch.sets.distilled import save as save
 from seqmatch.sets.exports import export as export
-from seqmatch.sets.foreign import from_files as from_files
-from seqmatch.sets.foreign import from_tensors as from_tensors
+from seqmatch.sets.external import from_files as from_files
+from seqmatch.sets.external import from_tensors as from_tensors
 from seqmatch.sets.learning import Accuracies as Accuracies
 from seqmatch.sets.learning import evaluate as evaluate
 from seqmatch.sets.learning import train as train

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import seqmatch
 from seqmatch import config
 from seqmatch.command.arguments import add_section, between, count, number, set_file
-from seqmatch.command.sets import add_dataset, add_set, add_tensors, are_tensors, foreign, opened, refuse_of_tensors
+from seqmatch.command.sets import add_dataset, add_set, add_tensors, are_tensors, external, opened, refuse_of_tensors
 from seqmatch.errors import SeqmatchError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from seqmatch.sets.real import real
 
     if are_tensors(args):
-        distilled, found = foreign(args)
+        distilled, found = external(args)
     else:
         refuse_of_tensors(args)
         distilled = opened(args)

@@ -168,7 +168,7 @@ def take_in(args: argparse.Namespace) -> None:
     from seqmatch.files.store import check_writable
 
     check_writable(args.out)
-    distilled, _ = foreign(args)
+    distilled, _ = external(args)
     seqmatch.save(distilled, args.out)
     print(distilled)
     print(f"wrote {args.out}")
@@ -182,7 +182,7 @@ def are_tensors(args: argparse.Namespace) -> bool:
     return beside_labels or given.suffix in TENSORS or of_others
 
 
-def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
+def external(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
     """The set that tensors of another program make, and the real images that it is of.
 
     Raises:
@@ -190,7 +190,7 @@ def foreign(args: argparse.Namespace) -> tuple["seqmatch.Distilled", "Real"]:
     """
     from seqmatch.data.dataset import known_by
     from seqmatch.sets.real import usual
-    from seqmatch.synthetic.foreign import read
+    from seqmatch.synthetic.external import read
 
     if args.dataset is None:
         raise SeqmatchError("--dataset is missing: the source whose images these were made from")

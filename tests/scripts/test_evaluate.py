@@ -59,7 +59,7 @@ def test_images_of_a_method_with_a_protocol_of_its_own_are_judged_by_both(tmp_pa
     assert table["own"].tolist() == pytest.approx(expected, abs=1e-4) and expected[0] > 50
     pd.testing.assert_frame_equal(table.drop(columns=["own", "seconds"]), plain.drop(columns="seconds"))
     assert collect_tables.kind_of(table, "a.csv") is collect_tables.kind_of(plain, "b.csv") is Accuracy
-    foreign = header | {"distilled": {}}
-    save_subset(tmp_path / "s.safetensors", start, start, data.normalization, foreign)
+    external = header | {"distilled": {}}
+    save_subset(tmp_path / "s.safetensors", start, start, data.normalization, external)
     with pytest.raises(SystemExit):
         run_script("evaluate", *arguments, "--own-protocol", "kernel", "--out", "c.csv")

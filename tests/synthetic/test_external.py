@@ -19,7 +19,7 @@ from seqmatch.planning import external
 from seqmatch.planning.jobs import Plan
 from seqmatch.report.tables.settings import settings_table
 from seqmatch.sets.distilled import load
-from seqmatch.synthetic.foreign import take
+from seqmatch.synthetic.external import take
 
 IMAGES, LABELS = labelled(per_class=2)
 STATISTICS = Standardization(torch.tensor([0.5]), torch.tensor([0.25]))
@@ -169,7 +169,7 @@ def test_a_set_goes_through_the_workflow(files, monkeypatch, tmp_path):
         runpy.run_path(sys.argv[0], run_name="__main__")
 
     about = ["--dataset", "digits", "--method", "external", "--ipc", "2", "--seed", "0"]
-    matching = ["--matching", run.stages[0].model_dump_json(), "--foreign", *map(str, files)]
+    matching = ["--matching", run.stages[0].model_dump_json(), "--external", *map(str, files)]
     part = ["--subset", "1", "--subset-count", "1", "--out", "snapshots1.safetensors"]
     call("distill_subset", *about, "--architecture", architecture, *matching, *part)
     learner = ["--architecture", architecture, "--architecture-name", "small"]

@@ -70,7 +70,7 @@ def test_as_a_module_with_a_prefix(tmp_path):
     assert planned.returncode == 0, planned.stdout + planned.stderr
 
 
-def test_a_path_of_a_foreign_set_is_one_word_of_the_command(tmp_path):
+def test_a_path_of_an_external_set_is_one_word_of_the_command(tmp_path):
     path = "their sets/x $(touch ran).pt"
     stage = {"images": path, "step_size": 0.05, "space": "normalized", "reference": "none"}
     cell = {"dataset": "digits", "ipc": 1, "methods": {"external": {"stages": [stage]}}}
@@ -79,7 +79,7 @@ def test_a_path_of_a_foreign_set_is_one_word_of_the_command(tmp_path):
     torch.save(torch.zeros(10, 1, 8, 8), folder / path)
     planned = snakemake(folder, "-n", "-p", "results/digits/external/ipc1/seed0/subset1.safetensors")
     assert planned.returncode == 0, planned.stdout + planned.stderr
-    (call,) = [line for line in planned.stdout.splitlines() if " --foreign " in line]
+    (call,) = [line for line in planned.stdout.splitlines() if " --external " in line]
     assert path in shlex.split(call)
 
 

@@ -4,7 +4,7 @@ rule distill_subset:
         prefix=earlier,
         choosers=choosers,
         experts=experts,
-        foreign=foreign,
+        external=external_files,
         state=state,
     output:
         state=made("distill_subset"),
@@ -31,7 +31,7 @@ rule distill_subset:
         subset_out=[],
     shell:
         "python {params.script:q} --data {input.data:q} --prefix {input.prefix:q} --choosers {input.choosers:q}"
-        " --experts {input.experts:q} --foreign {input.foreign:q} --state {input.state:q} {params.objective}"
+        " --experts {input.experts:q} --external {input.external:q} --state {input.state:q} {params.objective}"
         " --matching {params.matching:q} --architecture {params.architecture:q} --dataset {wildcards.dataset}"
         " --method {wildcards.method} --ipc {wildcards.ipc} --seed {wildcards.seed} --subset {wildcards.subset}"
         " --subset-count {params.subset_count} {params.sizes} {params.until} {params.subset_out:q} --out {output.state:q}"

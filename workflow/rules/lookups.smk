@@ -237,7 +237,7 @@ def recipe_files(wildcards, stage):
     )
 
 
-def foreign(wildcards):
+def external_files(wildcards):
     """The files of a set that another program made, which are the user's: no prefix of a module goes before them."""
     run, stage = run_of(wildcards), stage_of(wildcards)
     return [local(path) for path in external.files(stage)] if run.external else []
@@ -414,7 +414,7 @@ def code_with_objective(wildcards):
     how that is declared."""
     family, declared = matched(wildcards).module, run_of(wildcards).objective
     if run_of(wildcards).external:
-        return code("distill_subset", (family, "seqmatch.synthetic.foreign"))
+        return code("distill_subset", (family, "seqmatch.synthetic.external"))
     if declared is None:
         return code("distill_subset", (family,))
     text = declared.reaching(stage_of(wildcards))

@@ -1,4 +1,4 @@
-"""Synthetic sets of other programs, as the tensors that these publish; see `seqmatch.synthetic.foreign` for layouts."""
+"""Synthetic sets of other programs, as the tensors they publish; see `seqmatch.synthetic.external` for layouts."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from seqmatch.config.sections import Operation
 from seqmatch.data.normalization import Given, checked, identity
 from seqmatch.errors import SeqmatchError, allowed
 from seqmatch.sets.distilled import Distilled
-from seqmatch.synthetic import foreign
+from seqmatch.synthetic import external
 from seqmatch.synthetic.subset import Subset, pixels_of
 
 Space = Literal["pixels", "normalized"]
@@ -32,13 +32,13 @@ def from_files(
     """The set in files of another program.
 
     Args:
-        images, labels, step_size, experiment: as of `seqmatch.synthetic.foreign.read`.
+        images, labels, step_size, experiment: as of `seqmatch.synthetic.external.read`.
         space, about: as of `from_tensors`.
 
     Raises:
         SeqmatchError: as both.
     """
-    found = foreign.read(images, labels, step_size, experiment)
+    found = external.read(images, labels, step_size, experiment)
     if found.step_size is None:
         raise SeqmatchError(f"{images}: its step size is not known: give `step_size`, the learning rate of networks")
     about = {"name": Path(images).resolve().name} | about
@@ -77,12 +77,12 @@ def from_tensors(
     Raises:
         SeqmatchError: something has not the type, shape or range that it needs.
     """
-    found = foreign.tensors(images, labels, step_size)
+    found = external.tensors(images, labels, step_size)
     if found.step_size is None:
         raise SeqmatchError("step_size: expected the learning rate of networks, found none")
     if space not in ("pixels", "normalized"):
         raise SeqmatchError(f"space = {space!r}: expected pixels or normalized")
-    if doubt := foreign.doubt(found.images, space):
+    if doubt := external.doubt(found.images, space):
         warnings.warn(doubt, stacklevel=2)
     if isinstance(augmentation, str) or not isinstance(augmentation, Iterable):
         raise SeqmatchError(f'augmentation: expected operations, as ["crop"], or [] for none, found {augmentation!r}')

@@ -121,7 +121,7 @@ def test_a_whitening_of_other_images_is_refused():
         seqmatch.from_tensors(IMAGES.clamp(0, 1), LABELS, 0.1, "pixels", other)
 
 
-def test_a_foreign_set_is_learned_from_and_kept_like_others(tmp_path):
+def test_an_external_set_is_learned_from_and_kept_like_others(tmp_path):
     evaluation = config.Evaluation(networks=1, epochs=2)
     raw = (IMAGES * 25 + 100).clamp(0, 255).to(torch.uint8)
     found = seqmatch.from_tensors(
