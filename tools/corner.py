@@ -31,7 +31,6 @@ from seqmatch.report.tables.accuracy import RUN
 from seqmatch.report.tables.methods import methods_table
 from seqmatch.report.tables.text import markdown
 
-ROOT = Path(__file__).resolve().parents[1]
 MARK = "<!-- written by tools/corner.py -->"
 
 
@@ -101,5 +100,5 @@ if __name__ == "__main__":
         ("--cells", "resources/corner.csv", "which published number each cell is meant to reproduce"),
         ("--published", "resources/published_results.csv", "list of published numbers"),
     ):
-        arguments.add_argument(option, type=command.path, default=ROOT / place, help=meaning)
+        arguments.add_argument(option, type=command.path, default=command.ROOT / place, help=meaning)
     command.run(main, arguments)

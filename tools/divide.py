@@ -30,7 +30,7 @@ from seqmatch.files.store import load_table
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import OF_A_RUN, RULES, Plan
 
-SNAKEFILE = Path(__file__).resolve().parents[1] / "workflow/Snakefile"
+SNAKEFILE = command.ROOT / "workflow/Snakefile"
 JUDGED_BY = [rule for rule in OF_A_RUN if rule != "evaluate"]
 """Rules whose jobs a division needs to be judged, besides experts, which all share."""
 

@@ -165,8 +165,7 @@ def default(key, about, schema):
 
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
-    root = Path(__file__).resolve().parents[1]
-    arguments.add_argument("--schema", type=command.file, default=root / "workflow/schemas/config.schema.yaml")
-    arguments.add_argument("--readme", type=command.file, default=root / "config/README.md")
-    arguments.add_argument("--methods-page", type=command.file, default=root / "docs/methods/README.md")
+    arguments.add_argument("--schema", type=command.file, default=command.ROOT / "workflow/schemas/config.schema.yaml")
+    arguments.add_argument("--readme", type=command.file, default=command.ROOT / "config/README.md")
+    arguments.add_argument("--methods-page", type=command.file, default=command.ROOT / "docs/methods/README.md")
     command.run(main, arguments)

@@ -32,7 +32,6 @@ from seqmatch.training.ensemble import Member
 from seqmatch.training.experts import record_trajectories
 from seqmatch.training.loop import Phase, Stage
 
-ROOT = Path(__file__).resolve().parents[1]
 DIGITS = config.Dataset(source="digits", validation_fraction=0.1, augmentation=["color", "crop", "cutout", "scale"])
 ARCHITECTURE = config.Architecture(family="convnet", width=16, depth=2)
 EXPERTS = config.Experts(architecture="convnet", batch_size=64, learning_rate=0.05)
@@ -119,9 +118,12 @@ def first_order_figure(table, style: Style):
 if __name__ == "__main__":
     arguments = command.parser(__doc__)
     arguments.add_argument(
-        "--csv", type=command.table_file, default=ROOT / "docs/results/first-order.csv", help="table to write"
+        "--csv", type=command.table_file, default=command.ROOT / "docs/results/first-order.csv", help="table to write"
     )
     arguments.add_argument(
-        "--figure", type=command.figure_file, default=ROOT / "docs/figures/first-order.png", help="figure to write"
+        "--figure",
+        type=command.figure_file,
+        default=command.ROOT / "docs/figures/first-order.png",
+        help="figure to write",
     )
     command.run(main, arguments)

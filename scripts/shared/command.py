@@ -6,6 +6,7 @@ Imported first by each: it puts the checkout on the path, so that they run witho
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
 from seqmatch.command import *

@@ -13,8 +13,6 @@ from seqmatch.errors import SeqmatchError
 from seqmatch.files.store import provenance, save_table, save_text
 from seqmatch.report.figures.style import save
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def add_arguments(arguments: argparse.ArgumentParser, name: str) -> None:
     """What ran, where, and what is written of it.
@@ -26,14 +24,14 @@ def add_arguments(arguments: argparse.ArgumentParser, name: str) -> None:
         "--folder", type=command.path, default=Path(), help="in which the experiment ran, with its results/"
     )
     arguments.add_argument(
-        "--configfile", type=command.path, nargs="+", default=[ROOT / f"config/{name}.yaml"], help="what ran"
+        "--configfile", type=command.path, nargs="+", default=[command.ROOT / f"config/{name}.yaml"], help="what ran"
     )
     for option, kind, place, meaning in (
         ("csv", command.table_file, f"docs/results/{name}.csv", "table to write"),
         ("figure", command.figure_file, f"docs/figures/{name}.png", "figure to write"),
         ("page", command.file, f"docs/results/{name}.md", "page whose table is written anew"),
     ):
-        arguments.add_argument(f"--{option}", type=kind, default=ROOT / place, help=meaning)
+        arguments.add_argument(f"--{option}", type=kind, default=command.ROOT / place, help=meaning)
 
 
 def around(page: Path, mark: str) -> tuple[str, str]:

@@ -38,7 +38,7 @@ GRAPH = 5
 """Numbers in the graph of a class's gradient per number that convolutions write."""
 KEPT = 6
 """Numbers that a student's step keeps for its derivatives per number that convolutions write; compiled ones, 1.3."""
-WHOLE = 15
+OF_BATCH_NORM = 15
 """Bytes per number that a network with batch norm writes of a minibatch, which it sees as a whole."""
 
 OWN_DEPTH = {"resnet18": (2730, 8, 8), "vgg11": (2250, 8, 5), "alexnet": (112, 1.5, 3)}
@@ -211,7 +211,7 @@ def _whole_batches(scale: Scale, run: Run, network: str) -> float:
     if spec.norm != "batch" or scale.experiment.config.device == "cuda":
         return 0.0
     batch = min(run.evaluation.batch_size, max(scale.seen(run)))
-    return WHOLE * batch * _written(spec, data.shape)
+    return OF_BATCH_NORM * batch * _written(spec, data.shape)
 
 
 def _written(architecture: config.Architecture, shape: tuple[int, int, int]) -> float:

@@ -15,7 +15,7 @@ from seqmatch.report.tables.comparison import CONFIDENCE
 
 MARKERS = "osD^vP*X"
 
-RUN = ["method", "ipc", "seed"]
+CHAIN = ["method", "ipc", "seed"]
 
 LEAST_POINTS = 3
 """That a line is fitted to."""
@@ -67,14 +67,14 @@ def coupling_points(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         SeqmatchError: a network was trained on one half alone.
     """
-    sizes = table.groupby([*RUN, "network"])["half"].size()
+    sizes = table.groupby([*CHAIN, "network"])["half"].size()
     if (sizes != 2).any():
         raise SeqmatchError(f"{', '.join(map(str, sizes.idxmin()))}: there must be a row of each half of this network")
-    wide = table.pivot(index=[*RUN, "network"], columns="half", values=["amplification", "accuracy"])
+    wide = table.pivot(index=[*CHAIN, "network"], columns="half", values=["amplification", "accuracy"])
     difference = wide.xs("larger", axis=1, level="half") - wide.xs("smaller", axis=1, level="half")
-    runs = difference.groupby(RUN, sort=False)
+    runs = difference.groupby(CHAIN, sort=False)
     points = runs.mean().assign(std=runs["accuracy"].std().fillna(0))
-    return points.loc[list(dict.fromkeys(table[RUN].itertuples(index=False, name=None)))].reset_index()
+    return points.loc[list(dict.fromkeys(table[CHAIN].itertuples(index=False, name=None)))].reset_index()
 
 
 def fits(points: pd.DataFrame) -> dict[tuple[str, str], Line]:

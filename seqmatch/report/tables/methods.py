@@ -22,7 +22,7 @@ from seqmatch.report.tables.accuracy import (
 from seqmatch.report.tables.comparison import against_best, best_in_words, not_told_from_best
 from seqmatch.report.tables.text import Sheet, bold, grid, interleaved, mean_std, means_stds
 
-WHOLE = "all"
+ALL_IMAGES = "all"
 """The ipc of all real data."""
 
 UNITS = {1e6: "PFLOP", 1e3: "TFLOP", 1: "GFLOP"}
@@ -107,8 +107,8 @@ def methods_sheets(
 
 def _columns(table: pd.DataFrame) -> list[str]:
     """The cells that are columns: all real data has one of its own only where its data set has no other."""
-    alone = ~table["dataset"].isin(table.loc[table["ipc"] != WHOLE, "dataset"])
-    return list(cell_names(table[(table["ipc"] != WHOLE) | alone]).unique())
+    alone = ~table["dataset"].isin(table.loc[table["ipc"] != ALL_IMAGES, "dataset"])
+    return list(cell_names(table[(table["ipc"] != ALL_IMAGES) | alone]).unique())
 
 
 def _main(table: pd.DataFrame, compared: pd.DataFrame, architectures: dict[str, str]) -> pd.DataFrame:
