@@ -24,7 +24,7 @@ from seqmatch.files.schema import check_table
 from seqmatch.files.store import digest, load_table, load_table_header, load_tables
 from seqmatch.planning.costs import Scale
 from seqmatch.planning.jobs import Plan
-from seqmatch.report.agreement import DIFFERENT, agreement, agreement_body
+from seqmatch.report.agreement import agreement, agreement_body
 from seqmatch.report.figures.agreement import agreement_figure
 from seqmatch.report.published import read_published
 from seqmatch.report.tables.accuracy import RUN
@@ -43,25 +43,23 @@ def main(args):
     cells = from_csv(args.cells.read_bytes(), list(ReproducedCell.model_fields)).fillna("")
     check_table(args.cells, cells, ReproducedCell)
     accuracies = load_tables([args.folder / path for path in found], Accuracy)
-    ours = methods_table(accuracies, list(dict.fromkeys(cells["method"])))
-    table = agreement(ours, cells, read_published(args.published))
+    ours = methods_table(accuracies, list(dict.fromkeys(cells["method"]))).merge(cells[RUN], on=RUN)
     with chdir(args.folder):  # where images are that have to be counted
-        table.insert(table.columns.get_loc("within") + 1, "pflop", list(petaflops(plan, table)))
+        ours = ours.assign(pflop=list(petaflops(plan, ours)))
     inputs = {path: digest(args.folder / path) for path in found}
     if args.csv.exists():
-        table, inputs = joined(table, inputs, args.csv, cells)
+        ours, inputs = joined(ours, inputs, args.csv)
+    table = agreement(ours, cells, read_published(args.published))
     page = MARK.join([before, f"\n{in_words(agreement_body(table))}\n", after])
     pages.write(args, table, inputs, agreement_figure(table), page)
     compared = table[table["within"] != ""]
     print(f"{(compared['within'] == 'yes').sum()} of {len(compared)} cells lie within the bound")
 
 
-def joined(
-    table: pd.DataFrame, inputs: dict[str, str], earlier: Path, cells: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """These rows and what they were made from, with those of an earlier table where there are none of a cell."""
+def joined(ours: pd.DataFrame, inputs: dict[str, str], earlier: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Our accuracies and what they were made from, with those of an earlier table where there are none of a cell."""
     before, made_from = load_table(earlier), load_table_header(earlier)["inputs"]
-    new = {cell[:3]: cell[3] for cell in table[[*RUN, "seeds"]].itertuples(index=False, name=None)}
+    new = {cell[:3]: cell[3] for cell in ours[[*RUN, "seeds"]].itertuples(index=False, name=None)}
     for *cell, seeds in before[[*RUN, "seeds"]].itertuples(index=False, name=None):
         if new.get(tuple(cell), seeds) < seeds:
             raise SeqmatchError(
@@ -69,10 +67,10 @@ def joined(
                 "finish them, or take that row out by --csv with another name"
             )
     kept = before[[cell not in new for cell in before[RUN].itertuples(index=False, name=None)]]
-    both = cells[RUN].merge(pd.concat([table, kept])[table.columns], on=RUN)
+    kept = kept.fillna({"accuracy_failed": 0})
     folders = tuple(f"results/{cell.dataset}/{cell.method}/ipc{cell.ipc}/" for cell in kept.itertuples())
-    both[[*DIFFERENT, "within", "reference"]] = both[[*DIFFERENT, "within", "reference"]].fillna("")
-    return both, {path: found for path, found in made_from.items() if path.startswith(folders)} | inputs
+    made_from = {path: found for path, found in made_from.items() if path.startswith(folders)}
+    return pd.concat([ours, kept[kept.columns.intersection(ours.columns)]]), made_from | inputs
 
 
 def in_words(body: pd.DataFrame) -> str:

@@ -19,7 +19,8 @@ def agreement(ours: pd.DataFrame, cells: pd.DataFrame, published: pd.DataFrame) 
     """Each cell's published number and ours, the difference, and whether it is within the bound.
 
     Args:
-        ours: as `seqmatch.report.tables.methods.methods_table` returns it; cells that are not in it are left out.
+        ours: as `seqmatch.report.tables.methods.methods_table` returns it, with a column `pflop`; cells that are not in
+            it are left out.
         cells: one row per cell, `RUN`; `published_method`, `published_dataset` and `reference` of the published
             number, empty where there is none; and `DIFFERENT`.
         published: as `seqmatch.report.published.read_published` gives it.
@@ -28,21 +29,22 @@ def agreement(ours: pd.DataFrame, cells: pd.DataFrame, published: pd.DataFrame) 
         In the order of `cells`: `RUN`, `published_mean`, `published_std`, `reference`; ours, with `accuracy_mean`,
         `accuracy_std` (over networks), `accuracy_failed` (networks that failed, which are in no mean),
         `std_between_seeds`, `test_selected_mean`, `networks`, `seeds`; `difference` in points, `within` (`yes`; `no`,
-        also where a network failed; empty without a published number), and `DIFFERENT`.
+        also where a network failed; empty without a published number), `pflop` and `DIFFERENT`.
 
     Raises:
         SeqmatchError: a published number that a cell names is not there once.
     """
     kept = ["accuracy_mean", "accuracy_std", "accuracy_failed", "std_between_seeds", "test_selected_mean",
             "networks", "seeds"]  # fmt: skip
-    both = cells.merge(ours[[*RUN, *kept]], on=RUN)
+    both = cells.merge(ours[[*RUN, *kept, "pflop"]], on=RUN)
     found = [_published(cell, published) for cell in both.to_dict("records")]
     both["published_mean"], both["published_std"] = zip(*found, strict=True) if found else ((), ())
     both["difference"] = both["accuracy_mean"] - both["published_mean"]
     bound = (DEVIATIONS * both["published_std"]).fillna(0).clip(lower=LEAST_BOUND)
     within = (both["difference"].abs() <= bound) & (both["accuracy_failed"] == 0)
     both["within"] = within.map({True: "yes", False: "no"}).where(both["published_mean"].notna(), "")
-    return both[[*RUN, "published_mean", "published_std", "reference", *kept, "difference", "within", *DIFFERENT]]
+    theirs = ["published_mean", "published_std", "reference"]
+    return both[[*RUN, *theirs, *kept, "difference", "within", "pflop", *DIFFERENT]]
 
 
 def _published(cell: dict[str, str], published: pd.DataFrame) -> tuple[float, float]:
@@ -56,7 +58,7 @@ def _published(cell: dict[str, str], published: pd.DataFrame) -> tuple[float, fl
 
 
 def agreement_body(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `agreement`, with a column `pflop`, as people read it: of text alone."""
+    """The table of `agreement` as people read it: of text alone."""
     ours = [
         f"{accuracy} ({networks}, {seeds})"
         for accuracy, networks, seeds in zip(means_stds(table), table["networks"], table["seeds"], strict=True)

@@ -40,7 +40,7 @@ def ours(**means):
     return pd.DataFrame(
         {"dataset": "jpeg", "ipc": "1", "method": list(means), "accuracy_mean": list(means.values()),
          "accuracy_std": 1.0, "accuracy_failed": 0, "std_between_seeds": 0.5, "test_selected_mean": None,
-         "networks": 10, "seeds": 2}
+         "networks": 10, "seeds": 2, "pflop": 0.25}
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_cells_are_joined_with_the_number_that_they_name_and_those_not_run_are_l
     assert list(found["method"]) == ["dsa", "mine"]
     assert found["published_mean"][0] == 28.0 and found["difference"][0] == 0.5
     assert found["published_mean"].isna()[1] and list(found["within"]) == ["yes", ""]
-    body = agreement_body(found.assign(pflop=0.25)).iloc[1]
+    body = agreement_body(found).iloc[1]
     assert body["ours (networks, seeds)"] == "50.0 ± 1.0 (10, 2)" and body["difference"] == ""
     assert body["not as published"] == "JPEG files; iterations: 5 of 9"
 
@@ -75,7 +75,7 @@ def test_a_cell_with_failed_networks_is_not_within_and_says_so():
     table = ours(dsa=28.5, random=nan).assign(accuracy_failed=[1, 10], accuracy_std=[1.0, nan])
     found = agreement(table, cells(dsa=("DSA", "a"), random=("Random", "a")), PUBLISHED)
     assert list(found["within"]) == ["no", "no"]
-    shown = agreement_body(found.assign(pflop=0.25))["ours (networks, seeds)"]
+    shown = agreement_body(found)["ours (networks, seeds)"]
     assert list(shown) == ["28.5 ± 1.0, 1 failed (10, 2)", "10 failed (10, 2)"]
     assert len(agreement_figure(found).axes[0].containers) == 1
     assert agreement_figure(found[1:]).axes[0].get_xlim() == (0, 100)  # nothing to draw
@@ -159,6 +159,21 @@ def test_cells_of_other_folders_stay(tmp_path):
     assert (inputs[random], inputs[dsa]) == (digest(first.folder / random), digest(second.folder / dsa))
 
 
+def test_cells_of_other_folders_are_compared_with_what_they_are_meant_to_reproduce_now(tmp_path):
+    first, second = (asked(tmp_path / name) for name in ("first", "second") if not (tmp_path / name).mkdir())
+    finish(first.folder, "random", [15.0, 16.0])
+    corner.main(first)
+    second.csv, second.cells = first.csv, tmp_path / "cells.csv"
+    listed = pd.read_csv(first.cells, dtype=str, keep_default_na=False)
+    theirs = ["published_method", "published_dataset", "reference"]
+    listed.assign(other="told anew", **dict.fromkeys(theirs, "")).to_csv(second.cells, index=False)
+    finish(second.folder, "herding", [20.0, 21.0])
+    corner.main(second)
+    random, herding = load_table(first.csv).to_dict("records")
+    assert random["accuracy_mean"] == 15.5 and pd.isna(random["published_mean"]) and pd.isna(random["within"])
+    assert random["other"] == herding["other"] == "told anew"
+
+
 def test_fewer_seeds_do_not_take_the_place_of_more(tmp_path):
     first, second = (asked(tmp_path / name) for name in ("first", "second") if not (tmp_path / name).mkdir())
     for seed in (0, 1):
@@ -177,7 +192,7 @@ def test_every_cell_of_the_list_is_one_of_the_experiment_and_names_a_number_that
     runs = config.load(config.read(ROOT / "config/corner.yaml")).runs
     assert set(zip(listed["dataset"], listed["method"], listed["ipc"], strict=True)) == set(runs)
     constant = {"accuracy_mean": 50.0, "accuracy_std": 1.0, "accuracy_failed": 0, "std_between_seeds": 1.0,
-                "test_selected_mean": None, "networks": 1, "seeds": 1}  # fmt: skip
+                "test_selected_mean": None, "networks": 1, "seeds": 1, "pflop": 1.0}  # fmt: skip
     means = pd.DataFrame({**listed[["dataset", "ipc", "method"]], **constant})
     found = agreement(means, listed, read_published(ROOT / "resources/published_results.csv"))
     assert (found["published_mean"].notna() == (listed["published_method"] != "")).all()
