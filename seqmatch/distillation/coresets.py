@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from seqmatch.networks import features
@@ -86,6 +84,9 @@ def k_means(features: Tensor, count: int) -> Tensor:
     Returns:
         int64 (count,).
     """
+    from sklearn.cluster import KMeans  # a second and more, which other jobs do without
+    from threadpoolctl import threadpool_limits
+
     points = features.double()
     with threadpool_limits(1):  # the order of sums, so the choice, does not depend on threads
         means = KMeans(n_clusters=count, n_init=10, random_state=0).fit(points.numpy())

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +85,8 @@ def test_embedding_is_what_the_head_sees():
     assert features.shape == (12, head.in_features)
     with torch.no_grad():
         assert torch.allclose(head(features), network(images), atol=1e-6)
+
+
+def test_jobs_that_do_not_cluster_do_not_wait_for_scikit_learn():
+    code = "import sys, seqmatch.distillation.coresets; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
