@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers.tiny import TINY, labelled, normal
+from helpers.tiny import ROOT, TINY, labelled, normal
 from torch import nn
 
 from seqmatch.distillation.coresets import CHOICES, coreset_order, embed, herding, k_center, k_means, random_order
@@ -89,4 +89,4 @@ def test_embedding_is_what_the_head_sees():
 
 def test_jobs_that_do_not_cluster_do_not_wait_for_scikit_learn():
     code = "import sys, seqmatch.distillation.coresets; sys.exit('sklearn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
